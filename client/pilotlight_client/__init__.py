@@ -1,0 +1,1 @@
+"""A Python client of the Pilotlight API and the `pilotlight` command."""

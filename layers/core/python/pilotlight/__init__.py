@@ -1,0 +1,1 @@
+"""Pilotlight: a control plane for your own LLMs on AWS."""

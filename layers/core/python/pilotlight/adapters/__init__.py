@@ -1,0 +1,1 @@
+"""The outside world behind ports: AWS, the hub, chat templates."""

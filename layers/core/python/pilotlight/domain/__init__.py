@@ -1,0 +1,1 @@
+"""What Pilotlight knows and decides, without touching anything: the standard library and pydantic alone."""

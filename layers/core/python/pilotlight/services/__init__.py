@@ -1,0 +1,1 @@
+"""What Pilotlight does, told in the domain's words over ports."""
