@@ -1,0 +1,229 @@
+"""A deployment: its record, its statuses, and what may follow what."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
+from pilotlight.domain.keep_warm import KeepWarm
+from pilotlight.domain.lease import Lease
+from pilotlight.domain.values import Backend, DeploymentName, Model, Moment
+from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, median_cold_start
+
+SCHEMA_VERSION = 1
+
+
+class Status(StrEnum):
+    """Where a deployment is on its way."""
+
+    REQUESTED = "REQUESTED"
+    STAGING = "STAGING"
+    IMPORTING = "IMPORTING"
+    CREATING = "CREATING"
+    WARMING = "WARMING"
+    SERVING = "SERVING"
+    FAILED = "FAILED"
+    TEARING_DOWN = "TEARING_DOWN"
+    GONE = "GONE"
+
+
+_GIVES_UP = {Status.FAILED, Status.TEARING_DOWN}
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.REQUESTED: frozenset({Status.STAGING} | _GIVES_UP),
+    Status.STAGING: frozenset({Status.IMPORTING, Status.CREATING} | _GIVES_UP),
+    Status.IMPORTING: frozenset({Status.WARMING} | _GIVES_UP),
+    Status.CREATING: frozenset({Status.WARMING} | _GIVES_UP),
+    Status.WARMING: frozenset({Status.SERVING} | _GIVES_UP),
+    Status.SERVING: frozenset({Status.TEARING_DOWN}),
+    Status.FAILED: frozenset({Status.REQUESTED, Status.TEARING_DOWN}),
+    Status.TEARING_DOWN: frozenset({Status.GONE}),
+    Status.GONE: frozenset({Status.REQUESTED}),
+}
+"""What may follow what. GONE → REQUESTED is the next generation of the name; FAILED → REQUESTED a retry."""
+
+UNDER_WAY = frozenset({Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.CREATING, Status.WARMING})
+"""Statuses in which an execution `deploy` is at work."""
+
+
+class Failure(Model):
+    """Why a deployment failed, in the words of whoever refused, and what it was doing."""
+
+    code: str
+    reason: str
+    during: Status
+    at: Moment
+
+
+class ImportedModel(Model):
+    """The import of one generation: the job that makes the model, and the model.
+
+    `units` are Bedrock's custom model units per copy, known after the import.
+    """
+
+    job_name: str
+    model_name: str
+    started_at: Moment
+    job_arn: str | None = None
+    model_arn: str | None = None
+    units: int | None = None
+    ended_at: Moment | None = None
+
+
+class Deployment(Model):
+    """The record of one deployment. `version` is the fence: a write with an old one is refused."""
+
+    name: DeploymentName
+    generation: int = Field(default=1, ge=1)
+    attempt: int = Field(default=1, ge=1)
+    status: Status = Status.REQUESTED
+    source: str
+    backend: Backend
+    lease: Lease
+    keep_warm: KeepWarm = KeepWarm()
+    tags: dict[str, str] = {}
+    import_role_arn: str | None = None
+    correlation_id: str
+    created_at: Moment
+    updated_at: Moment
+    artifact_id: str | None = None
+    imported: ImportedModel | None = None
+    failure: Failure | None = None
+    wake: Wake | None = None
+    cold_starts: tuple[float, ...] = ()
+    quiet_until: Moment | None = None
+    teardown_round: int = 0
+    next_look_at: Moment | None = None
+    next_step: str | None = None
+    version: int = 0
+    schema_version: int = SCHEMA_VERSION
+
+    def moved_to(self, status: Status, now: datetime, **fields: Any) -> "Deployment":
+        """Return the record in its next status.
+
+        Raises: IllegalTransition, naming both statuses and what is possible.
+        """
+        if status not in TRANSITIONS[self.status]:
+            possible = ", ".join(sorted(TRANSITIONS[self.status]))
+            raise IllegalTransition(
+                f"Deployment {self.name} is {self.status} and cannot become {status}; from here it can become {possible}.",
+                deployment=self.name,
+                status=self.status,
+                wanted=status,
+            )
+        return self.changed(status=status, updated_at=now, **fields)
+
+    def require(self, generation: int, *statuses: Status) -> "Deployment":
+        """Return the record if it is still of that generation and in one of these statuses.
+
+        Raises: Superseded: a task of an older generation, or one that comes back late, must not act.
+        """
+        if self.generation != generation:
+            raise Superseded(
+                f"Deployment {self.name} is at generation {self.generation}; this task was for {generation}.",
+                deployment=self.name,
+            )
+        if statuses and self.status not in statuses:
+            raise Superseded(
+                f"Deployment {self.name} is {self.status}; this task works on {', '.join(statuses)}.",
+                deployment=self.name,
+                status=self.status,
+            )
+        return self
+
+    def require_serving(self) -> "Deployment":
+        """Return the record if it takes invocations.
+
+        Raises: NotServing, saying what it does instead and what to do.
+        """
+        if self.status is Status.SERVING:
+            return self
+        advice = {
+            Status.FAILED: "read why with GET /deployments/{name}/events, then retry or delete it",
+            Status.TEARING_DOWN: "it is being removed: deploy it again once it is GONE",
+            Status.GONE: "it has been removed: deploy it again",
+        }.get(self.status, "wait until it is SERVING: GET /deployments/{name} shows its progress")
+        raise NotServing(
+            f"Deployment {self.name} is {self.status} and takes no invocations; {advice.format(name=self.name)}.",
+            deployment=self.name,
+            status=self.status,
+        )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it holds its name: everything but GONE."""
+        return self.status is not Status.GONE
+
+    @property
+    def cold_start_seconds(self) -> float:
+        """The median of its measured cold starts, or what is assumed before there is one."""
+        return median_cold_start(self.cold_starts)
+
+    def with_cold_start(self, elapsed_seconds: float) -> "Deployment":
+        """Return the record with one more measured cold start."""
+        return self.changed(cold_starts=(*self.cold_starts, round(elapsed_seconds, 1))[-COLD_STARTS_KEPT:])
+
+    def looked_at(self, at: datetime | None, step: str | None) -> "Deployment":
+        """Return the record due for a look at that moment, and what will happen then."""
+        return self.changed(next_look_at=at, next_step=step if at else None)
+
+
+class EventKind(StrEnum):
+    """What a line of the timeline tells."""
+
+    STATUS = "status"
+    WAKE = "wake"
+    KEEP_WARM = "keep-warm"
+    LEASE = "lease"
+    IMPORT = "import"
+    ARTIFACT = "artifact"
+    TEARDOWN = "teardown"
+    NOTE = "note"
+
+
+class Event(Model):
+    """One line of a deployment's timeline: what happened, why, and between which statuses."""
+
+    at: Moment
+    kind: EventKind
+    reason: str
+    generation: int
+    before: Status | None = None
+    after: Status | None = None
+    detail: dict[str, Any] = {}
+
+
+class Change(Model):
+    """A decision about a record: what it becomes, and the line of the timeline that says why."""
+
+    after: Deployment
+    event: Event | None = None
+
+
+def change(before: Deployment, after: Deployment, kind: EventKind, reason: str, now: datetime, **detail: Any) -> Change:
+    """Return a change with its line of the timeline; statuses are named where they differ."""
+    moved = before.status is not after.status
+    return Change(
+        after=after.changed(updated_at=now),
+        event=Event(
+            at=now,
+            kind=kind,
+            reason=reason,
+            generation=after.generation,
+            before=before.status if moved else None,
+            after=after.status if moved else None,
+            detail=detail,
+        ),
+    )
+
+
+def next_generation(
+    gone: Deployment | None, fresh: Deployment, *, newest_first_look: timedelta | None = None
+) -> Deployment:
+    """Return a fresh record as the generation after the one that is gone."""
+    first_look = fresh.created_at + newest_first_look if newest_first_look else fresh.next_look_at
+    if gone is None:
+        return fresh.changed(next_look_at=first_look)
+    return fresh.changed(generation=gone.generation + 1, version=gone.version, next_look_at=first_look)

@@ -1,0 +1,100 @@
+"""Where a model comes from: `hf://org/name@revision`, `s3://bucket/prefix/`."""
+
+import re
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.values import Model
+
+SUPPORTED_FORMS = "hf://org/name, hf://org/name@revision, s3://bucket/ or s3://bucket/prefix/"
+
+_HUB = re.compile(r"^hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,128}))?$", re.ASCII)
+_BUCKET = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^\s]*))?$")
+
+
+class SourceKind(StrEnum):
+    """Which adapter reads a source."""
+
+    HUB = "hf"
+    BUCKET = "s3"
+
+
+class Source(Model):
+    """A place that holds a checkpoint; `location` is `org/name` or `bucket/prefix/`."""
+
+    kind: SourceKind
+    location: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a source as a user writes it.
+
+        Raises: InvalidInput, naming the forms that exist.
+        """
+        if (hub := _HUB.match(text)) and ".." not in text:
+            return cls(kind=SourceKind.HUB, location=hub["repository"], revision=hub["revision"] or "main")
+        if bucket := _BUCKET.match(text):
+            prefix = bucket["prefix"] or ""
+            if prefix and not prefix.endswith("/"):
+                raise InvalidInput(
+                    f"The source {text!r} names a prefix without a slash at its end. Write {text + '/'!r} "
+                    "for the folder: consumers take everything below it.",
+                    field="source",
+                    rule="an s3:// prefix ends with /",
+                )
+            return cls(kind=SourceKind.BUCKET, location=f"{bucket['bucket']}/{prefix}")
+        raise InvalidInput(
+            f"The source {text!r} is not one that Pilotlight can read. Write {SUPPORTED_FORMS}.",
+            field="source",
+            rule=SUPPORTED_FORMS,
+        )
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of an `s3://` source."""
+        return self.location.split("/", 1)[0]
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of an `s3://` source, empty for a whole bucket."""
+        return self.location.split("/", 1)[1]
+
+    def at(self, revision: str) -> "Source":
+        """Return the same source pinned to a revision."""
+        return self.changed(revision=revision)
+
+    def __str__(self) -> str:
+        """Return the source as a user writes it, with its revision where it has one."""
+        return f"{self.kind}://{self.location}" + (f"@{self.revision}" if self.revision else "")
+
+
+class SourceFile(Model):
+    """One file of a source. `path` is relative to it; `sha256` (hex) where the source knows it."""
+
+    path: str
+    size_bytes: int = Field(ge=0)
+    sha256: str | None = None
+    etag: str | None = None
+
+
+class Listing(Model):
+    """Every file of a source at one pinned revision.
+
+    A hub's revision is its commit; a bucket's is a hash over keys, ETags and sizes.
+    """
+
+    source: Source
+    files: tuple[SourceFile, ...]
+
+    @property
+    def revision(self) -> str:
+        """The pinned revision."""
+        return self.source.revision or ""
+
+    def file(self, path: str) -> SourceFile | None:
+        """Return the file at that path, or None."""
+        return next((file for file in self.files if file.path == path), None)

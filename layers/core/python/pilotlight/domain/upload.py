@@ -1,0 +1,77 @@
+"""An uploaded folder: looked at when it rests, started once for each version of its content."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from pilotlight.domain.source import SourceFile
+from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, Model, Moment
+
+ROOT = "uploads/"
+COMPLETE_MARK = "_COMPLETE"
+SETTINGS_FILE = "pilotlight.json"
+NOT_WEIGHTS = frozenset({COMPLETE_MARK, SETTINGS_FILE})
+
+
+class UploadStatus(StrEnum):
+    """What we know of a folder."""
+
+    RESTING = "RESTING"
+    INCOMPLETE = "INCOMPLETE"
+    STARTED = "STARTED"
+    HELD = "HELD"
+    REFUSED = "REFUSED"
+
+
+class Upload(Model):
+    """The record of one folder. `seen` is the version of the last look, `started` the one that was started."""
+
+    folder: str
+    status: UploadStatus = UploadStatus.RESTING
+    look_at: Moment | None = None
+    seen: str | None = None
+    started: str | None = None
+    deployment: str | None = None
+    held_by: str | None = None
+    missing: tuple[str, ...] = ()
+    reason: str | None = None
+    size_bytes: int = 0
+    updated_at: Moment
+    version: int = 0
+    schema_version: int = 1
+
+    def rests(self, version: str, files: Iterable[SourceFile]) -> bool:
+        """Say whether the folder is at rest: unchanged since the last look, or marked complete by its uploader."""
+        return self.seen == version or any(file.path == COMPLETE_MARK for file in files)
+
+
+def folder_of(key: str) -> str | None:
+    """Return the folder that a key under `uploads/` belongs to, or None for a key outside of any."""
+    folder, slash, rest = key.removeprefix(ROOT).partition("/")
+    return folder if key.startswith(ROOT) and slash and rest and folder else None
+
+
+def folder_problem(folder: str) -> str | None:
+    """Return why a folder cannot name a deployment, or None."""
+    if len(folder) <= NAME_MAX and re.match(NAME_PATTERN, folder):
+        return None
+    return (
+        f"the folder's name {folder[:60]!r} cannot name a deployment: lower-case words joined by single hyphens, "
+        f"at most {NAME_MAX} characters; upload it under such a name"
+    )
+
+
+def version_of(files: Iterable[SourceFile]) -> str:
+    """Return the version of a folder: a hash over names, ETags and sizes, without the uploader's mark."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.path):
+        if file.path != COMPLETE_MARK:
+            digest.update(f"{file.path}\0{file.etag}\0{file.size_bytes}\n".encode())
+    return digest.hexdigest()[:40]
+
+
+def due(upload: Upload, now: datetime) -> bool:
+    """Say whether the folder is to be looked at."""
+    return upload.look_at is not None and upload.look_at <= now

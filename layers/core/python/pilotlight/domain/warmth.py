@@ -1,0 +1,127 @@
+"""Is the model loaded, who is waking it, and when does a wake end?
+
+No Bedrock call tells warm from cold: the warmth shown is an estimate with its moment, and the call itself is
+the test. One wake runs at a time: it carries an id and a deadline, and whoever finds it past its deadline may
+begin another under a new id.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from pilotlight.domain.errors import Superseded
+from pilotlight.domain.values import Model, Moment
+
+FIRST_WAIT_SECONDS = 2
+LONGEST_WAIT_SECONDS = 30
+COLD_STARTS_KEPT = 5
+ASSUMED_COLD_START_SECONDS = 110.0  # until measured here. Source: AWS workshop on imported 8B models, 60–120 s
+
+
+class Warmth(StrEnum):
+    """What we believe of the model's memory."""
+
+    COLD = "COLD"
+    WAKING = "WAKING"
+    WARM = "WARM"
+
+
+class WarmthEstimate(Model):
+    """A belief and the moment it is of; `warm_until` where the model is taken to be warm."""
+
+    state: Warmth
+    as_of: Moment
+    warm_until: Moment | None = None
+
+
+class WakeBudget(Model):
+    """What one warm-up may use: probes, seconds and dollars."""
+
+    max_attempts: int = Field(default=120, ge=1)
+    max_seconds: int = Field(default=1500, ge=1)
+    max_usd: float = Field(default=25.0, ge=0)
+
+
+class Wake(Model):
+    """One warm-up under way: the execution `warm` of the same id does the work."""
+
+    id: str
+    started_at: Moment
+    deadline: Moment
+    attempts: int = 0
+    usd: float = 0.0
+
+    def require(self, wake_id: str) -> None:
+        """Let only the holder of this wake go on.
+
+        Raises: Superseded when another wake has taken over.
+        """
+        if self.id != wake_id:
+            raise Superseded(f"Wake {wake_id} was replaced by {self.id}; only the newest one goes on.", wake=self.id)
+
+    def is_live(self, now: datetime) -> bool:
+        """Say whether this wake may still act."""
+        return now < self.deadline
+
+    def elapsed(self, now: datetime) -> float:
+        """Return the seconds since it began."""
+        return (now - self.started_at).total_seconds()
+
+    def exhausted(self, budget: WakeBudget, now: datetime) -> str | None:
+        """Return why this wake must stop, or None while it may go on."""
+        if self.attempts >= budget.max_attempts:
+            return f"no answer after {self.attempts} of {budget.max_attempts} probes"
+        if self.elapsed(now) >= budget.max_seconds:
+            return f"no answer within {budget.max_seconds} s"
+        if self.usd >= budget.max_usd:
+            return f"${self.usd:.2f} of ${budget.max_usd:.2f} spent on probes"
+        return None
+
+
+class ProbeDecision(Model):
+    """What follows from one probe, and why. `wait_seconds` until the next one where there is one."""
+
+    ready: bool = False
+    give_up: bool = False
+    wait_seconds: int = 0
+    reason: str
+
+
+def new_wake(wake_id: str, budget: WakeBudget, now: datetime) -> Wake:
+    """Return a wake that begins now and must end a little after its budget of seconds."""
+    return Wake(id=wake_id, started_at=now, deadline=now + timedelta(seconds=budget.max_seconds + 120))
+
+
+def after_probe(
+    wake: Wake, answered: bool, *, budget: WakeBudget, cold_start_seconds: float, now: datetime
+) -> ProbeDecision:
+    """Decide whether a wake is done, goes on, or gives up, and how long to wait.
+
+    The wait doubles from 2 s up to a tenth of the median cold start measured for this model: a probe during
+    loading costs nothing on Bedrock, because windows open at the first successful call.
+    Source: Amazon Bedrock user guide, "Calculate the cost of running a custom model".
+    """
+    if answered:
+        return ProbeDecision(ready=True, reason=f"answered after {wake.elapsed(now):.0f} s, {wake.attempts} probes")
+    if reason := wake.exhausted(budget, now):
+        return ProbeDecision(give_up=True, reason=reason)
+    longest = min(max(cold_start_seconds / 10, FIRST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
+    wait = min(FIRST_WAIT_SECONDS * 2 ** max(wake.attempts - 1, 0), longest)
+    return ProbeDecision(wait_seconds=max(round(wait), 1), reason=f"still loading after {wake.elapsed(now):.0f} s")
+
+
+def estimate(wake: Wake | None, last_answer_at: datetime | None, *, idle: timedelta, now: datetime) -> WarmthEstimate:
+    """Return what to believe now, from the wake under way and the last answer seen."""
+    warm_until = last_answer_at + idle if last_answer_at else None
+    if warm_until and now < warm_until:
+        return WarmthEstimate(state=Warmth.WARM, as_of=last_answer_at or now, warm_until=warm_until)
+    if wake and wake.is_live(now):
+        return WarmthEstimate(state=Warmth.WAKING, as_of=now)
+    return WarmthEstimate(state=Warmth.COLD, as_of=now)
+
+
+def median_cold_start(measured: tuple[float, ...]) -> float:
+    """Return the median of the measured cold starts in seconds, or what is assumed before there is one."""
+    ordered = sorted(measured)
+    return ordered[len(ordered) // 2] if ordered else ASSUMED_COLD_START_SECONDS
