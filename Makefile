@@ -1,0 +1,95 @@
+# One command for each thing one does here; `make` alone lists them.
+# Whatever a command needs, it installs by itself: into .venv and .tools, from the lock files in requirements/.
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAM := .tools/sam/bin/sam
+SAM_READY := .tools/sam/.ready
+ASL_READY := .tools/asl/.ready
+
+# What lints and validates must not ask an account, nor somebody's profile, where it is, nor send home what it saw.
+OFFLINE := AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1 SAM_CLI_TELEMETRY=0
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
+	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help setup demo up test check lint format types architecture machines template build deploy lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## take a model from a hub to an answered prompt, on this machine (ARGS=--json)
+	@$(BIN)/python -m local demo $(ARGS)
+
+up: $(READY) ## start the embedded cloud and the API, and stay (PORT=8000 ARGS=)
+	@$(BIN)/python -m local up --port $(PORT) $(ARGS)
+
+test: $(READY) ## run all tests (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: lint types architecture machines template ## everything that needs no running
+
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY) ## let ruff repair what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+architecture: $(READY) ## who may import whom; template, machines, routes and folders agree
+	@$(BIN)/python -m pytest tests/architecture -q
+
+machines: $(READY) $(ASL_READY) ## every state machine through asl-validator
+	@$(BIN)/python -m tools.asl
+
+template: $(READY) $(SAM_READY) ## template.yaml through the translator, cfn-lint and sam validate
+	@$(OFFLINE) $(BIN)/python -m tools.translate
+	@$(OFFLINE) .tools/sam/bin/cfn-lint --non-zero-exit-code informational template.yaml build/template.translated.json
+	@$(OFFLINE) $(SAM) validate --lint --template-file template.yaml
+
+build: $(READY) $(SAM_READY) ## sam build: functions and layers for arm64, without Docker
+	@$(OFFLINE) $(BIN)/python -m tools.sam_build $(ARGS)
+
+deploy: build ## sam build, then sam deploy --guided into your account
+	@$(SAM) deploy --guided $(ARGS)
+
+lock: $(READY) ## compile the lock files again (uv)
+	$(COMPILE) --output-file requirements/dev.lock requirements/dev.in
+	$(COMPILE) --output-file requirements/sam.lock requirements/sam.in
+	$(COMPILE) --output-file requirements/node.lock requirements/node.in
+	$(COMPILE_FOR_LAMBDA) --constraint requirements/dev.lock \
+		--output-file layers/dependencies/requirements.lock layers/dependencies/requirements.in
+	$(COMPILE_FOR_LAMBDA) --no-deps --constraint requirements/dev.lock \
+		--output-file layers/dependencies/chalice.lock layers/dependencies/chalice.in
+	cd requirements/asl && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) .tools .aws-sam build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(READY) ## install only (every command does it by itself)
+
+$(READY): requirements/dev.lock pyproject.toml tools/install.py
+	@$(PYTHON) tools/install.py environment $(VENV) --lock requirements/dev.lock --editable .
+
+$(SAM_READY): requirements/sam.lock tools/install.py
+	@$(PYTHON) tools/install.py environment .tools/sam --lock requirements/sam.lock
+
+$(ASL_READY): requirements/asl/package.json requirements/asl/package-lock.json requirements/node.lock tools/install.py
+	@$(PYTHON) tools/install.py validator .tools/asl
