@@ -1,0 +1,3 @@
+"""A module that only the layer brings."""
+
+WORDS = "from the layer"
