@@ -1,0 +1,163 @@
+"""Import jobs: made one at a time, decided by the clock and by what really lies in S3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.iam.models import iam_backends
+
+from local.bedrock.errors import invalid, not_found, over_quota, service_error
+from local.bedrock.inspection import inspect
+from local.bedrock.listing import at, page, tags_from
+from local.bedrock.roles import is_assumable
+from local.bedrock.simulation import Job, Model, Place, Simulation
+from local.bedrock.staged import UnimportableError, staged_at
+
+
+def create(simulation: Simulation, place: Place, request: dict[str, Any]) -> dict[str, Any]:
+    """Start a job, or give the old one where the token was used before, whatever became of it since."""
+    with simulation.lock:
+        settle(simulation)
+        if earlier := _with_token(simulation, place, request.get("clientRequestToken")):
+            return {"jobArn": earlier.arn}
+        _check_role(simulation, place, request["roleArn"])
+        _check_names(simulation, place, request)
+        _check_quotas(simulation, place)
+        job = _begin(simulation, place, request)
+        simulation.jobs.append(job)
+        return {"jobArn": job.arn}
+
+
+def get(simulation: Simulation, place: Place, identifier: str) -> dict[str, Any]:
+    """Describe the job of that ARN or name."""
+    with simulation.lock:
+        settle(simulation)
+        job = find(simulation, place, identifier)
+        described = {**_summary(job), "roleArn": job.request["roleArn"], "failureMessage": job.failure}
+        described |= {"modelDataSource": job.request["modelDataSource"], "vpcConfig": job.request.get("vpcConfig")}
+        return {name: value for name, value in described.items() if value is not None}
+
+
+def find(simulation: Simulation, place: Place, identifier: str) -> Job:
+    """Give the job of that ARN or name."""
+    for job in simulation.jobs:
+        if job.place == place and identifier in (job.arn, job.name):
+            return job
+    raise not_found("Could not find the model import job. Check the job identifier and try again.")
+
+
+def listing(simulation: Simulation, place: Place, request: dict[str, Any]) -> dict[str, Any]:
+    """List jobs, filtered by status and name, a page at a time."""
+    with simulation.lock:
+        settle(simulation)
+        jobs = [
+            job
+            for job in simulation.jobs
+            if job.place == place
+            and request.get("statusEquals") in (None, job.status)
+            and request.get("nameContains", "") in job.name
+        ]
+        chosen, token = page(jobs, request)
+        return {"modelImportJobSummaries": [_summary(job) for job in chosen], "nextToken": token}
+
+
+def settle(simulation: Simulation) -> None:
+    """Bring every job to where the clock says that it is by now."""
+    now = simulation.clock.timestamp()
+    for job in simulation.jobs:
+        if job.status == "InProgress" and not job.stuck:
+            _advance(simulation, job, now)
+
+
+def _advance(simulation: Simulation, job: Job, now: float) -> None:
+    decided = job.created + min(simulation.settings.verdict_seconds, job.seconds)
+    if now < decided:
+        return
+    if job.failure is None and job.inspection is None:
+        try:
+            job.inspection = inspect(staged_at(job.place.account, job.s3_uri))
+        except UnimportableError as exc:
+            job.failure = str(exc)
+    if job.inspection is None or job.failure is not None:
+        job.status, job.ended = "Failed", decided
+    elif now >= job.created + job.seconds:
+        job.status, job.ended = "Completed", job.created + job.seconds
+        _add_model(simulation, job, job.ended)
+
+
+def _add_model(simulation: Simulation, job: Job, created: float) -> None:
+    assert job.inspection is not None
+    arn = job.model_arn = job.place.arn("imported-model")
+    tags = tags_from(job.request.get("importedModelTags"))
+    simulation.models[arn] = Model(job.place, arn, job.model_name, created, job, job.inspection, tags)
+
+
+def _with_token(simulation: Simulation, place: Place, token: str | None) -> Job | None:
+    if token is None:
+        return None
+    jobs = (job for job in simulation.jobs if job.place == place)
+    return next((job for job in jobs if job.request.get("clientRequestToken") == token), None)
+
+
+def _check_role(simulation: Simulation, place: Place, arn: str) -> None:
+    if simulation.knobs.refuse_roles > 0:
+        simulation.knobs.refuse_roles -= 1
+        raise invalid("The provided role ARN is invalid.")
+    if not is_assumable(iam_backends[place.account]["aws"], arn, "bedrock.amazonaws.com"):
+        raise invalid("The provided role ARN is invalid.")
+
+
+def _check_names(simulation: Simulation, place: Place, request: dict[str, Any]) -> None:
+    """Refuse a name in use. A job holds its name for good; a model holds it from its job's start to its end."""
+    code = simulation.settings.name_in_use_error
+    jobs = [job for job in simulation.jobs if job.place == place]
+    if any(job.name == request["jobName"] for job in jobs):
+        raise service_error(code, "The provided job name is currently in use.")
+    names = {model.name for model in simulation.models.values() if model.place == place}
+    names |= {job.model_name for job in jobs if job.status == "InProgress"}
+    if request["importedModelName"] in names:
+        raise service_error(code, "The provided imported model name is currently in use.")
+
+
+def _check_quotas(simulation: Simulation, place: Place) -> None:
+    settings = simulation.settings
+    running = sum(job.place == place and job.status == "InProgress" for job in simulation.jobs)
+    models = sum(model.place == place for model in simulation.models.values())
+    if models >= settings.imported_models:
+        raise over_quota(f"The account holds {models} imported models; the quota is {settings.imported_models}.")
+    if running >= settings.import_jobs:
+        raise over_quota(f"{running} model import jobs are in progress; the quota is {settings.import_jobs}.")
+
+
+def _begin(simulation: Simulation, place: Place, request: dict[str, Any]) -> Job:
+    knobs = simulation.knobs
+    try:
+        size_bytes = staged_at(place.account, request["modelDataSource"]["s3DataSource"]["s3Uri"]).size_bytes
+    except UnimportableError:
+        size_bytes = 0  # the job says so when it gets to look
+    job = Job(
+        place=place,
+        arn=place.arn("model-import-job"),
+        created=simulation.clock.timestamp(),
+        seconds=simulation.settings.import_seconds(size_bytes),
+        request=request,
+        tags=tags_from(request.get("jobTags")),
+        failure=knobs.fail_next_import,
+        stuck=knobs.stick_next_import,
+    )
+    knobs.fail_next_import, knobs.stick_next_import = None, False
+    return job
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    summary = {
+        "jobArn": job.arn,
+        "jobName": job.name,
+        "status": job.status,
+        "creationTime": at(job.created),
+        "lastModifiedTime": at(job.ended or job.created),
+        "endTime": at(job.ended) if job.ended else None,
+        "importedModelArn": job.model_arn,
+        "importedModelName": job.model_name,
+    }
+    return {name: value for name, value in summary.items() if value is not None}
