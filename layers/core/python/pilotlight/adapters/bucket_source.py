@@ -1,0 +1,167 @@
+"""A prefix of an S3 bucket as a source of checkpoints.
+
+S3 keeps no commits: the revision is a hash over names, ETags and sizes, and every later read says `If-Match`.
+A revision cannot be asked for again: what lies there now either has it, or the source has changed.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
+
+from pilotlight.domain.errors import (
+    BodyCutShort,
+    PilotlightError,
+    SourceChanged,
+    SourceGated,
+    SourceNotFound,
+    SourceRefused,
+    Throttled,
+    Unavailable,
+)
+from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.upload import version_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+MOST_FILES = 10_000  # a checkpoint has hundreds at most: more is a whole bucket named by mistake
+PIECE_BYTES = 1024 * 1024
+
+_MISSING = frozenset({"NoSuchBucket", "NoSuchKey", "404", "InvalidBucketName"})
+_DENIED = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
+_CHANGED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
+_SLOW_DOWN = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "429"})
+
+
+class BucketSource:
+    """Reads checkpoints from S3 with the role that the client carries."""
+
+    def __init__(self, s3_client: "S3Client") -> None:
+        self._s3 = s3_client
+        self._listings: dict[str, Listing] = {}
+
+    def resolve(self, source: Source) -> Listing:
+        """Return all files below the prefix at the revision that they have now.
+
+        Raises: SourceChanged when the source names another revision; SourceNotFound, SourceGated, SourceRefused.
+        """
+        files = self._list(source)
+        if not files:
+            raise SourceNotFound(
+                f"There is nothing below s3://{source.location}. Check the bucket, the prefix and the region."
+            )
+        revision = version_of(files)
+        if source.revision and source.revision != revision:
+            raise SourceChanged(
+                f"s3://{source.location} has changed: it is at {revision} now, {source.revision} was asked for. "
+                "Deploy the present content without naming a revision."
+            )
+        listing = Listing(source=source.at(revision), files=tuple(files))
+        self._listings = {str(listing.source): listing}
+        return listing
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        """Return one small file of a pinned source.
+
+        Raises: SourceNotFound; SourceRefused when it is larger than the limit; SourceChanged.
+        """
+        file = self._file(source, path)
+        if file.size_bytes > limit_bytes:
+            raise SourceRefused(f"{path} of {source} is larger than the {limit_bytes} bytes that such a file may have.")
+        return b"".join(self.stream(source, file, offset=0, size_bytes=file.size_bytes))
+
+    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source.
+
+        Raises: BodyCutShort, SourceChanged, SourceGated, Throttled, Unavailable.
+        """
+        if size_bytes == 0:
+            return
+        etag = file.etag or self._file(source, file.path).etag
+        with _translated(source):
+            answer = self._s3.get_object(
+                Bucket=source.bucket,
+                Key=source.prefix + file.path,
+                IfMatch=f'"{etag}"',
+                Range=f"bytes={offset}-{offset + size_bytes - 1}",
+            )
+        left = size_bytes
+        for piece in _pieces(answer["Body"], file.path):
+            yield piece[:left]
+            left -= len(piece)
+        if left > 0:
+            raise BodyCutShort(f"{file.path}: {size_bytes - left} of {size_bytes} bytes arrived. Try again.")
+
+    def _list(self, source: Source) -> list[SourceFile]:
+        files: list[SourceFile] = []
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.prefix)
+        with _translated(source):
+            for page in pages:
+                files += [_source_file(source, each) for each in page.get("Contents", []) if not _is_folder(each)]
+                if len(files) > MOST_FILES:
+                    raise SourceRefused(
+                        f"s3://{source.location} holds more than {MOST_FILES} files. Name the folder of one checkpoint."
+                    )
+        return files
+
+    def _file(self, source: Source, path: str) -> SourceFile:
+        """Return a file of the pinned source; what lies there is looked at again where this reader has not seen it."""
+        listing = self._listings.get(str(source)) or self.resolve(source)
+        if file := listing.file(path):
+            return file
+        raise SourceNotFound(f"{source} has no file {path}.")
+
+
+def _is_folder(found: "ObjectTypeDef") -> bool:
+    """Say whether an object is the empty "folder" that consoles make."""
+    return found["Key"].endswith("/")
+
+
+def _source_file(source: Source, found: "ObjectTypeDef") -> SourceFile:
+    return SourceFile(
+        path=found["Key"].removeprefix(source.prefix), size_bytes=found["Size"], etag=found["ETag"].strip('"')
+    )
+
+
+def _pieces(body: StreamingBody, path: str) -> Iterator[bytes]:
+    try:
+        with closing(body):
+            yield from body.iter_chunks(PIECE_BYTES)
+    except BotoCoreError as exc:
+        raise BodyCutShort(f"The connection to S3 broke within {path}: {type(exc).__name__}. Try again.") from exc
+
+
+@contextmanager
+def _translated(source: Source) -> Iterator[None]:
+    """Turn what S3 says into the domain's errors."""
+    try:
+        yield
+    except ClientError as exc:
+        raise _refusal(exc, source) from exc
+    except BotoCoreError as exc:
+        raise Unavailable(f"S3 did not answer for {source}: {type(exc).__name__}. Try again later.") from exc
+
+
+def _refusal(error: ClientError, source: Source) -> PilotlightError:  # noqa: PLR0911 - one for each way to refuse
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _CHANGED:
+        return SourceChanged(f"A file of {source} has been replaced since it was listed. Deploy it again.")
+    if code in _MISSING:
+        return SourceNotFound(f"There is no {source}, or a file of it is gone. Check the bucket, prefix and region.")
+    if code in _DENIED:
+        return SourceGated(
+            f"Our role may not read s3://{source.location}. Allow it s3:ListBucket on the bucket and s3:GetObject "
+            "below the prefix (and kms:Decrypt on the bucket's key), in its bucket policy or the role's."
+        )
+    if code == "InvalidObjectState":
+        return SourceRefused(f"A file of {source} is archived. Restore it from Glacier first.")
+    if code in _SLOW_DOWN:
+        return Throttled(f"S3 asks us to slow down for s3://{source.location}.")
+    if status >= 500:
+        return Unavailable(f"S3 answered {code or status} for {source}. Try again later.")
+    return SourceRefused(f"S3 answered {code or status} for {source}.")

@@ -1,0 +1,159 @@
+"""A hub that speaks the Hugging Face hub's HTTP API, as a source of checkpoints.
+
+Source: Hugging Face hub documentation, "Hub API Endpoints" (model info with blobs) and "Download files" (resolve).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from pilotlight.adapters.hub_ranges import exactly, require_commit, require_range, require_same_file, whole
+from pilotlight.adapters.hub_refusals import refusal
+from pilotlight.adapters.hub_transport import READ_SECONDS, Answer, HubTransport
+from pilotlight.domain.errors import SourceChanged, SourceRefused, Unavailable
+from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.values import Model
+
+PUBLIC_HUB = "https://huggingface.co"
+MOST_LISTING_BYTES = 32 * 1024 * 1024
+
+_ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
+
+
+class _Blob(Model):
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    size: int = Field(ge=0)
+
+
+class _Sibling(Model):
+    rfilename: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    size: int | None = Field(default=None, ge=0)
+    blob_id: str | None = Field(default=None, alias="blobId")
+    lfs: _Blob | None = None
+
+
+class _ModelInfo(Model):
+    sha: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40,64}$")]
+    siblings: tuple[_Sibling, ...] = ()
+
+
+class HubSource:
+    """Reads checkpoints from a hub. Signed addresses are resolved once for each file and used until they expire."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        token: Callable[[], str | None],
+        *,
+        read_timeout_seconds: float = READ_SECONDS,
+    ) -> None:
+        self._transport = HubTransport(endpoint, token, read_timeout_seconds=read_timeout_seconds)
+        self._addresses: dict[str, str] = {}
+        self._resolving: defaultdict[str, Lock] = defaultdict(Lock)
+
+    def resolve(self, source: Source) -> Listing:
+        """Return all files at the commit that the revision names now.
+
+        Raises: SourceNotFound, SourceGated, SourceRefused, Throttled, Unavailable.
+        """
+        revision = quote(source.revision or "main", safe="")
+        url = f"{self._transport.endpoint}/api/models/{quote(source.location)}/revision/{revision}?blobs=true"
+        answer = self._transport.get(url)
+        self._require_ok(answer, source, "the model's listing")
+        body = whole(answer, MOST_LISTING_BYTES, f"The listing of {source}")
+        try:
+            info = _ModelInfo.model_validate_json(body)
+        except ValidationError as exc:
+            field = ".".join(str(part) for part in exc.errors(include_input=False)[0]["loc"])
+            raise Unavailable(f"{self._transport.host} does not list {source} as a hub does: see {field!r}.") from exc
+        pinned = source.at(info.sha)
+        return Listing(source=pinned, files=tuple(_file(pinned, sibling) for sibling in info.siblings))
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        """Return one small file of a pinned source.
+
+        Raises: SourceNotFound, SourceGated, SourceChanged, SourceRefused when it is larger than the limit.
+        """
+        answer = self._transport.get(self._resolve_url(source, path))
+        self._require_ok(answer, source, path)
+        require_commit(answer, source, path)
+        return whole(answer, limit_bytes, f"{path} of {source}")
+
+    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source.
+
+        Raises: BodyCutShort, SourceChanged, SourceGated, SourceNotFound, Throttled, Unavailable.
+        """
+        if size_bytes == 0:
+            return
+        answer = self._open(source, file, (offset, offset + size_bytes - 1))
+        try:
+            require_range(answer, file, offset, size_bytes)
+        except (SourceChanged, Unavailable):
+            answer.discard()
+            raise
+        yield from exactly(answer, file.path, size_bytes)
+
+    def _open(self, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
+        """Return an answer to a range request, through the signed address that we know or a fresh one."""
+        url = self._resolve_url(source, file.path)
+        known = self._addresses.get(url)
+        if known and (answer := self._open_known(known, source, file, byte_range)):
+            return answer
+        with self._resolving[url]:
+            newer = self._addresses.get(url)
+            if newer and newer != known and (answer := self._open_known(newer, source, file, byte_range)):
+                return answer  # another thread resolved it while this one waited
+            return self._open_fresh(url, source, file, byte_range)
+
+    def _open_known(self, address: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer | None:
+        """Return the answer of a signed address, or None once it does not serve us any more."""
+        answer = self._transport.get(address, byte_range=byte_range)
+        if answer.status in _ADDRESS_EXPIRED:
+            answer.discard()
+            return None
+        self._require_ok(answer, source, file.path)
+        return answer
+
+    def _open_fresh(self, url: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
+        """Return the answer of the hub, or of the signed address that it gives; the address is kept."""
+        answer = self._transport.get(url, byte_range=byte_range)
+        self._require_ok(answer, source, file.path)
+        try:
+            require_commit(answer, source, file.path)
+            require_same_file(answer, file)
+        except SourceChanged:
+            answer.discard()
+            raise
+        if not answer.from_hub:
+            self._addresses[url] = answer.url
+        return answer
+
+    def _resolve_url(self, source: Source, path: str) -> str:
+        if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            raise SourceRefused(f"The file name {path[:200]!r} of {source} leaves its folder.")
+        revision = quote(source.revision or "main", safe="")
+        return f"{self._transport.endpoint}/{quote(source.location)}/resolve/{revision}/{quote(path)}"
+
+    def _require_ok(self, answer: Answer, source: Source, what: str) -> None:
+        if answer.status not in (200, 206):
+            answer.discard()
+            raise refusal(answer, source=source, what=what, hub=self._transport.endpoint)
+
+
+def _file(source: Source, sibling: _Sibling) -> SourceFile:
+    size_bytes = sibling.lfs.size if sibling.lfs else sibling.size
+    if size_bytes is None:
+        raise SourceRefused(
+            f"The hub lists {sibling.rfilename[:200]!r} of {source} without its size. A mirror must answer ?blobs=true."
+        )
+    return SourceFile(
+        path=sibling.rfilename,
+        size_bytes=size_bytes,
+        sha256=sibling.lfs.sha256 if sibling.lfs else None,
+        etag=sibling.blob_id,
+    )

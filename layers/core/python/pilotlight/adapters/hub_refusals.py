@@ -1,0 +1,99 @@
+"""What a hub's refusal means for us, and what the person can do about it."""
+
+import re
+from email.utils import parsedate_to_datetime
+
+from pilotlight.adapters.hub_transport import Answer
+from pilotlight.domain.errors import (
+    PilotlightError,
+    SourceChanged,
+    SourceGated,
+    SourceNotFound,
+    SourceRefused,
+    Throttled,
+    Unavailable,
+)
+from pilotlight.domain.source import Source
+
+LONGEST_RETRY_SECONDS = 3600
+_RATE_LIMIT_SECONDS = re.compile(r";\s*t=(\d{1,9})")
+_SET_A_TOKEN = "set HF_TOKEN locally, or the hub secret of the stack,"  # noqa: S105 - advice, not a token
+
+
+def refusal(answer: Answer, *, source: Source, what: str, hub: str) -> PilotlightError:
+    """Return the error that a refusing answer stands for; `what` names the thing asked for, `hub` is its address.
+
+    Source: Hugging Face hub API, `X-Error-Code`; rate limit headers as "Hub Rate limits" describes them.
+    """
+    status = answer.status
+    if status == 429:
+        return throttled(answer)
+    if status >= 500 or status == 408:
+        return Unavailable(f"The hub answered {status} for {what}. Try again later.", status=status)
+    if status == 416:
+        return SourceChanged(f"{what} is shorter now than when {source} was listed. Deploy it again.")
+    if not answer.from_hub:
+        return Unavailable(f"The hub's file server refused a fresh address of {what} with {status}.", status=status)
+    return _by_code(answer, source=source, what=what, hub=hub)
+
+
+def _by_code(  # noqa: PLR0911 - one line for each way to refuse
+    answer: Answer, *, source: Source, what: str, hub: str
+) -> PilotlightError:
+    code = answer.header("X-Error-Code")
+    page = f"{hub}/{source.location}"
+    match code, answer.status:
+        case "GatedRepo", _:
+            return SourceGated(
+                f"{source} is gated: accept its terms at {page}, then {_SET_A_TOKEN} to a token of that account.",
+                page=page,
+            )
+        case "RepoNotFound", _:
+            return SourceNotFound(
+                f"The hub has no model {source.location}, or it is private. Check the name; for a private one "
+                f"{_SET_A_TOKEN} to a token that may read it.",
+            )
+        case "RevisionNotFound", _:
+            return SourceNotFound(f"{source.location} has no branch, tag or commit {source.revision!r}. See {page}.")
+        case "EntryNotFound", _:
+            return SourceNotFound(f"{source} has no file {what}.")
+        case "DisabledRepo", _:
+            return SourceRefused(f"The hub has disabled {source.location}. See {page}.")
+        case _, 401:
+            return SourceGated(f"The hub does not accept the token. Make a new one, then {_SET_A_TOKEN}.")
+        case _, 403:
+            return SourceGated(
+                f"The token may not read {source.location}. Give it read access to gated models, or "
+                f"{_SET_A_TOKEN} to one that has it.",
+                page=page,
+            )
+        case _, 404:
+            return SourceNotFound(f"The hub has no {what} for {source}. See {page}.")
+        case _, status:
+            return SourceRefused(f"The hub answered {status} for {what} of {source}.", status=status)
+
+
+def throttled(answer: Answer) -> Throttled:
+    """Return the error of a 429 with how long the hub asks us to wait, where it says so."""
+    wait = retry_after_seconds(answer)
+    if wait is None:
+        return Throttled("The hub asks us to slow down. A token (HF_TOKEN) raises its limits.")
+    return Throttled(
+        f"The hub asks us to slow down and to come back in {wait} s. A token (HF_TOKEN) raises its limits.",
+        retry_after_seconds=wait,
+    )
+
+
+def retry_after_seconds(answer: Answer) -> int | None:
+    """Return how long to wait by `RateLimit: "api";r=0;t=55`, or by Retry-After in seconds or as a date."""
+    if found := _RATE_LIMIT_SECONDS.search(answer.header("RateLimit") or ""):
+        return min(int(found[1]), LONGEST_RETRY_SECONDS)
+    after = (answer.header("Retry-After") or "").strip()
+    if after.isascii() and after.isdigit():
+        return min(int(after[:9]), LONGEST_RETRY_SECONDS)
+    try:
+        # Measured on the hub's own clock: ours may run at another speed.
+        until = parsedate_to_datetime(after) - parsedate_to_datetime(answer.header("Date") or "")
+    except (ValueError, TypeError):
+        return None
+    return min(max(0, int(until.total_seconds())), LONGEST_RETRY_SECONDS)
