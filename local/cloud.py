@@ -9,15 +9,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import boto3
+from botocore.config import Config
+
+from local import service_models
 from local.clock import ScaledClock
+from local.gateway import Gateway, RestApi
 from local.identity import HARNESS, REGION, environment, region_environment
 
 if TYPE_CHECKING:
     from local.cloudformation import DeployedStack
-    from local.gateway import Gateway
     from local.lambda_service import LambdaService
 
 _Part = TypeVar("_Part")
+
+# What brings moto along is imported when a cloud starts: a second's work that `--help` and the client can do
+# without, and that is half as long once botocore's models are shared.
 
 # moto keeps its state in module variables: a second cloud would share it.
 _ONE_AT_A_TIME = threading.Lock()
@@ -29,7 +36,7 @@ class Cloud:
     `environment` is given to every Lambda in addition to what the template says.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a choice of its own with a default
+    def __init__(
         self,
         template: Path,
         *,
@@ -69,7 +76,7 @@ class Cloud:
     def start(self) -> None:
         """Return when the stack is deployed and its API answers; on failure, nothing is left running.
 
-        Raises: PortTaken, TemplateRefused, DeploymentFailed; RuntimeError beside another cloud.
+        Raises: PortTakenError, TemplateError, DeploymentError; RuntimeError beside another cloud.
         """
         if not _ONE_AT_A_TIME.acquire(blocking=False):
             raise RuntimeError("Another embedded cloud runs in this process; stop it first.")
@@ -116,25 +123,26 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Give a boto3 client that acts as the harness, without retries: what fails is to be seen."""
-        import boto3
-        from botocore.config import Config
-
         with self._client_guard:
             if service not in self._clients:
-                self._clients[service] = boto3.session.Session().client(
+                session: Any = boto3.session.Session()
+                self._clients[service] = session.client(
                     service,
                     region_name=REGION,
                     endpoint_url=self.endpoint_url,
                     aws_access_key_id=HARNESS.access_key_id,
                     aws_secret_access_key=HARNESS.secret_access_key,
                     config=Config(
-                        retries={"total_max_attempts": 1}, max_pool_connections=64, s3={"addressing_style": "path"}
+                        retries={"total_max_attempts": 1},
+                        max_pool_connections=64,
+                        s3={"addressing_style": "path"},
                     ),
                 )
             return self._clients[service]
 
     def _start_moto(self) -> None:
-        from local.server import forget_everything, moto_server
+        service_models.share()
+        from local.moto_server import forget_everything, moto_server  # noqa: PLC0415 - as above
 
         server = moto_server()
         self._endpoint_url = server.url
@@ -147,8 +155,8 @@ class Cloud:
         server.start()
 
     def _start_services(self) -> None:
-        from local.lambda_service import LambdaService
-        from local.services import start_services
+        from local.lambda_service import LambdaService  # noqa: PLC0415 - as above
+        from local.services import start_services  # noqa: PLC0415 - as above
 
         self._lambda = LambdaService(
             self.clock,
@@ -162,8 +170,8 @@ class Cloud:
         start_services(self.clock, self.endpoint_url, self._closing)
 
     def _deploy(self) -> None:
-        from local.cloudformation import deploy
-        from local.sam import translate
+        from local.cloudformation import deploy  # noqa: PLC0415 - as above
+        from local.sam import translate  # noqa: PLC0415 - as above
 
         translated = translate(self._template, self._parameters)
         self._stack = deploy(
@@ -171,8 +179,6 @@ class Cloud:
         )
 
     def _start_gateway(self) -> None:
-        from local.gateway import Gateway, RestApi
-
         api = RestApi.read(self.client("apigateway"))
         if api is None:
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 from local.clock import ScaledClock
 from local.delivery import Deliveries
-from local.worker_pool import Throttled
+from local.worker_pool import ThrottledError
 from local.workers import Outcome
 
 _RETRY_WAITS_SECONDS = (60, 120)
@@ -98,7 +98,7 @@ class EventInvocations:
         for wait in _backoff():
             try:
                 return self._run(event.function, event.payload)
-            except Throttled:
+            except ThrottledError:
                 if self._clock.timestamp() + wait > deadline or self._pause(wait):
                     return None
         return None
@@ -120,7 +120,9 @@ class EventInvocations:
         match arn.split(":")[2]:
             case "sqs":
                 queue = self._client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"]
-                self._client("sqs").send_message(QueueUrl=queue, MessageBody=body, MessageAttributes=attributes)
+                self._client("sqs").send_message(
+                    QueueUrl=queue, MessageBody=body, MessageAttributes=attributes
+                )
             case "sns":
                 self._client("sns").publish(TopicArn=arn, Message=body, MessageAttributes=attributes)
             case "lambda":
@@ -171,7 +173,11 @@ def _record(event: _Event, condition: str, timestamp: str) -> dict[str, Any]:
     }
     if event.outcome is not None:
         failed = {"functionError": "Unhandled"} if event.outcome.failed else {}
-        record["responseContext"] = {"statusCode": 200, "executedVersion": str(event.function.version), **failed}
+        record["responseContext"] = {
+            "statusCode": 200,
+            "executedVersion": str(event.function.version),
+            **failed,
+        }
         record["responsePayload"] = _parsed(event.outcome.payload)
     return record
 

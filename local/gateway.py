@@ -22,7 +22,7 @@ from werkzeug.wrappers import Request, Response
 
 from local.identity import ACCOUNT_ID
 from local.server import LoopbackServer
-from local.worker_pool import Throttled
+from local.worker_pool import ThrottledError
 from local.workers import Outcome
 
 INTEGRATION_SECONDS = 29.0
@@ -67,7 +67,9 @@ class RestApi:
             routes = [Route.of(resource["path"], _functions(resource)) for resource in resources]
             stages = client.get_stages(restApiId=api["id"])["item"]
             stage = stages[0]["stageName"] if stages else "local"
-            literal_first = sorted(routes, key=lambda route: [part[:1] == "{" for part in route.path.split("/")])
+            literal_first = sorted(
+                routes, key=lambda route: [part[:1] == "{" for part in route.path.split("/")]
+            )
             return cls(api["id"], stage, tuple(literal_first))
         return None
 
@@ -139,7 +141,7 @@ class Gateway:
             outcome = answer.result(timeout=INTEGRATION_SECONDS)
         except NotInTime:  # the function goes on, as it does behind the real gateway
             return _message(504, "Endpoint request timed out")
-        except Throttled:
+        except ThrottledError:
             return _message(500, "Internal server error")
         if outcome.failed:
             return _message(502, "Internal server error", "InternalServerErrorException")
@@ -157,7 +159,9 @@ def _part(part: str) -> str:
 def _functions(resource: Mapping[str, Any]) -> dict[str, str]:
     """Give the function's name behind each method, from the integrations' addresses."""
     methods = resource.get("resourceMethods", {})
-    uris = {method: settings.get("methodIntegration", {}).get("uri", "") for method, settings in methods.items()}
+    uris = {
+        method: settings.get("methodIntegration", {}).get("uri", "") for method, settings in methods.items()
+    }
     found = {method: re.search(r":function:([\w-]+)", uri) for method, uri in uris.items()}
     return {
         ("ANY" if method == "X-AMAZON-APIGATEWAY-ANY-METHOD" else method): match[1]

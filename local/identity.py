@@ -13,7 +13,6 @@ REGION = "us-east-1"
 # Read by boto3 before anything that we pass; one of them in a developer's shell would reach a real account,
 # or break every client with a profile that exists only there.
 _FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-_SESSION_SECONDS = 12 * 3600
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,6 @@ class Credentials:
 
 
 HARNESS = Credentials("AKIALOCALHARNESS0000", "the-harness-may-do-everything")
-
-
-def role_credentials(role_arn: str, session_name: str) -> Credentials:
-    """Give temporary credentials of the role, issued by moto's STS, so that GetCallerIdentity names it."""
-    from moto.sts.models import sts_backends
-
-    assumed = sts_backends[ACCOUNT_ID]["aws"].assume_role(
-        REGION, session_name[:64], role_arn, None, _SESSION_SECONDS, None
-    )
-    return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
 
 
 def region_environment(endpoint_url: str) -> dict[str, str]:

@@ -8,18 +8,26 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.logs.models import logs_backends
+from moto.sts.models import sts_backends
+
 from local.clock import ScaledClock
 from local.event_invocations import EventInvocations
-from local.identity import ACCOUNT_ID, REGION, region_environment, role_credentials
+from local.identity import ACCOUNT_ID, REGION, Credentials, region_environment
 from local.seams import replace
-from local.worker_pool import Throttled, WorkerPool
+from local.worker_pool import ThrottledError, WorkerPool
 from local.workers import FunctionSettings, Outcome, Worker
 
 # What one function may run at once without a reservation. AWS shares 1,000 over an account; a laptop
 # that starts more interpreters than this only becomes slower.
 DEFAULT_CONCURRENCY = 10
 _LOG_TAIL_BYTES = 4096
-_UNKNOWN_DIRECTORY = "It was not deployed from the template: the embedded cloud runs code from its source folder only."
+_SESSION_SECONDS = 12 * 3600
+_UNKNOWN_DIRECTORY = (
+    "It was not deployed from the template: the embedded cloud runs code from its source folder only."
+)
 
 
 class LambdaService:
@@ -41,7 +49,6 @@ class LambdaService:
 
     def install(self) -> None:
         """Make every invocation that reaches moto, by whatever service, ours."""
-        from moto.awslambda.models import LambdaFunction
 
         def make(_original: Any) -> Any:
             def invoke(function: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:
@@ -55,12 +62,12 @@ class LambdaService:
     def run(self, function: Any, payload: bytes) -> Outcome:
         """Give the outcome of one synchronous invocation of moto's function object.
 
-        Raises: Throttled.
+        Raises: ThrottledError.
         """
         return self._pool.invoke(settings_of(function), payload)
 
     def run_named(self, name_or_arn: str, payload: bytes) -> Outcome:
-        """Give the outcome of one synchronous invocation. Raises: Throttled."""
+        """Give the outcome of one synchronous invocation. Raises: ThrottledError."""
         return self.run(_backend().get_function(name_or_arn), payload)
 
     def prewarm(self) -> None:
@@ -80,7 +87,9 @@ class LambdaService:
         self, function: Any, body: Any, request: Mapping[str, str], response: MutableMapping[str, str]
     ) -> bytes:
         payload = body if isinstance(body, bytes) else str(body or "{}").encode()
-        kind = next((v for k, v in request.items() if k.lower() == "x-amz-invocation-type"), "RequestResponse")
+        kind = next(
+            (v for k, v in request.items() if k.lower() == "x-amz-invocation-type"), "RequestResponse"
+        )
         if kind == "DryRun":
             return b""
         if kind == "Event":
@@ -88,7 +97,7 @@ class LambdaService:
             return b""
         try:
             outcome = self.run(function, payload)
-        except Throttled as exc:
+        except ThrottledError as exc:
             raise _too_many_requests(str(exc)) from exc
         if outcome.failed:
             response["x-amz-function-error"] = "Unhandled"
@@ -98,7 +107,7 @@ class LambdaService:
         return outcome.payload
 
     def _start_worker(self, settings: FunctionSettings) -> Worker:
-        role = role_credentials(settings.role_arn, settings.name)
+        role = _role_credentials(settings.role_arn, settings.name)
         variables = {**settings.environment, **self._variables, **role.environment()}
         log = _LogStream(settings.log_group)
         worker = Worker(settings, variables=variables, log=log, pure=self._pure_runtime)
@@ -110,8 +119,6 @@ class _LogStream:
     """Puts a worker's lines into CloudWatch Logs."""
 
     def __init__(self, group: str) -> None:
-        from moto.logs.models import logs_backends
-
         self._logs = logs_backends[ACCOUNT_ID][REGION]
         self._group = group
         self._stream: str | None = None
@@ -156,14 +163,19 @@ def settings_of(function: Any) -> FunctionSettings:
     )
 
 
+def _role_credentials(role_arn: str, session_name: str) -> Credentials:
+    """Give temporary credentials of the role, issued by moto's STS, so that GetCallerIdentity names it."""
+    sts = sts_backends[ACCOUNT_ID]["aws"]
+    assumed = sts.assume_role(REGION, session_name[:64], role_arn, None, _SESSION_SECONDS, None)
+    return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
+
+
 def _layer_directories(function: Any) -> list[Path]:
     found = [_backend().layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
     return [version.content_directory for version in found if (version.content_directory / "python").is_dir()]
 
 
 def _backend() -> Any:
-    from moto.awslambda.models import lambda_backends
-
     return lambda_backends[ACCOUNT_ID][REGION]
 
 
@@ -179,14 +191,12 @@ def _with_dead_letters(original: Any) -> Any:
 
 
 def _too_many_requests(message: str) -> Exception:
-    from moto.awslambda.exceptions import LambdaClientError
-
-    error: Exception = type("_TooMany", (LambdaClientError,), {"code": 429})("TooManyRequestsException", message)
+    error: Exception = type("_TooMany", (LambdaClientError,), {"code": 429})(
+        "TooManyRequestsException", message
+    )
     return error
 
 
 def _invalid(message: str) -> Exception:
-    from moto.awslambda.exceptions import InvalidParameterValueException
-
     error: Exception = InvalidParameterValueException(message)
     return error

@@ -107,7 +107,7 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # headers and body leave in one packet
 
-    def do_GET(self) -> None:  # noqa: N802, D102 - the base class names it
+    def do_GET(self) -> None:
         invocation = self.server.take()
         if invocation is None:
             self._send(410)
@@ -124,7 +124,7 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
             },
         )
 
-    def do_POST(self) -> None:  # noqa: N802, D102 - the base class names it
+    def do_POST(self) -> None:
         body = self._body()
         path = self.path.removeprefix(_PREFIX)
         if path == "init/error":

@@ -7,32 +7,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
 # Where `sam package` would name an upload, the local template names the folder itself under this "bucket".
 SOURCE_BUCKET = "local-source"
 
 Template = dict[str, Any]
 
 
-class TemplateRefused(ValueError):
+class TemplateError(ValueError):
     """The template asks for something that the embedded cloud cannot carry out."""
 
 
 def translate(template: Path, parameters: Mapping[str, str] | None = None) -> Template:
     """Give the CloudFormation template that deploying would create, ready for moto.
 
-    Raises: TemplateRefused naming the resource whose source is missing, or what the translator found wrong.
+    Raises: TemplateError naming the resource whose source is missing, or what the translator found wrong.
     """
-    from samtranslator.model.exceptions import InvalidDocumentException
-    from samtranslator.translator.transform import transform
-    from samtranslator.yaml_helper import yaml_parse
-
     source = yaml_parse(template.read_text(encoding="utf-8"))
     _point_at_sources(source, template.parent.resolve())
     try:
         translated = transform(source, dict(parameters or {}), _NoManagedPolicies())
     except InvalidDocumentException as exc:
         causes = "; ".join(cause.message for cause in exc.causes)
-        raise TemplateRefused(f"{template} is no valid SAM template: {causes or exc.message}") from exc
+        raise TemplateError(f"{template} is no valid SAM template: {causes or exc.message}") from exc
     # The translator leaves Python objects of its own behind; moto wants what a JSON template would hold.
     plain: Template = json.loads(json.dumps(translated))
     return plain
@@ -57,20 +58,18 @@ def _point_at_sources(source: Template, root: Path) -> None:
 def _folder(root: Path, uri: Any, logical_id: str) -> dict[str, str]:
     directory = (root / str(uri)).resolve()
     if not directory.is_dir():
-        raise TemplateRefused(f"{logical_id}: the folder {directory} does not exist.")
+        raise TemplateError(f"{logical_id}: the folder {directory} does not exist.")
     return {"Bucket": SOURCE_BUCKET, "Key": str(directory)}
 
 
 def _definition(root: Path, uri: Any, logical_id: str) -> dict[str, Any]:
-    import yaml
-
     path = root / str(uri)
     if not path.is_file():
-        raise TemplateRefused(f"{logical_id}: the state machine {path} does not exist.")
+        raise TemplateError(f"{logical_id}: the state machine {path} does not exist.")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     definition = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
     if not isinstance(definition, dict):
-        raise TemplateRefused(f"{logical_id}: {path} holds no state machine.")
+        raise TemplateError(f"{logical_id}: {path} holds no state machine.")
     return definition
 
 

@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class PortTaken(RuntimeError):
+class PortTakenError(RuntimeError):
     """Somebody else listens on the port that was asked for."""
 
     def __init__(self, port: int) -> None:
@@ -92,36 +92,13 @@ class LoopbackServer(ThreadedWSGIServer):
 
 
 def _listen(port: int) -> socket.socket:
-    """Give a listening socket; raises PortTaken instead of werkzeug's exit of the whole process."""
+    """Give a listening socket; raises PortTakenError instead of werkzeug's exit of the whole process."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port))
     except OSError as exc:
         listener.close()
-        raise PortTaken(port) from exc
+        raise PortTakenError(port) from exc
     listener.listen(128)
     return listener
-
-
-def moto_server() -> LoopbackServer:
-    """Give moto's server, not yet started, on a free port."""
-    from moto.core.config import default_user_config
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
-
-    default_user_config["stepfunctions"]["execute_state_machine"] = True
-    quiet_moto: type[BaseHTTPRequestHandler] = type("QuietMoto", (QuietRequestHandler, MotoRequestHandler), {})
-    return LoopbackServer(DomainDispatcherApplication(create_backend_app), handler=quiet_moto)
-
-
-def forget_everything() -> None:
-    """Empty every backend of moto: the next cloud in this process starts from nothing."""
-    from moto.core.base_backend import BackendDict
-    from moto.core.model_instances import reset_model_data
-
-    BackendDict.reset()
-    reset_model_data()

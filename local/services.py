@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import ExitStack
-from typing import Protocol
+from importlib.util import find_spec
 
+from local import notifications, object_events
 from local.clock import ScaledClock
-
-
-class _Running(Protocol):
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
+from local.delivery import deliveries
+from local.events import EventBus
+from local.queues import QueuePollers
+from local.schedules import Scheduler
 
 
 def start_services(clock: ScaledClock, endpoint_url: str, closing: ExitStack) -> None:
     """Install every seam and start what has threads; `closing` ends it all, last first."""
+    for name in ("step_functions", "object_store", "bedrock"):
+        if find_spec(f"local.{name}") and hasattr(
+            module := importlib.import_module(f"local.{name}"), "install"
+        ):
+            module.install(clock)
+    notifications.install(clock)
+    object_events.install()
+    closing.callback(deliveries.close)
+    bus = EventBus(endpoint_url, clock)
+    for service in (bus, QueuePollers(endpoint_url, clock), Scheduler(endpoint_url, clock, bus)):
+        service.start()
+        closing.callback(service.stop)

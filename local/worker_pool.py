@@ -16,7 +16,7 @@ _STARTING_AT_ONCE = 2
 StartWorker = Callable[[FunctionSettings], Worker]
 
 
-class Throttled(RuntimeError):
+class ThrottledError(RuntimeError):
     """All environments that a function may have are busy."""
 
     def __init__(self, name: str, limit: int) -> None:
@@ -39,7 +39,7 @@ class WorkerPool:
     def invoke(self, settings: FunctionSettings, payload: bytes) -> Outcome:
         """Give the outcome of one invocation.
 
-        Raises: Throttled when the function's concurrency is used up.
+        Raises: ThrottledError when the function's concurrency is used up.
         """
         with self._slot(settings):
             worker = self._take(settings)
@@ -77,7 +77,7 @@ class WorkerPool:
     def _slot(self, settings: FunctionSettings) -> Iterator[None]:
         with self._guard:
             if self._busy[settings.name] >= settings.concurrency:
-                raise Throttled(settings.name, settings.concurrency)
+                raise ThrottledError(settings.name, settings.concurrency)
             self._busy[settings.name] += 1
         try:
             yield

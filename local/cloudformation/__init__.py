@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.cloudformation import parsing
+from moto.cloudformation.models import cloudformation_backends
+from moto.core.common_models import CloudFormationModel
+
 from local.cloudformation import (
     interface_types,
     lambda_types,
@@ -15,11 +19,11 @@ from local.cloudformation import (
     watching_types,
 )
 from local.cloudformation.accepted import BY_MOTO, WITHOUT_EFFECT
-from local.cloudformation.resource import DeploymentFailed, StackResource
+from local.cloudformation.resource import DeploymentError, StackResource
 from local.identity import ACCOUNT_ID, REGION
-from local.sam import Template, TemplateRefused
+from local.sam import Template, TemplateError
 
-__all__ = ["DeployedStack", "DeploymentFailed", "check", "deploy"]
+__all__ = ["DeployedStack", "DeploymentError", "check", "deploy"]
 
 OUR_TYPES: Mapping[str, type[StackResource]] = {
     kind.type_name: kind
@@ -42,12 +46,12 @@ class DeployedStack:
 def check(template: Template) -> None:
     """Return if every type and property of the template is carried out here.
 
-    Raises: TemplateRefused naming all that is not, each with its logical id.
+    Raises: TemplateError naming all that is not, each with its logical id.
     """
     refused = [reason for item in template["Resources"].items() for reason in _refusals(*item)]
     if refused:
         listed = "\n".join(f"  - {reason}" for reason in refused)
-        raise TemplateRefused(f"The embedded cloud cannot carry out this template:\n{listed}")
+        raise TemplateError(f"The embedded cloud cannot carry out this template:\n{listed}")
 
 
 def deploy(
@@ -55,10 +59,8 @@ def deploy(
 ) -> DeployedStack:
     """Give the stack that the template became.
 
-    Raises: TemplateRefused before anything is made; DeploymentFailed naming the resource that was not.
+    Raises: TemplateError before anything is made; DeploymentError naming the resource that was not.
     """
-    from moto.cloudformation.models import cloudformation_backends
-
     check(template)
     _plug_in()
     StackResource.clients = staticmethod(client)
@@ -97,9 +99,6 @@ def _forget_skipped(resource: dict[str, Any], wanted: Mapping[str, Any]) -> None
 
 def _plug_in() -> None:
     """Put our types before moto's own; doing so again changes nothing."""
-    from moto.cloudformation import parsing
-    from moto.core.common_models import CloudFormationModel
-
     if not _PLUGGED_IN:
         # moto finds direct subclasses only, the last of a type winning.
         _PLUGGED_IN.extend(type(kind.__name__, (kind, CloudFormationModel), {}) for kind in OUR_TYPES.values())

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from local.cloudformation.resource import names
 
 # Resource types left to moto's own CloudFormation, with the properties of theirs that it really applies.
 BY_MOTO: Mapping[str, frozenset[str]] = {
-    "AWS::IAM::Role": _names(
+    "AWS::IAM::Role": names(
         "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary "
         "Policies RoleName Tags"
     ),
-    "AWS::IAM::ManagedPolicy": _names("Description ManagedPolicyName Path PolicyDocument Roles"),
-    "AWS::IAM::Policy": _names("PolicyDocument PolicyName Roles"),
-    "AWS::KMS::Key": _names("Description EnableKeyRotation Enabled KeyPolicy KeySpec KeyUsage PendingWindowInDays Tags"),
-    "AWS::KMS::Alias": _names("AliasName TargetKeyId"),
-    "AWS::SSM::Parameter": _names("AllowedPattern Description Name Tags Tier Type Value"),
-    "AWS::Events::EventBus": _names("EventSourceName Name"),
-    "AWS::CloudWatch::Dashboard": _names("DashboardBody DashboardName"),
+    "AWS::IAM::ManagedPolicy": names("Description ManagedPolicyName Path PolicyDocument Roles"),
+    "AWS::IAM::Policy": names("PolicyDocument PolicyName Roles"),
+    "AWS::KMS::Key": names("Description EnableKeyRotation Enabled KeyPolicy KeySpec KeyUsage PendingWindowInDays Tags"),
+    "AWS::KMS::Alias": names("AliasName TargetKeyId"),
+    "AWS::SSM::Parameter": names("AllowedPattern Description Name Tags Tier Type Value"),
+    "AWS::Events::EventBus": names("EventSourceName Name"),
+    "AWS::CloudWatch::Dashboard": names("DashboardBody DashboardName"),
 }
 
 # Accepted, and without effect here: a type, or one property of a type, with the reason.

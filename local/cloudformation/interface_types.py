@@ -6,7 +6,9 @@ import json
 import uuid
 from typing import Any
 
-from local.cloudformation.resource import DeploymentFailed, Properties, StackResource
+from moto.apigateway.models import apigateway_backends
+
+from local.cloudformation.resource import DeploymentError, Properties, StackResource, names
 from local.identity import ACCOUNT_ID, REGION
 
 
@@ -15,16 +17,15 @@ class RestApi(StackResource):
 
     type_name = "AWS::ApiGateway::RestApi"
     name_property = "Name"
-    _passed_on = frozenset(
-        "BinaryMediaTypes Description DisableExecuteApiEndpoint EndpointConfiguration MinimumCompressionSize "
-        "Policy".split()
+    _passed_on = names(
+        "BinaryMediaTypes Description DisableExecuteApiEndpoint EndpointConfiguration MinimumCompressionSize Policy"
     )
     properties = _passed_on | {"Body", "FailOnWarnings", "Name", "Parameters", "Tags"}
 
     def create(self, name: str, properties: Properties) -> None:
         """Make the API with its resources, methods and integrations."""
         if "Body" not in properties:
-            raise DeploymentFailed(f"{self.logical_id}: an API without Body has no routes to serve.")
+            raise DeploymentError(f"{self.logical_id}: an API without Body has no routes to serve.")
         wanted: dict[str, Any] = {key: properties[key] for key in self._passed_on & set(properties)}
         wanted["Tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
         api = self.call("apigateway", "CreateRestApi", {"Name": name, **wanted})
@@ -33,8 +34,6 @@ class RestApi(StackResource):
         self.attributes = {"RestApiId": api["id"], "RootResourceId": api["rootResourceId"]}
 
     def _import(self, api_id: str, body: Properties) -> None:
-        from moto.apigateway.models import apigateway_backends
-
         # moto reads OpenAPI 3 only; of what the translator writes, both versions spell the paths alike.
         spec = {"openapi": "3.0.1", "paths": {path: _methods(item) for path, item in body["paths"].items()}}
         backend = apigateway_backends[ACCOUNT_ID][REGION]
@@ -72,9 +71,8 @@ class Stage(StackResource):
     """A stage of an API."""
 
     type_name = "AWS::ApiGateway::Stage"
-    properties = frozenset(
-        "AccessLogSetting DeploymentId Description MethodSettings RestApiId StageName Tags TracingEnabled "
-        "Variables".split()
+    properties = names(
+        "AccessLogSetting DeploymentId Description MethodSettings RestApiId StageName Tags TracingEnabled Variables"
     )
 
     def create(self, name: str, properties: Properties) -> None:  # noqa: ARG002 - StageName is required
@@ -89,7 +87,7 @@ class StateMachine(StackResource):
 
     type_name = "AWS::StepFunctions::StateMachine"
     name_property = "StateMachineName"
-    _passed_on = frozenset({"LoggingConfiguration", "RoleArn", "Tags", "TracingConfiguration"})
+    _passed_on = names("LoggingConfiguration RoleArn Tags TracingConfiguration")
     properties = _passed_on | {
         "Definition",
         "DefinitionString",
@@ -104,7 +102,11 @@ class StateMachine(StackResource):
         for key, value in properties.get("DefinitionSubstitutions", {}).items():
             definition = definition.replace(f"${{{key}}}", str(value))
         wanted: dict[str, Any] = {key: properties[key] for key in self._passed_on & set(properties)}
-        wanted |= {"Name": name, "Definition": definition, "Type": properties.get("StateMachineType", "STANDARD")}
+        wanted |= {
+            "Name": name,
+            "Definition": definition,
+            "Type": properties.get("StateMachineType", "STANDARD"),
+        }
         arn = self.call("stepfunctions", "CreateStateMachine", wanted)["stateMachineArn"]
         self.physical_resource_id = arn
         self.attributes = {"Arn": arn, "Name": name, "StateMachineRevisionId": str(uuid.uuid4())}

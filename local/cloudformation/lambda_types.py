@@ -8,14 +8,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from local.cloudformation.resource import DeploymentFailed, Properties, StackResource
+from moto.awslambda.models import lambda_backends
+
+from local.cloudformation.resource import DeploymentError, Properties, StackResource, names
 from local.identity import ACCOUNT_ID, REGION
 from local.sam import SOURCE_BUCKET
 
 
 def _backend() -> Any:
-    from moto.awslambda.models import lambda_backends
-
     return lambda_backends[ACCOUNT_ID][REGION]
 
 
@@ -28,7 +28,7 @@ def _nothing_zipped() -> bytes:
 
 def _folder(location: Any, logical_id: str) -> Path:
     if not isinstance(location, dict) or location.get("S3Bucket") != SOURCE_BUCKET:
-        raise DeploymentFailed(f"{logical_id}: only code from a folder of this template runs locally.")
+        raise DeploymentError(f"{logical_id}: only code from a folder of this template runs locally.")
     return Path(location["S3Key"])
 
 
@@ -37,9 +37,9 @@ class Function(StackResource):
 
     type_name = "AWS::Lambda::Function"
     name_property = "FunctionName"
-    _passed_on = frozenset(
+    _passed_on = names(
         "Architectures Description Environment EphemeralStorage Handler Layers MemorySize Role Runtime "
-        "ReservedConcurrentExecutions Timeout TracingConfig".split()
+        "ReservedConcurrentExecutions Timeout TracingConfig"
     )
     properties = _passed_on | {"Code", "DeadLetterConfig", "FunctionName", "LoggingConfig", "Tags"}
 
@@ -66,9 +66,7 @@ class LayerVersion(StackResource):
 
     type_name = "AWS::Lambda::LayerVersion"
     name_property = "LayerName"
-    properties = frozenset(
-        "CompatibleArchitectures CompatibleRuntimes Content Description LayerName LicenseInfo".split()
-    )
+    properties = names("CompatibleArchitectures CompatibleRuntimes Content Description LayerName LicenseInfo")
 
     def create(self, name: str, properties: Properties) -> None:
         """Publish the layer's version."""
@@ -96,7 +94,7 @@ class Alias(StackResource):
     """A name for a version."""
 
     type_name = "AWS::Lambda::Alias"
-    properties = frozenset({"Description", "FunctionName", "FunctionVersion", "Name"})
+    properties = names("Description FunctionName FunctionVersion Name")
 
     def create(self, name: str, properties: Properties) -> None:  # noqa: ARG002 - Name is required
         """Make the alias."""
@@ -108,7 +106,7 @@ class Permission(StackResource):
     """A statement of the function's own policy: who may invoke it."""
 
     type_name = "AWS::Lambda::Permission"
-    properties = frozenset("Action FunctionName Principal SourceAccount SourceArn".split())
+    properties = names("Action FunctionName Principal SourceAccount SourceArn")
 
     def create(self, name: str, properties: Properties) -> None:
         """Add the statement."""
@@ -120,9 +118,7 @@ class EventInvokeConfig(StackResource):
     """How often an asynchronous event is retried, and where it ends."""
 
     type_name = "AWS::Lambda::EventInvokeConfig"
-    properties = frozenset(
-        "DestinationConfig FunctionName MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier".split()
-    )
+    properties = names("DestinationConfig FunctionName MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier")
 
     def create(self, name: str, properties: Properties) -> None:
         """Put the configuration."""
@@ -134,10 +130,10 @@ class EventSourceMapping(StackResource):
     """A queue or stream that a function is fed from."""
 
     type_name = "AWS::Lambda::EventSourceMapping"
-    properties = frozenset(
-        "BatchSize BisectBatchOnFunctionError DestinationConfig Enabled EventSourceArn FilterCriteria FunctionName "
-        "FunctionResponseTypes MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds MaximumRetryAttempts "
-        "ParallelizationFactor ScalingConfig StartingPosition".split()
+    properties = names(
+        "BatchSize BisectBatchOnFunctionError DestinationConfig Enabled EventSourceArn FilterCriteria "
+        "FunctionName FunctionResponseTypes MaximumBatchingWindowInSeconds MaximumRecordAgeInSeconds "
+        "MaximumRetryAttempts ParallelizationFactor ScalingConfig StartingPosition"
     )
 
     def create(self, name: str, properties: Properties) -> None:  # noqa: ARG002 - Lambda gives it an id

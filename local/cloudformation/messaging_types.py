@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from local.cloudformation.resource import DeploymentFailed, Properties, StackResource, document
+from local.cloudformation.resource import DeploymentError, Properties, StackResource, document, names
 
 
 def _texts(properties: Properties, names: frozenset[str]) -> dict[str, str]:
@@ -19,10 +19,10 @@ class Queue(StackResource):
 
     type_name = "AWS::SQS::Queue"
     name_property = "QueueName"
-    _attributes = frozenset(
+    _attributes = names(
         "ContentBasedDeduplication DeduplicationScope DelaySeconds FifoQueue FifoThroughputLimit KmsMasterKeyId "
         "MaximumMessageSize MessageRetentionPeriod ReceiveMessageWaitTimeSeconds RedriveAllowPolicy RedrivePolicy "
-        "SqsManagedSseEnabled VisibilityTimeout".split()
+        "SqsManagedSseEnabled VisibilityTimeout"
     )
     properties = _attributes | {"QueueName", "Tags"}
 
@@ -55,9 +55,7 @@ class Topic(StackResource):
 
     type_name = "AWS::SNS::Topic"
     name_property = "TopicName"
-    _attributes = frozenset(
-        "ContentBasedDeduplication DisplayName FifoTopic KmsMasterKeyId SignatureVersion TracingConfig".split()
-    )
+    _attributes = names("ContentBasedDeduplication DisplayName FifoTopic KmsMasterKeyId SignatureVersion TracingConfig")
     properties = _attributes | {"Subscription", "Tags", "TopicName"}
 
     def create(self, name: str, properties: Properties) -> None:
@@ -75,7 +73,7 @@ class Subscription(StackResource):
     """A subscription of its own."""
 
     type_name = "AWS::SNS::Subscription"
-    _attributes = frozenset("FilterPolicy FilterPolicyScope RawMessageDelivery RedrivePolicy".split())
+    _attributes = names("FilterPolicy FilterPolicyScope RawMessageDelivery RedrivePolicy")
     properties = _attributes | {"Endpoint", "Protocol", "TopicArn"}
 
     def create(self, name: str, properties: Properties) -> None:  # noqa: ARG002 - SNS gives it an ARN
@@ -106,7 +104,7 @@ class Rule(StackResource):
 
     type_name = "AWS::Events::Rule"
     name_property = "Name"
-    _passed_on = frozenset("Description EventBusName RoleArn ScheduleExpression State".split())
+    _passed_on = names("Description EventBusName RoleArn ScheduleExpression State")
     properties = _passed_on | {"EventPattern", "Name", "Targets"}
 
     def create(self, name: str, properties: Properties) -> None:
@@ -124,7 +122,7 @@ class Rule(StackResource):
         bus = {"EventBusName": properties["EventBusName"]} if "EventBusName" in properties else {}
         answer = self.call("events", "PutTargets", {"Rule": name, "Targets": properties["Targets"], **bus})
         if answer["FailedEntryCount"]:
-            raise DeploymentFailed(f"{self.logical_id}: targets were refused: {answer['FailedEntries']}")
+            raise DeploymentError(f"{self.logical_id}: targets were refused: {answer['FailedEntries']}")
 
 
 class Schedule(StackResource):
@@ -132,9 +130,9 @@ class Schedule(StackResource):
 
     type_name = "AWS::Scheduler::Schedule"
     name_property = "Name"
-    properties = frozenset(
+    properties = names(
         "Description EndDate FlexibleTimeWindow GroupName KmsKeyArn Name ScheduleExpression "
-        "ScheduleExpressionTimezone StartDate State Target".split()
+        "ScheduleExpressionTimezone StartDate State Target"
     )
 
     def create(self, name: str, properties: Properties) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ParamValidationError
 
-from local.cloudformation.parameters import UnknownProperty, shaped
+from local.cloudformation.parameters import UnknownPropertyError, shaped
 
 Properties = dict[str, Any]
 
 
-class DeploymentFailed(RuntimeError):
+def names(text: str) -> frozenset[str]:
+    """Give the words of a text: long lists of properties read better without quotes."""
+    return frozenset(text.split())
+
+
+class DeploymentError(RuntimeError):
     """A resource of the template could not be made; the message names it."""
 
 
@@ -65,7 +71,7 @@ class StackResource:
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Properties, *_where: str, **context: str
     ) -> StackResource:
-        """Give the new resource. Raises: DeploymentFailed naming it."""
+        """Give the new resource. Raises: DeploymentError naming it."""
         resource = cls()
         resource.logical_id = context["LogicalId"]
         resource.attributes = {}
@@ -73,20 +79,20 @@ class StackResource:
         try:
             # moto looks for the name under its own class' property, which may be another.
             resource.create(str(properties.get(cls.name_property, resource_name)), properties)
-        except (ClientError, ParamValidationError, UnknownProperty, KeyError, ValueError) as exc:
+        except (ClientError, ParamValidationError, UnknownPropertyError, KeyError, ValueError) as exc:
             reason = f"property {exc} is missing" if isinstance(exc, KeyError) else str(exc)
-            raise DeploymentFailed(f"{resource.logical_id} ({cls.type_name}): {reason}") from exc
+            raise DeploymentError(f"{resource.logical_id} ({cls.type_name}): {reason}") from exc
         return resource
 
     @classmethod
     def update_from_cloudformation_json(cls, *_: object, **__: object) -> StackResource:
         """Refuse: a local stack is deployed once and forgotten as a whole."""
-        raise DeploymentFailed(f"{cls.type_name}: the embedded cloud does not update stacks; start it anew.")
+        raise DeploymentError(f"{cls.type_name}: the embedded cloud does not update stacks; start it anew.")
 
     @classmethod
     def delete_from_cloudformation_json(cls, *_: object, **__: object) -> None:
         """Refuse, for the same reason."""
-        raise DeploymentFailed(f"{cls.type_name}: the embedded cloud does not delete stacks; stop it.")
+        raise DeploymentError(f"{cls.type_name}: the embedded cloud does not delete stacks; stop it.")
 
     def is_created(self) -> bool:
         """Give True: creating is synchronous."""
@@ -95,12 +101,10 @@ class StackResource:
     def get_cfn_attribute(self, attribute: str) -> str:
         """Give what Fn::GetAtt asks for."""
         if attribute not in self.attributes:
-            raise DeploymentFailed(f"{self.logical_id} ({self.type_name}) has no attribute {attribute}.")
+            raise DeploymentError(f"{self.logical_id} ({self.type_name}) has no attribute {attribute}.")
         return self.attributes[attribute]
 
 
 def document(policy: Any) -> str:
     """Give a policy document as the text that the APIs take."""
-    import json
-
     return policy if isinstance(policy, str) else json.dumps(policy)

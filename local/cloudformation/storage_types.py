@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.cloudformation.resource import DeploymentFailed, Properties, StackResource, document
+from local.cloudformation.resource import DeploymentError, Properties, StackResource, document, names
 from local.identity import REGION
 
 
@@ -14,9 +14,9 @@ class Bucket(StackResource):
 
     type_name = "AWS::S3::Bucket"
     name_property = "BucketName"
-    properties = frozenset(
+    properties = names(
         "BucketEncryption BucketName LifecycleConfiguration NotificationConfiguration OwnershipControls "
-        "PublicAccessBlockConfiguration Tags VersioningConfiguration".split()
+        "PublicAccessBlockConfiguration Tags VersioningConfiguration"
     )
 
     def create(self, name: str, properties: Properties) -> None:
@@ -54,7 +54,11 @@ def _bucket_settings(wanted: Properties, logical_id: str) -> list[tuple[str, str
             {"NotificationConfiguration": _notifications(wanted.get("NotificationConfiguration", {}), logical_id)},
         ),
         ("OwnershipControls", "PutBucketOwnershipControls", _same(wanted, "OwnershipControls")),
-        ("PublicAccessBlockConfiguration", "PutPublicAccessBlock", _same(wanted, "PublicAccessBlockConfiguration")),
+        (
+            "PublicAccessBlockConfiguration",
+            "PutPublicAccessBlock",
+            _same(wanted, "PublicAccessBlockConfiguration"),
+        ),
         ("Tags", "PutBucketTagging", {"Tagging": {"TagSet": wanted.get("Tags", [])}}),
         ("VersioningConfiguration", "PutBucketVersioning", _same(wanted, "VersioningConfiguration")),
     ]
@@ -72,7 +76,7 @@ def _encryption_rule(rule: Properties) -> dict[str, Any]:
 def _notifications(wanted: Properties, logical_id: str) -> dict[str, Any]:
     others = set(wanted) - {"EventBridgeConfiguration"}
     if others:
-        raise DeploymentFailed(f"{logical_id}: bucket notifications go through EventBridge here, not {sorted(others)}.")
+        raise DeploymentError(f"{logical_id}: bucket notifications go through EventBridge here, not {sorted(others)}.")
     enabled = wanted.get("EventBridgeConfiguration", {}).get("EventBridgeEnabled", True)
     return {"EventBridgeConfiguration": {}} if str(enabled).lower() == "true" else {}
 
@@ -111,9 +115,9 @@ class Table(StackResource):
 
     type_name = "AWS::DynamoDB::Table"
     name_property = "TableName"
-    _passed_on = frozenset(
+    _passed_on = names(
         "AttributeDefinitions BillingMode DeletionProtectionEnabled GlobalSecondaryIndexes KeySchema "
-        "LocalSecondaryIndexes ProvisionedThroughput Tags".split()
+        "LocalSecondaryIndexes ProvisionedThroughput Tags"
     )
     properties = _passed_on | {
         "PointInTimeRecoverySpecification",
@@ -149,7 +153,7 @@ class Secret(StackResource):
 
     type_name = "AWS::SecretsManager::Secret"
     name_property = "Name"
-    properties = frozenset("Description GenerateSecretString KmsKeyId Name SecretString Tags".split())
+    properties = names("Description GenerateSecretString KmsKeyId Name SecretString Tags")
 
     def create(self, name: str, properties: Properties) -> None:
         """Make the secret."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.cloudformation.resource import Properties, StackResource
+from local.cloudformation.resource import Properties, StackResource, names
 from local.identity import ACCOUNT_ID, REGION
 
 
@@ -11,7 +11,7 @@ class LogGroup(StackResource):
 
     type_name = "AWS::Logs::LogGroup"
     name_property = "LogGroupName"
-    properties = frozenset("KmsKeyId LogGroupClass LogGroupName RetentionInDays Tags".split())
+    properties = names("KmsKeyId LogGroupClass LogGroupName RetentionInDays Tags")
 
     def create(self, name: str, properties: Properties) -> None:
         """Make the group."""
@@ -30,7 +30,7 @@ class MetricFilter(StackResource):
 
     type_name = "AWS::Logs::MetricFilter"
     name_property = "FilterName"
-    properties = frozenset("FilterName FilterPattern LogGroupName MetricTransformations".split())
+    properties = names("FilterName FilterPattern LogGroupName MetricTransformations")
 
     def create(self, name: str, properties: Properties) -> None:
         """Put the filter."""
@@ -43,10 +43,10 @@ class Alarm(StackResource):
 
     type_name = "AWS::CloudWatch::Alarm"
     name_property = "AlarmName"
-    properties = frozenset(
+    properties = names(
         "ActionsEnabled AlarmActions AlarmDescription AlarmName ComparisonOperator DatapointsToAlarm Dimensions "
         "EvaluateLowSampleCountPercentile EvaluationPeriods ExtendedStatistic InsufficientDataActions MetricName "
-        "Metrics Namespace OKActions Period Statistic Tags Threshold ThresholdMetricId TreatMissingData Unit".split()
+        "Metrics Namespace OKActions Period Statistic Tags Threshold ThresholdMetricId TreatMissingData Unit"
     )
 
     def create(self, name: str, properties: Properties) -> None:
@@ -61,8 +61,8 @@ class CompositeAlarm(StackResource):
 
     type_name = "AWS::CloudWatch::CompositeAlarm"
     name_property = "AlarmName"
-    properties = frozenset(
-        "ActionsEnabled AlarmActions AlarmDescription AlarmName AlarmRule InsufficientDataActions OKActions".split()
+    properties = names(
+        "ActionsEnabled AlarmActions AlarmDescription AlarmName AlarmRule InsufficientDataActions OKActions"
     )
 
     def create(self, name: str, properties: Properties) -> None:
