@@ -7,7 +7,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 
 from local.bedrock.errors import invalid, not_found, over_quota, service_error
-from local.bedrock.inspection import inspect
+from local.bedrock.inspection import Inspection, inspect
 from local.bedrock.listing import at, page, tags_from
 from local.bedrock.roles import is_assumable
 from local.bedrock.simulation import Job, Model, Place, Simulation
@@ -33,7 +33,7 @@ def get(simulation: Simulation, place: Place, identifier: str) -> dict[str, Any]
     with simulation.lock:
         settle(simulation)
         job = find(simulation, place, identifier)
-        described = {**_summary(job), "roleArn": job.request["roleArn"], "failureMessage": job.failure}
+        described = {**_summary(job), "roleArn": job.request["roleArn"], "failureMessage": _failure(job)}
         described |= {"modelDataSource": job.request["modelDataSource"], "vpcConfig": job.request.get("vpcConfig")}
         return {name: value for name, value in described.items() if value is not None}
 
@@ -70,26 +70,19 @@ def settle(simulation: Simulation) -> None:
 
 
 def _advance(simulation: Simulation, job: Job, now: float) -> None:
-    decided = job.created + min(simulation.settings.verdict_seconds, job.seconds)
-    if now < decided:
-        return
-    if job.failure is None and job.inspection is None:
-        try:
-            job.inspection = inspect(staged_at(job.place.account, job.s3_uri))
-        except UnimportableError as exc:
-            job.failure = str(exc)
-    if job.inspection is None or job.failure is not None:
-        job.status, job.ended = "Failed", decided
+    told = job.created + min(simulation.settings.verdict_seconds, job.seconds)
+    if isinstance(job.verdict, str):
+        if now >= told:
+            job.status, job.ended = "Failed", told
     elif now >= job.created + job.seconds:
         job.status, job.ended = "Completed", job.created + job.seconds
-        _add_model(simulation, job, job.ended)
+        _add_model(simulation, job, job.verdict, job.ended)
 
 
-def _add_model(simulation: Simulation, job: Job, created: float) -> None:
-    assert job.inspection is not None
+def _add_model(simulation: Simulation, job: Job, inspection: Inspection, created: float) -> None:
     arn = job.model_arn = job.place.arn("imported-model")
     tags = tags_from(job.request.get("importedModelTags"))
-    simulation.models[arn] = Model(job.place, arn, job.model_name, created, job, job.inspection, tags)
+    simulation.models[arn] = Model(job.place, arn, job.model_name, created, job, inspection, tags)
 
 
 def _with_token(simulation: Simulation, place: Place, token: str | None) -> Job | None:
@@ -131,10 +124,7 @@ def _check_quotas(simulation: Simulation, place: Place) -> None:
 
 def _begin(simulation: Simulation, place: Place, request: dict[str, Any]) -> Job:
     knobs = simulation.knobs
-    try:
-        size_bytes = staged_at(place.account, request["modelDataSource"]["s3DataSource"]["s3Uri"]).size_bytes
-    except UnimportableError:
-        size_bytes = 0  # the job says so when it gets to look
+    verdict, size_bytes = _look(place, request["modelDataSource"]["s3DataSource"]["s3Uri"])
     job = Job(
         place=place,
         arn=place.arn("model-import-job"),
@@ -142,11 +132,31 @@ def _begin(simulation: Simulation, place: Place, request: dict[str, Any]) -> Job
         seconds=simulation.settings.import_seconds(size_bytes),
         request=request,
         tags=tags_from(request.get("jobTags")),
-        failure=knobs.fail_next_import,
+        verdict=verdict if knobs.fail_next_import is None else knobs.fail_next_import,
         stuck=knobs.stick_next_import,
     )
     knobs.fail_next_import, knobs.stick_next_import = None, False
     return job
+
+
+def _look(place: Place, s3_uri: str) -> tuple[Inspection | str, int]:
+    """Give what the checkpoint is, or why it cannot be imported, and its bytes.
+
+    The look is taken when the job begins and told later: so it does not matter when somebody asks, nor whether
+    the checkpoint is still there by then.
+    """
+    try:
+        staged = staged_at(place.account, s3_uri)
+    except UnimportableError as exc:
+        return str(exc), 0
+    try:
+        return inspect(staged), staged.size_bytes
+    except UnimportableError as exc:
+        return str(exc), staged.size_bytes
+
+
+def _failure(job: Job) -> str | None:
+    return job.verdict if job.status == "Failed" and isinstance(job.verdict, str) else None
 
 
 def _summary(job: Job) -> dict[str, Any]:

@@ -75,6 +75,14 @@ def tag(simulation: Simulation, place: Place, arn: str, listed: list[dict[str, s
         held |= added
 
 
+def untag(simulation: Simulation, place: Place, arn: str, keys: list[str]) -> None:
+    """Take tags away; those that are not there are not missed."""
+    with simulation.lock:
+        held = tags(simulation, place, arn)
+        for key in keys:
+            held.pop(key, None)
+
+
 def _summary(model: Model) -> dict[str, Any]:
     return {
         "modelArn": model.arn,

@@ -78,9 +78,8 @@ def _untag(self: Any) -> Any:
     arn = json.loads(self.body)["resourceARN"]
     if not imported_models.owns(arn):
         return _MOTO_UNTAG(self)
-    held = imported_models.tags(simulation(), _place(self), arn)
-    for key in _request(self, "UntagResource")["tagKeys"]:
-        held.pop(key, None)
+    keys = _request(self, "UntagResource")["tagKeys"]
+    imported_models.untag(simulation(), _place(self), arn, keys)
     return EmptyResult()
 
 

@@ -57,6 +57,9 @@ def _admit(simulation: Simulation, model: Model) -> Admission:
         knobs.throttle_calls -= 1
         metrics.record_refusal(model.place, model.arn, now, "InvocationThrottles")
         raise service_error("ThrottlingException", "Too many requests, please wait before trying again.")
+    if knobs.fail_calls:
+        metrics.record_refusal(model.place, model.arn, now, "InvocationServerErrors")
+        raise service_error(knobs.fail_calls.pop(0), "The request could not be processed. Try again.")
     admission = model.warmth.admit(now, simulation.settings, never_ready=knobs.never_ready)
     if admission is Admission.NOT_READY:
         metrics.record_refusal(model.place, model.arn, now, "InvocationClientErrors")

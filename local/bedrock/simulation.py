@@ -44,12 +44,11 @@ class Job:
     seconds: float
     request: dict[str, Any]
     tags: dict[str, str]
+    verdict: Inspection | str  # what the checkpoint is, or the message with which the job will fail
+    stuck: bool = False
     status: str = "InProgress"
     ended: float | None = None
-    failure: str | None = None
     model_arn: str | None = None
-    inspection: Inspection | None = None
-    stuck: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +88,7 @@ class Knobs:
     stick_next_import: bool = False  # the next job stays InProgress
     refuse_roles: int = 0  # so many CreateModelImportJob calls find the role not propagated yet
     throttle_calls: int = 0  # so many invocations are throttled
+    fail_calls: list[str] = field(default_factory=list)  # the next invocations raise these errors, in order
     never_ready: bool = False  # models load and load
     hollow_first_answer: bool = False  # the first answer after a cold start has no text
 

@@ -1,7 +1,5 @@
 """A small, valid byte-level BPE tokenizer with DeepSeek-R1's special tokens and form of prompt."""
 
-# ruff: noqa: RUF001 - the format writes its marks with the full-width bar, and so must we
-
 from __future__ import annotations
 
 from typing import Any

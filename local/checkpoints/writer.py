@@ -67,9 +67,7 @@ def write_checkpoint(  # noqa: PLR0913 - each keyword is one way in which checkp
     takes; `missing_shard` leaves out a shard that the index names.
     """
     shards = 1 if single_file or pickle_only else shards
-    shape = weights.Shape.of_about(
-        shards * shard_bytes, shards=shards, vocab_size=tokenizer.vocabulary_size()
-    )
+    shape = weights.Shape.of_about(shards * shard_bytes, shards=shards, vocab_size=tokenizer.vocabulary_size())
     tensors = list(shape.tensors())
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -131,7 +129,7 @@ def _generation_config() -> dict[str, Any]:
     }
 
 
-def _write_weights(  # noqa: PLR0913 - see write_checkpoint
+def _write_weights(
     folder: Path, tensors: list[weights.Tensor], shards: int, seed: int, *, indexed: bool, missing_shard: bool
 ) -> None:
     if not indexed:

@@ -292,6 +292,17 @@ def test_an_empty_prefix_and_a_missing_bucket_fail_their_jobs(cloud):
     assert "bucket does not exist" in cloud.job(job)["failureMessage"]
 
 
+def test_a_failure_is_not_told_before_the_service_has_looked(cloud):
+    job = cloud.start(prefix="nothing")
+    cloud.clock.sleep(59)
+    early = cloud.job(job)
+    cloud.clock.sleep(1)
+
+    assert early["status"] == "InProgress"
+    assert "failureMessage" not in early
+    assert cloud.job(job)["status"] == "Failed"
+
+
 def test_an_import_can_be_made_to_fail_or_to_hang(cloud):
     bedrock.simulation().knobs.fail_next_import = "Internal error"
     assert _failure(cloud, "little") == "Internal error"
@@ -451,6 +462,21 @@ def test_calls_can_be_throttled(cloud):
         cloud.invoke(model, prompt="hello")
 
     assert throttled.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert cloud.invoke(model, prompt="hello")
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("ServiceUnavailableException", 503), ("ModelTimeoutException", 408), ("ModelErrorException", 424)],
+)
+def test_calls_can_fail_in_every_way_that_the_service_knows(cloud, name, status):
+    model = cloud.warmed(cloud.imported())
+    bedrock.simulation().knobs.fail_calls = [name]
+
+    with pytest.raises(getattr(cloud.runtime.exceptions, name)) as failed:
+        cloud.invoke(model, prompt="hello")
+
+    assert failed.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
     assert cloud.invoke(model, prompt="hello")
 
 

@@ -1,7 +1,5 @@
 """The checkpoints made on the spot are what their formats ask for."""
 
-# ruff: noqa: RUF001 - the full-width bar is part of the format
-
 import json
 import struct
 import time
@@ -137,9 +135,7 @@ def test_the_chat_template_puts_the_system_first_and_drops_former_reasoning():
     assert prompt == "<B>Be brief.<｜User｜>2+2?<｜Assistant｜>4<E><｜User｜>3+3?<｜Assistant｜><think>\n"
 
 
-@pytest.mark.parametrize(
-    ("place", "inside", "separate"), [("inside", 1, 0), ("separate", 0, 1), (None, 0, 0)]
-)
+@pytest.mark.parametrize(("place", "inside", "separate"), [("inside", 1, 0), ("separate", 0, 1), (None, 0, 0)])
 def test_the_chat_template_is_where_it_is_wanted(tmp_path, place, inside, separate):
     made = small(tmp_path, chat_template=place)
 
@@ -160,9 +156,7 @@ def test_the_clutter_is_what_repositories_carry_and_the_picture_opens(tmp_path):
 
 
 def test_a_checkpoint_can_be_one_that_no_importer_takes(tmp_path):
-    quantised = small(
-        tmp_path / "q", quantised=True, max_position_embeddings=1_048_576, architecture="falcon"
-    )
+    quantised = small(tmp_path / "q", quantised=True, max_position_embeddings=1_048_576, architecture="falcon")
     pickled = small(tmp_path / "p", pickle_only=True, with_tokenizer=False, clutter=False)
     torn = small(tmp_path / "t", missing_shard=True)
 
