@@ -1,0 +1,343 @@
+"""The Pilotlight API as Python methods, and the waiting that belongs to it."""
+
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from urllib.parse import quote
+
+import httpx
+
+from pilotlight_client.connection import Clock, Connection, retry_after
+from pilotlight_client.errors import DeploymentFailed, InvocationFailed, TimedOut
+from pilotlight_client.views import (
+    DeploymentView,
+    EventView,
+    HealthView,
+    InvocationView,
+    KeepWarm,
+    Message,
+    Page,
+    Parameters,
+    PreflightView,
+    UploadPage,
+    UploadView,
+)
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+HELD_SECONDS = 20  # how long one request may be held; API Gateway ends it at 29 s
+ASSUMED_RETRY_SECONDS = 2.0
+LOCAL_POLL_SECONDS = 0.5
+REMOTE_POLL_SECONDS = 3.0
+DEAD_ENDS = frozenset({"FAILED", "GONE"})
+
+Item = TypeVar("Item")
+
+
+class Pilotlight:
+    """A client of one Pilotlight: at `url`, else at PILOTLIGHT_URL, else on this machine.
+
+    Requests to another machine are signed with the AWS credentials that botocore finds (`profile` or `session`).
+    Every method may raise ApiError and NotReachable.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        profile: str | None = None,
+        session: "Session | None" = None,
+        correlation_id: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        url = url or os.environ.get("PILOTLIGHT_URL") or DEFAULT_URL
+        self._connection = Connection(url, profile=profile, session=session, transport=transport, clock=clock)
+        self._correlation_id = correlation_id
+
+    def __enter__(self) -> Self:
+        """Return the client; it is closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return self._connection.url
+
+    @property
+    def now(self) -> datetime:
+        """The API's time: in a simulated cloud it may run ahead of this machine's."""
+        return self._connection.now()
+
+    # ---- deployments ---------------------------------------------------------------------------------------
+
+    def deploy(
+        self,
+        source: str,
+        *,
+        name: str,
+        backend: str = "bedrock",
+        lease: str | None = None,
+        keep_warm: KeepWarm | None = None,
+        tags: Mapping[str, str] | None = None,
+        import_role_arn: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> DeploymentView:
+        """Ask for a deployment and return its record; the work goes on by itself (see `wait_until`).
+
+        Without a key of the caller's one is made, so that a repeat after a lost answer deploys nothing twice.
+        """
+        wanted = {
+            "name": name,
+            "source": source,
+            "backend": backend,
+            "lease": lease,
+            "keep_warm": keep_warm,
+            "tags": tags or None,
+            "import_role_arn": import_role_arn,
+        }
+        body = {field: value for field, value in wanted.items() if value is not None}
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return cast(DeploymentView, self._ask("POST", "/deployments", body=body, headers=headers))
+
+    def deployments(self, cursor: str | None = None, limit: int | None = None) -> Page[DeploymentView]:
+        """Return one page of deployments."""
+        return cast(Page[DeploymentView], self._ask("GET", "/deployments", cursor=cursor, limit=limit))
+
+    def deployment(self, name: str) -> DeploymentView:
+        """Return one deployment."""
+        return cast(DeploymentView, self._ask("GET", _path("deployments", name)))
+
+    def teardown(self, name: str) -> DeploymentView:
+        """Begin to remove a deployment with everything that it made."""
+        return cast(DeploymentView, self._ask("DELETE", _path("deployments", name)))
+
+    def retry(self, name: str) -> DeploymentView:
+        """Let a failed deployment go on from what it already has."""
+        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "retry")))
+
+    def warm_up(self, name: str) -> DeploymentView:
+        """Begin to load the model."""
+        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "warm-up")))
+
+    def scale_down(self, name: str) -> DeploymentView:
+        """Stop keeping the model warm until its next window."""
+        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "scale-down")))
+
+    def set_keep_warm(self, name: str, keep_warm: KeepWarm) -> DeploymentView:
+        """Set when the model shall be warm though nobody calls it."""
+        path = _path("deployments", name, "keep-warm")
+        return cast(DeploymentView, self._ask("PUT", path, body={"keep_warm": keep_warm}))
+
+    def set_lease(self, name: str, lease: str) -> DeploymentView:
+        """Set a new lease, counted from now: "90m", "8h", "3d" or "permanent"."""
+        path = _path("deployments", name, "lease")
+        return cast(DeploymentView, self._ask("PUT", path, body={"lease": lease}))
+
+    def events(self, name: str, cursor: str | None = None) -> Page[EventView]:
+        """Return one page of a deployment's timeline, oldest first."""
+        return cast(Page[EventView], self._ask("GET", _path("deployments", name, "events"), cursor=cursor))
+
+    def iterate(self, page: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
+        """Yield the items of all pages: `iterate(pilotlight.deployments)`."""
+        cursor: str | None = None
+        while True:
+            current = page(cursor)
+            yield from current["items"]
+            cursor = current.get("next")
+            if not cursor:
+                return
+
+    # ---- waiting -------------------------------------------------------------------------------------------
+
+    def watch(self, name: str, *, timeout_seconds: float | None = None) -> Iterator[DeploymentView]:
+        """Yield the deployment as it is now and after each pause, until the caller has seen enough.
+
+        Raises: TimedOut.
+        """
+        for _ in self.looks(timeout_seconds, f"deployment {name}"):
+            yield self.deployment(name)
+
+    def wait_until(
+        self,
+        name: str,
+        statuses: Collection[str],
+        on_change: Callable[[DeploymentView], None] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> DeploymentView:
+        """Return the deployment once it is in one of these statuses; `on_change` sees every change of its record.
+
+        Raises: TimedOut; DeploymentFailed when it ends elsewhere, or when a newer generation has taken the name.
+        """
+        seen: DeploymentView | None = None
+        for view in self.watch(name, timeout_seconds=timeout_seconds):
+            if on_change and view != seen:
+                on_change(view)
+            if view["status"] in statuses:
+                return view
+            _require_on_its_way(view, seen, statuses)
+            seen = view
+        raise AssertionError("looking ends by an answer or by TimedOut")
+
+    def looks(self, timeout_seconds: float | None, what: str) -> Iterator[int]:
+        """Yield 0, 1, 2 … with a pause after each, until the time is over.
+
+        Raises: TimedOut, saying that what was waited for goes on.
+        """
+        clock = self._connection.clock
+        pause = LOCAL_POLL_SECONDS if self._connection.is_local else REMOTE_POLL_SECONDS
+        ends = None if timeout_seconds is None else clock.monotonic() + timeout_seconds
+        look = 0
+        while True:
+            yield look
+            look += 1
+            if ends is not None and clock.monotonic() + pause > ends:
+                raise TimedOut(f"Gave up waiting for {what} after {timeout_seconds:g} s; nothing was stopped by that.")
+            clock.sleep(pause)
+
+    # ---- invocations ---------------------------------------------------------------------------------------
+
+    def invoke(
+        self,
+        name: str,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        parameters: Parameters | None = None,
+        raw: bool = False,
+        wait_seconds: float = 600.0,
+        on_wait: Callable[[InvocationView], None] | None = None,
+    ) -> InvocationView:
+        """Ask the model and return its answer, however long a cold model takes, up to `wait_seconds`.
+
+        With `wait_seconds=0` the record is returned as it is: ask for it again with `answer`. The request is sent
+        once and never repeated.
+
+        Raises: InvocationFailed; TimedOut, whose `view` is the record.
+        """
+        wanted = {
+            "prompt": prompt,
+            "messages": list(messages) if messages is not None else None,
+            "parameters": parameters or None,
+            "raw": raw or None,
+        }
+        body = {field: value for field, value in wanted.items() if value is not None}
+        ends = self._connection.clock.monotonic() + wait_seconds
+        held = min(int(wait_seconds), HELD_SECONDS)
+        headers = {"Prefer": f"wait={held}"} if held else {}
+        response = self._send("POST", _path("deployments", name, "invocations"), body=body, headers=headers)
+        return self._follow(response, ends if wait_seconds else None, on_wait)
+
+    def answer(
+        self, invocation_id: str, *, wait_seconds: float = 0.0, on_wait: Callable[[InvocationView], None] | None = None
+    ) -> InvocationView:
+        """Return an invocation, waiting for its answer up to `wait_seconds`.
+
+        Raises: InvocationFailed; TimedOut.
+        """
+        ends = self._connection.clock.monotonic() + wait_seconds
+        response = self._send("GET", _path("invocations", invocation_id))
+        return self._follow(response, ends if wait_seconds else None, on_wait)
+
+    def _follow(
+        self, response: httpx.Response, ends: float | None, on_wait: Callable[[InvocationView], None] | None
+    ) -> InvocationView:
+        """Return the answer that a response holds or points to; without `ends` what is known already."""
+        clock = self._connection.clock
+        view: InvocationView = response.json()
+        location = response.headers.get("Location") or _path("invocations", view["id"])
+        while view["status"] not in ("SUCCEEDED", "FAILED") and ends is not None:
+            if on_wait:
+                on_wait(view)
+            remaining = ends - clock.monotonic()
+            if remaining <= 0:
+                raise TimedOut(f"Invocation {view['id']} is still {view['status']}; its answer will be kept.", view)
+            clock.sleep(min(_pause_of(response, view), remaining))
+            response = self._send("GET", location)
+            view = response.json()
+        if view["status"] == "FAILED":
+            raise InvocationFailed(view)
+        return view
+
+    # ---- sources, uploads, health --------------------------------------------------------------------------
+
+    def preflight(self, source: str, backend: str = "bedrock") -> PreflightView:
+        """Return whether the backend would take this model, and why not; nothing is moved or made."""
+        body = {"source": source, "backend": backend}
+        return cast(PreflightView, self._ask("POST", "/preflight", body=body))
+
+    def uploads(self, cursor: str | None = None) -> UploadPage:
+        """Return one page of uploaded folders."""
+        return cast(UploadPage, self._ask("GET", "/uploads", cursor=cursor))
+
+    def upload(self, folder: str) -> UploadView | None:
+        """Return one uploaded folder, or None where nothing of it has been noticed yet."""
+        pages = self.iterate(cast(Callable[[str | None], Page[UploadView]], self.uploads))
+        return next((upload for upload in pages if upload["folder"] == folder), None)
+
+    def health(self) -> HealthView:
+        """Return who answers, and where its upload bucket is."""
+        return cast(HealthView, self._ask("GET", "/health"))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        traced = {"X-Correlation-Id": self._correlation_id} if self._correlation_id else {}
+        return self._connection.send(method, path, params=params, body=body, headers={**traced, **(headers or {})})
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **params: object,
+    ) -> Any:
+        return self._send(method, path, params=params, body=body, headers=headers).json()
+
+
+def _path(*parts: str) -> str:
+    """Return a path of the API; a name is one segment of it, whatever it contains."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _pause_of(response: httpx.Response, view: InvocationView) -> float:
+    told = retry_after(response)
+    if told is None:
+        told = view.get("retry_after_seconds")
+    return max(float(told), 0.1) if told is not None else ASSUMED_RETRY_SECONDS
+
+
+def _require_on_its_way(view: DeploymentView, seen: DeploymentView | None, statuses: Collection[str]) -> None:
+    wanted = " or ".join(sorted(statuses))
+    if seen and view["generation"] != seen["generation"]:
+        raise DeploymentFailed(
+            f"Deployment {view['name']} was replaced by generation {view['generation']} before it was {wanted}.", view
+        )
+    if view["status"] in DEAD_ENDS or (view["status"] == "TEARING_DOWN" and "GONE" not in statuses):
+        failure = view.get("failure")
+        why = f" while {failure.get('during', 'at work')}: {failure['reason']}" if failure else ""
+        raise DeploymentFailed(f"Deployment {view['name']} is {view['status']}, not {wanted}{why}", view)

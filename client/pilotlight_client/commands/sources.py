@@ -1,0 +1,161 @@
+"""Commands about where models come from, and about the API itself: preflight, upload, uploads, health."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.text import Text
+
+from pilotlight_client import rendering, wording
+from pilotlight_client.commands.options import AsJson, Timeout, Url, Watch
+from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, session
+from pilotlight_client.commands.watching import follow
+from pilotlight_client.errors import UploadFailed
+from pilotlight_client.uploading import Folder, Plan, UploadBucket, plan_upload, read_folder, require_name
+from pilotlight_client.views import UploadView
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command()(preflight)
+    app.command()(upload)
+    app.command()(uploads)
+    app.command()(health)
+
+
+def preflight(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="hf://org/model, hf://org/model@revision or s3://bucket/prefix/")],
+    backend: Annotated[str, typer.Option(help="Where the model would run.")] = "bedrock",
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a backend would take a model, before any byte of it moves."""
+    with session(ctx, url, as_json=as_json) as work:
+        view = work.pilotlight.preflight(source, backend)
+        work.screen.result(view, rendering.preflight(view))
+        if not view["verdict"]["accepted"]:
+            raise typer.Exit(EXIT_PREFLIGHT)
+
+
+def upload(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="A folder with a checkpoint.", show_default=False)
+    ],
+    name: Annotated[str, typer.Option(help="Name of the deployment that it becomes.")],
+    watch: Watch = False,
+    timeout: Timeout = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a folder; its import starts by itself."""
+    with session(ctx, url, as_json=as_json) as work:
+        require_name(name)
+        found = read_folder(folder)
+        before = work.pilotlight.upload(name)
+        bucket = UploadBucket.of(work.pilotlight.health(), name)
+        plan = plan_upload(found, bucket.stored())
+        _warn(work.screen, found, plan)
+        work.screen.if_interrupted = (
+            f"Stopped; what is at {bucket.address} stays, and the next upload goes on from there."
+        )
+        _send(work.screen, bucket, plan)
+        summary = {
+            "name": name,
+            "address": bucket.address,
+            "sent": [file.path for file in plan.send],
+            "already_there": [file.path for file in plan.there],
+            "left_out": [{"path": path, "reason": reason} for path, reason in found.left_out],
+            "sent_bytes": plan.bytes_to_send,
+        }
+        sent, there = (
+            f"{len(plan.send)} files sent ({wording.size(plan.bytes_to_send)})",
+            f"{len(plan.there)} were there",
+        )
+        work.screen.result(summary, rendering.plain(f"{bucket.address}: {sent}, {there}."))
+        if watch:
+            _follow_upload(work, name, before if plan.send else None, timeout)
+        else:
+            work.screen.note("See what becomes of it: pilotlight uploads")
+
+
+def uploads(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
+    """List uploaded folders and what became of them."""
+    with session(ctx, url, as_json=as_json) as work:
+        page = work.pilotlight.uploads()
+        items = list(page["items"])
+        bucket, prefix = page["bucket"], page["prefix"]
+        while cursor := page.get("next"):
+            page = work.pilotlight.uploads(cursor)
+            items += page["items"]
+        picture = rendering.uploads(items, bucket, prefix, work.pilotlight.now)
+        work.screen.result({"items": items, "bucket": bucket, "prefix": prefix}, picture)
+
+
+def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
+    """Say who answers at the URL."""
+    with session(ctx, url, as_json=as_json) as work:
+        view = work.pilotlight.health()
+        work.screen.result(view, rendering.health(view, work.pilotlight.url))
+
+
+def _warn(screen: Screen, folder: Folder, plan: Plan) -> None:
+    visible = [(path, reason) for path, reason in folder.left_out if reason != "hidden"]
+    for path, reason in visible[:5]:
+        screen.note(rendering.plain(f"left out: {path} ({reason})", "yellow"))
+    if len(visible) > 5:
+        screen.note(f"left out: {len(visible) - 5} more")
+    if plan.strangers:
+        names = ", ".join(plan.strangers[:5])
+        screen.note(rendering.plain(f"also in the bucket, and part of the upload if it stays: {names}", "yellow"))
+
+
+def _send(screen: Screen, bucket: UploadBucket, plan: Plan) -> None:
+    if screen.as_json or not screen.err.is_terminal:
+        bucket.send(plan, on_bytes=lambda _: None)
+        return
+    columns = (
+        TextColumn("uploading"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=screen.err) as progress:
+        bar = progress.add_task("uploading", total=plan.bytes_to_send)
+        bucket.send(plan, on_bytes=lambda count: progress.advance(bar, count))
+
+
+def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:
+    """Watch until the folder's import has started, then watch the deployment.
+
+    `before` is what was known before anything was sent: the same record is no news yet.
+
+    Raises: UploadFailed when it was refused, is held or incomplete; TimedOut.
+    """
+    work.screen.if_interrupted = f"Stopped watching; the folder is looked at all the same: pilotlight uploads ({name})"
+    told: str | None = None
+    for _ in work.pilotlight.looks(timeout_seconds, f"the import of {name}"):
+        view = work.pilotlight.upload(name)
+        if view is None or view == before:
+            continue
+        if view["status"] != told:
+            told = view["status"]
+            _tell(work, view)
+        if view.get("look_at") or view["status"] == "RESTING":
+            continue
+        if view["status"] != "STARTED":
+            story = rendering.upload_story(view, work.pilotlight.now)
+            raise UploadFailed(f"The folder {name} is {view['status']}: {story}")
+        deployment = work.pilotlight.deployment(view.get("deployment") or name)
+        follow(work, deployment, until="SERVING", timeout_seconds=timeout_seconds)
+        return
+
+
+def _tell(work: Session, view: UploadView) -> None:
+    if work.screen.as_json:
+        work.screen.result({"folder": view["folder"], "status": view["status"], "at": view["updated_at"]})
+    story = rendering.upload_story(view, work.pilotlight.now)
+    work.screen.note(Text.assemble(rendering.status_text(view["status"]), "  ", rendering.plain(story, "dim")))

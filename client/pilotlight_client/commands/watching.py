@@ -1,0 +1,71 @@
+"""Following a deployment on its way, with bars for a person and a line of JSON for each change of its status."""
+
+from contextlib import nullcontext
+
+from pilotlight_client import rendering
+from pilotlight_client.commands.session import Session
+from pilotlight_client.errors import DeploymentFailed, TimedOut
+from pilotlight_client.progress import DeploymentProgress
+from pilotlight_client.views import DeploymentView
+
+
+def goes_on(name: str) -> str:
+    """Return what to say to somebody who stops watching."""
+    return f"Stopped watching; deployment {name} goes on. Follow it with: pilotlight status {name} --watch"
+
+
+def follow(session: Session, view: DeploymentView, *, until: str, timeout_seconds: float | None) -> None:
+    """Watch a deployment until it has that status, then print it. What was seen last is printed in any case.
+
+    Raises: DeploymentFailed, TimedOut.
+    """
+    screen, pilotlight = session.screen, session.pilotlight
+    screen.if_interrupted = goes_on(view["name"])
+    last_status: str | None = None
+    last = view
+
+    def tell(current: DeploymentView) -> None:
+        nonlocal last_status, last
+        last = current
+        if progress is not None:
+            progress.show(current, pilotlight.now)
+        elif current["status"] != last_status:
+            screen.result({"name": current["name"], "status": current["status"], "at": current["updated_at"]})
+        last_status = current["status"]
+
+    try:
+        with nullcontext() if screen.as_json else DeploymentProgress(screen.err) as progress:
+            tell(view)
+            done = pilotlight.wait_until(view["name"], {until}, tell, timeout_seconds=timeout_seconds)
+    except DeploymentFailed as error:
+        screen.result(error.view)
+        raise
+    except TimedOut as error:
+        screen.result(last)
+        raise TimedOut(f"{error} Follow it with: pilotlight status {view['name']} --watch", last) from error
+    screen.result(done, rendering.deployment(done, pilotlight.now))
+
+
+def follow_wake(session: Session, view: DeploymentView, *, timeout_seconds: float | None) -> None:
+    """Watch a warm-up until the model is warm, then print the deployment.
+
+    Raises: DeploymentFailed when the warm-up ends without an answer; TimedOut.
+    """
+    screen, pilotlight = session.screen, session.pilotlight
+    name = view["name"]
+    screen.if_interrupted = goes_on(name)
+    state, woke = "", False
+    for current in pilotlight.watch(name, timeout_seconds=timeout_seconds):
+        warmth = current.get("warmth")
+        before, state = state, warmth["state"] if warmth else "COLD"
+        woke = woke or state == "WAKING"
+        if state != before:
+            screen.note(rendering.status_text(state))
+            if screen.as_json:
+                screen.result({"name": name, "warmth": state, "at": current["updated_at"]})
+        if state == "WARM":
+            screen.result(current, rendering.deployment(current, pilotlight.now))
+            return
+        if current["status"] != "SERVING" or (woke and state == "COLD"):
+            screen.result(current)
+            raise DeploymentFailed(f"{name} did not become warm; pilotlight events {name} says why.", current)

@@ -1,0 +1,198 @@
+"""Every way in which a call may end badly.
+
+PilotlightError
+├── NotReachable          nobody answers at the URL
+│   └── NoAnswer          somebody does, but not in time: what became of the request is not known
+├── NotConfigured         no usable URL, no credentials or no region
+├── TimedOut              what was waited for did not come within the time given
+├── DeploymentFailed      a deployment that was waited for went another way
+├── InvocationFailed      the model's backend broke or refused this one invocation
+├── UploadFailed          a folder could not be read or sent
+└── ApiError              the API said no
+    ├── InvalidRequest    400, 422: a field breaks a rule
+    ├── Forbidden         401, 403
+    ├── NotFound          404
+    ├── Conflict          409: the request contradicts what is
+    ├── TooMany           429
+    └── ServerFault       5xx
+"""
+
+# ruff: noqa: N818 (each name says what happened; the suffix would add nothing)
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import httpx
+
+from pilotlight_client.views import DeploymentView, InvocationView
+
+JsonObject = Mapping[str, Any]
+
+
+class PilotlightError(Exception):
+    """The root: a sentence for a person, and `code` for a program."""
+
+    code: ClassVar[str] = "error"
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error in the form in which the API itself tells errors (RFC 9457)."""
+        return {"type": "about:blank", "title": type(self).__name__, "detail": str(self), "code": self.code}
+
+
+class NotReachable(PilotlightError):
+    """Nobody answers at the URL."""
+
+    code = "not-reachable"
+
+
+class NoAnswer(NotReachable):
+    """The request was sent and no answer came in time: what became of it is not known."""
+
+    code = "no-answer"
+
+
+class NotConfigured(PilotlightError):
+    """The URL cannot be used, or what is needed to sign for it is missing."""
+
+    code = "not-configured"
+
+
+class TimedOut(PilotlightError):
+    """What was waited for did not come in time; `view` is what was seen last. Nothing was stopped by giving up."""
+
+    code = "timed-out"
+
+    def __init__(self, message: str, view: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.view = view
+
+
+class DeploymentFailed(PilotlightError):
+    """A deployment will not get where it was waited for; `view` says why."""
+
+    code = "deployment-failed"
+
+    def __init__(self, message: str, view: DeploymentView) -> None:
+        super().__init__(message)
+        self.view = view
+
+    @property
+    def reason_code(self) -> str | None:
+        """The code of the failure on the deployment's record."""
+        failure = self.view.get("failure")
+        return failure["code"] if failure else None
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem with the record's own failure."""
+        return {**super().problem(), "failure": self.view.get("failure")}
+
+
+class InvocationFailed(PilotlightError):
+    """The backend broke or refused this one invocation; `view` is its record."""
+
+    code = "invocation-failed"
+
+    def __init__(self, view: InvocationView) -> None:
+        error = view.get("error") or {}
+        reason = error.get("message") or error.get("detail") or "no reason was kept"
+        super().__init__(f"Invocation {view['id']} failed: {reason}")
+        self.view = view
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem with the invocation's own error."""
+        return {**super().problem(), "invocation": self.view["id"], "error": self.view.get("error")}
+
+
+class UploadFailed(PilotlightError):
+    """A folder could not be read or sent, or its import could not be started."""
+
+    code = "upload-failed"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One field that breaks a rule, as the API tells it."""
+
+    field: str
+    message: str
+    rule: str | None = None
+
+    def __str__(self) -> str:
+        """Return it as a line for a person."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class ApiError(PilotlightError):
+    """The API said no: `status`, `code`, `detail`, the fields that are wrong, and the whole problem document."""
+
+    code = "api-error"
+
+    def __init__(self, status: int, document: JsonObject) -> None:
+        self.status = status
+        self.document = dict(document)
+        self.detail = str(document.get("detail") or document.get("title") or document.get("message") or "")
+        self.problem_code = str(document.get("code") or self.code)
+        self.fields = tuple(
+            FieldError(str(each.get("field", "")), str(each.get("message", "")), each.get("rule"))
+            for each in document.get("errors") or ()
+        )
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        told = self.detail or f"The API answered {self.status} without a reason."
+        news = [str(field) for field in self.fields if field.message not in told]
+        return "; ".join([told.rstrip(".;"), *news]) + "." if news else told
+
+    def problem(self) -> dict[str, Any]:
+        """Return what the API sent, completed where it was no problem document."""
+        return {"type": "about:blank", "status": self.status, "detail": self.detail, **self.document}
+
+
+class InvalidRequest(ApiError):
+    """A field breaks a rule: see `fields`."""
+
+
+class Forbidden(ApiError):
+    """The caller may not do this."""
+
+
+class NotFound(ApiError):
+    """No such deployment, invocation or route."""
+
+
+class Conflict(ApiError):
+    """The request contradicts what is, such as a name that is taken."""
+
+
+class TooMany(ApiError):
+    """More than may wait or be asked at once."""
+
+
+class ServerFault(ApiError):
+    """The API, or what it depends on, is at fault."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: InvalidRequest,
+    429: TooMany,
+}
+
+
+def error_of(response: httpx.Response) -> ApiError:
+    """Return the error that a response tells, be it the API's own or one of the gateway before it."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = {}
+    if not isinstance(document, dict):
+        document = {}
+    if "message" not in document and "Message" in document:
+        document["message"] = document["Message"]
+    kind = _BY_STATUS.get(response.status_code, ServerFault if response.status_code >= 500 else ApiError)
+    return kind(response.status_code, document)

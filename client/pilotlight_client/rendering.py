@@ -1,0 +1,244 @@
+"""What a person sees of the API's documents: tables and facts. Whatever others wrote is shown as plain text."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pilotlight_client import wording
+from pilotlight_client.views import (
+    DeploymentView,
+    EventView,
+    HealthView,
+    InvocationView,
+    PreflightView,
+    UploadView,
+    Usage,
+    WarmthView,
+)
+
+_STYLES = {
+    "SERVING": "green",
+    "SUCCEEDED": "green",
+    "STARTED": "green",
+    "WARM": "green",
+    "passed": "green",
+    "FAILED": "bold red",
+    "REFUSED": "bold red",
+    "refused": "bold red",
+    "warned": "yellow",
+    "INCOMPLETE": "yellow",
+    "HELD": "yellow",
+    "WAKING": "yellow",
+    "TEARING_DOWN": "yellow",
+    "GONE": "dim",
+    "COLD": "cyan",
+}
+_MARKS = {"passed": "✓", "warned": "!", "refused": "✗"}
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return text of others: no markup, no control characters."""
+    return Text(wording.plain(text), style=style)
+
+
+def status_text(status: str) -> Text:
+    """Return a status in its colour."""
+    return Text(status, style=_STYLES.get(status, "blue"))
+
+
+def deployment(view: DeploymentView, now: datetime) -> RenderableType:
+    """Return everything about one deployment at a glance."""
+    facts = _facts()
+    facts.add_row("name", Text.assemble((view["name"], "bold"), _numbers(view)))
+    facts.add_row("status", _status(view, now))
+    if failure := view.get("failure"):
+        during = f" during {failure['during']}" if failure.get("during") else ""
+        facts.add_row("failure", plain(f"{failure['code']}{during}: {failure['reason']}", "red"))
+    if (progress := view.get("progress")) and view["status"] == "STAGING":
+        done, total = wording.size(progress["staged_bytes"]), wording.size(progress["total_bytes"])
+        facts.add_row("staged", f"{done} of {total} ({progress['percent']:.0f} %)")
+    if step := view.get("next"):
+        facts.add_row("next", plain(f"{step['what']}, {wording.moment(step['at'], now)}"))
+    facts.add_row("source", plain(_source(view)))
+    facts.add_row("runs on", _place(view))
+    facts.add_row("cost so far", wording.money(view["cost_so_far"]))
+    if hourly := view.get("cost_per_hour"):
+        facts.add_row("cost while warm", wording.money(hourly, "/h"))
+    facts.add_row("lease", _lease(view, now))
+    facts.add_row("keep warm", plain(wording.keep_warm(view["keep_warm"])))
+    if view["tags"]:
+        facts.add_row("tags", plain(", ".join(f"{key}={value}" for key, value in sorted(view["tags"].items()))))
+    if arn := view.get("model_arn"):
+        facts.add_row("model", plain(arn))
+    facts.add_row("changed", wording.moment(view["updated_at"], now))
+    facts.add_row("correlation", plain(view["correlation_id"]))
+    return facts
+
+
+def deployments(views: Iterable[DeploymentView], now: datetime) -> RenderableType:
+    """Return deployments as a table, or how to make the first one."""
+    table = _table("name", "status", "warmth", "source", "cost so far", "per hour", "lease")
+    for view in views:
+        warmth = view.get("warmth")
+        ends = view.get("lease_ends_at")
+        table.add_row(
+            plain(view["name"], "bold"),
+            status_text(view["status"]),
+            status_text(warmth["state"]) if warmth else "–",
+            plain(_source(view)),
+            wording.money(view["cost_so_far"]),
+            wording.money(view.get("cost_per_hour"), "/h"),
+            wording.moment(ends, now).split(" (")[0] if ends else view["lease"],
+        )
+    return table if table.row_count else Text("No deployments. Begin one: pilotlight deploy hf://org/model --name demo")
+
+
+def event(view: EventView) -> Text:
+    """Return one line of the timeline."""
+    before, after = view.get("before"), view.get("after")
+    moved = f"{before or 'new'} → {after}" if after else view["kind"]
+    return Text.assemble(
+        (wording.time_of_day(view["at"]), "dim"), "  ", (f"{moved:<26}", _STYLES.get(after or "", "blue")), "  "
+    ).append_text(plain(view["reason"]))
+
+
+def preflight(view: PreflightView) -> RenderableType:
+    """Return the checks as a table, under a sentence that says what they come to."""
+    verdict = view["verdict"]
+    table = _table("", "check", "found", "supported", "what to do")
+    for check in verdict["checks"]:
+        outcome = check["outcome"]
+        table.add_row(
+            Text(_MARKS.get(outcome, "?"), style=_STYLES.get(outcome, "")),
+            plain(check["name"], "bold"),
+            plain(check["found"]),
+            plain(check["supported"], "dim"),
+            plain(check.get("advice") or "", _STYLES.get(outcome, "")),
+        )
+    said = Text("accepted", style="bold green") if verdict["accepted"] else Text("refused", style="bold red")
+    subject = f"{view['source']} at {view['revision'][:12]} for {view['backend']} in {view['region']}: "
+    return Group(Text.assemble(plain(subject), said), table, plain(_staging(view), "dim"))
+
+
+def uploads(views: Iterable[UploadView], bucket: str, prefix: str, now: datetime) -> RenderableType:
+    """Return uploaded folders as a table, or where to upload to."""
+    table = _table("folder", "status", "size", "what of it", "changed")
+    for view in views:
+        table.add_row(
+            plain(view["folder"], "bold"),
+            status_text(view["status"]),
+            wording.size(view["size_bytes"]),
+            plain(upload_story(view, now)),
+            wording.moment(view["updated_at"], now),
+        )
+    nothing = f"No folder under s3://{bucket}/{prefix}. Upload one: pilotlight upload DIR --name demo"
+    return table if table.row_count else plain(nothing)
+
+
+def upload_story(view: UploadView, now: datetime) -> str:
+    """Return in words what became of a folder."""
+    match view["status"]:
+        case "STARTED":
+            return f"deployment {view.get('deployment') or view['folder']}"
+        case "HELD":
+            return view.get("reason") or f"held by {view.get('held_by')}: it starts when that is GONE"
+        case "INCOMPLETE":
+            return view.get("reason") or f"missing: {', '.join(view.get('missing') or ['?'])}"
+        case "RESTING" if view.get("look_at"):
+            return f"will be looked at {wording.moment(view['look_at'], now)}"
+        case _:
+            return view.get("reason") or "at rest"
+
+
+def footer(view: InvocationView) -> Text:
+    """Return what an answer took: tokens, latency, cold or warm, cost."""
+    usage: Usage = view.get("usage") or {}
+    latency = view.get("latency_ms")
+    output = view.get("output")
+    stop = output.get("stop_reason") if output else None
+    parts = [
+        f"{_count(usage.get('input_tokens'))} tokens in, {_count(usage.get('output_tokens'))} out",
+        f"{latency / 1000:.1f} s" if latency is not None else "– s",
+        "cold start" if view["was_cold"] else "warm",
+        wording.money(view.get("cost")),
+        *([f"stopped by {stop}"] if stop else []),
+        view["id"],
+    ]
+    return plain(" · ".join(parts), "dim")
+
+
+def health(view: HealthView, url: str) -> RenderableType:
+    """Return who answers at the URL."""
+    facts = _facts()
+    facts.add_row("api", plain(f"{url} · {view['status']} · version {view['version']}"))
+    facts.add_row("stack", plain(f"{view['stack']} in {view['region']}"))
+    facts.add_row("uploads go to", plain(f"s3://{view['upload_bucket']}/uploads/<name>/"))
+    if endpoint := view.get("s3_endpoint"):
+        facts.add_row("S3 is at", plain(endpoint))
+    if view.get("simulated"):
+        facts.add_row("cloud", "simulated on this machine: nothing here costs money")
+    return facts
+
+
+def _facts() -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _numbers(view: DeploymentView) -> str:
+    attempt = f", attempt {view['attempt']}" if view["attempt"] > 1 else ""
+    return f"  generation {view['generation']}{attempt}"
+
+
+def _status(view: DeploymentView, now: datetime) -> Text:
+    text = status_text(view["status"])
+    if warmth := view.get("warmth"):
+        text = Text.assemble(text, " · ", status_text(warmth["state"]), _warmth(warmth, now))
+    return text
+
+
+def _warmth(warmth: WarmthView, now: datetime) -> str:
+    usual = f", a cold start takes about {wording.span(warmth['cold_start_seconds'])}"
+    if warmth["state"] == "WARM":
+        return f" until {wording.moment(warmth.get('warm_until'), now)}"
+    return f" as of {wording.moment(warmth['as_of'], now)}{usual}"
+
+
+def _source(view: DeploymentView) -> str:
+    revision = view.get("revision")
+    return f"{view['source'].split('@')[0]}@{revision[:12]}" if revision else view["source"]
+
+
+def _place(view: DeploymentView) -> str:
+    units = view.get("units")
+    return f"{view['backend']} in {view['region']}" + (f", {units} custom model units per copy" if units else "")
+
+
+def _lease(view: DeploymentView, now: datetime) -> str:
+    ends = view.get("lease_ends_at")
+    return f"{view['lease']}, ends {wording.moment(ends, now)}" if ends else view["lease"]
+
+
+def _staging(view: PreflightView) -> str:
+    verdict = view["verdict"]
+    staged, skipped = verdict.get("staged") or [], verdict.get("skipped") or []
+    total = f"{len(staged)} files to stage, {wording.size(verdict.get('total_bytes', 0))}"
+    left_out = "; ".join(f"{file['path']} ({file['reason']})" for file in skipped[:5])
+    more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return f"{total}. Skipped: {left_out}{more}." if skipped else f"{total}."
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens:,}"

@@ -1,0 +1,246 @@
+"""The shapes of what the API gives, as typed dicts: a document passes through the client unchanged.
+
+Fields that are not set are absent. A newer API may give more than is named here; nothing of it is lost.
+Moments are text (ISO 8601, UTC).
+"""
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+Item = TypeVar("Item")
+
+Status = Literal[
+    "REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "SERVING", "FAILED", "TEARING_DOWN", "GONE"
+]
+
+
+class Page(TypedDict, Generic[Item]):
+    """One page of a list; `next` is the cursor of the page after it."""
+
+    items: list[Item]
+    next: NotRequired[str | None]
+
+
+class Money(TypedDict):
+    """US dollars, and how sure they are: measured, estimated or billed."""
+
+    usd: float
+    basis: str
+
+
+class Window(TypedDict):
+    """One weekly window in which a model is kept warm."""
+
+    days: str
+    start: str
+    end: str
+    timezone: NotRequired[str]
+
+
+class KeepWarm(TypedDict):
+    """Who decides when a model is warm: `none`, `always`, or `window` with its windows."""
+
+    policy: str
+    windows: NotRequired[list[Window]]
+
+
+class Progress(TypedDict):
+    """How far staging is."""
+
+    staged_bytes: int
+    total_bytes: int
+    percent: float
+
+
+class WarmthView(TypedDict):
+    """What is believed of a model's memory, and since when."""
+
+    state: str
+    as_of: str
+    warm_until: NotRequired[str | None]
+    cold_start_seconds: float
+
+
+class NextStep(TypedDict):
+    """What happens next by itself, and when."""
+
+    what: str
+    at: str
+
+
+class FailureView(TypedDict):
+    """Why a deployment failed, and what it was doing."""
+
+    code: str
+    reason: str
+    during: NotRequired[str]
+    at: NotRequired[str]
+
+
+class DeploymentView(TypedDict):
+    """One deployment."""
+
+    name: str
+    generation: int
+    attempt: int
+    status: Status
+    source: str
+    revision: NotRequired[str | None]
+    backend: str
+    region: str
+    lease: str
+    lease_ends_at: NotRequired[str | None]
+    keep_warm: KeepWarm
+    tags: dict[str, str]
+    artifact_id: NotRequired[str | None]
+    model_arn: NotRequired[str | None]
+    import_job_arn: NotRequired[str | None]
+    units: NotRequired[int | None]
+    warmth: NotRequired[WarmthView | None]
+    progress: NotRequired[Progress | None]
+    cost_so_far: Money
+    cost_per_hour: NotRequired[Money | None]
+    next: NotRequired[NextStep | None]
+    failure: NotRequired[FailureView | None]
+    correlation_id: str
+    created_at: str
+    updated_at: str
+
+
+class EventView(TypedDict):
+    """One line of a deployment's timeline."""
+
+    at: str
+    kind: str
+    reason: str
+    generation: int
+    before: NotRequired[str | None]
+    after: NotRequired[str | None]
+    detail: NotRequired[dict[str, Any]]
+
+
+class Output(TypedDict):
+    """What a model said: its reasoning apart from its answer."""
+
+    text: str
+    reasoning: NotRequired[str | None]
+    stop_reason: NotRequired[str | None]
+
+
+class Usage(TypedDict):
+    """Tokens of one invocation, where the backend counted them."""
+
+    input_tokens: NotRequired[int | None]
+    output_tokens: NotRequired[int | None]
+
+
+class InvocationView(TypedDict):
+    """One invocation: its answer, or where it is on its way to one."""
+
+    id: str
+    deployment: str
+    status: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"]
+    output: NotRequired[Output | None]
+    usage: NotRequired[Usage | None]
+    latency_ms: NotRequired[int | None]
+    was_cold: bool
+    cost: NotRequired[Money | None]
+    error: NotRequired[dict[str, Any] | None]
+    correlation_id: str
+    created_at: str
+    ended_at: NotRequired[str | None]
+    expires_at: NotRequired[str]
+    retry_after_seconds: NotRequired[int | None]
+
+
+class Message(TypedDict):
+    """One turn of a conversation: role is system, user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+class Parameters(TypedDict, total=False):
+    """How to sample; what is left out is the model's own default."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    stop: list[str]
+    seed: int
+    repetition_penalty: float
+
+
+class UploadView(TypedDict):
+    """One uploaded folder, and what became of it."""
+
+    folder: str
+    status: Literal["RESTING", "INCOMPLETE", "STARTED", "HELD", "REFUSED"]
+    reason: NotRequired[str | None]
+    missing: NotRequired[list[str]]
+    deployment: NotRequired[str | None]
+    held_by: NotRequired[str | None]
+    look_at: NotRequired[str | None]
+    size_bytes: int
+    version: NotRequired[str | None]
+    updated_at: str
+
+
+class UploadPage(TypedDict):
+    """One page of uploaded folders, and where to upload to."""
+
+    items: list[UploadView]
+    next: NotRequired[str | None]
+    bucket: str
+    prefix: str
+
+
+class Check(TypedDict):
+    """One check of a preflight: passed, warned or refused."""
+
+    name: str
+    outcome: str
+    found: str
+    supported: str
+    advice: NotRequired[str | None]
+
+
+class SkippedFile(TypedDict):
+    """A file of the source that is not staged, and why."""
+
+    path: str
+    size_bytes: int
+    reason: str
+
+
+class Verdict(TypedDict):
+    """What a preflight found."""
+
+    accepted: bool
+    checks: list[Check]
+    facts: dict[str, Any]
+    staged: NotRequired[list[str]]
+    skipped: NotRequired[list[SkippedFile]]
+    total_bytes: NotRequired[int]
+
+
+class PreflightView(TypedDict):
+    """The answer of a preflight."""
+
+    source: str
+    revision: str
+    backend: str
+    region: str
+    verdict: Verdict
+
+
+class HealthView(TypedDict):
+    """Who answers, and where uploads go."""
+
+    status: str
+    version: str
+    stack: str
+    region: str
+    upload_bucket: str
+    s3_endpoint: NotRequired[str | None]
+    simulated: NotRequired[bool]
