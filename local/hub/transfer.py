@@ -89,10 +89,6 @@ class Exchange(BaseHTTPRequestHandler):
         kind = fault.kind if fault else None
         if fault and kind is Kind.SLOW:
             self.server.stopping.wait(fault.amount)
-        if kind is Kind.ENDLESS:
-            self._send_endless(headers)
-            return
-
         wanted = None if kind is Kind.WHOLE else requested_range(self.headers.get("Range"), file.size)
         if wanted is None:
             self._send_bytes(200, headers, file, 0, file.size, fault)
@@ -109,6 +105,9 @@ class Exchange(BaseHTTPRequestHandler):
     def _send_bytes(
         self, status: int, headers: dict[str, str], file: File, start: int, end: int, fault: Fault | None
     ) -> None:
+        if fault and fault.kind is Kind.ENDLESS:
+            self._send_endless(status, headers)
+            return
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(end - start)}.items():
             self.send_header(name, value)
@@ -124,9 +123,9 @@ class Exchange(BaseHTTPRequestHandler):
             with file.content.open("rb") as content:
                 self.connection.sendfile(content, start, end - start)
 
-    def _send_endless(self, headers: dict[str, str]) -> None:
+    def _send_endless(self, status: int, headers: dict[str, str]) -> None:
         self.close_connection = True
-        self.send_response(200)
+        self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Connection", "close")

@@ -232,13 +232,14 @@ def test_a_body_can_start_late_or_never_end(hub):
     late = time.perf_counter() - started
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
-    connection.request("GET", f"{parts.path}?{parts.query}")
+    connection.request("GET", f"{parts.path}?{parts.query}", headers={"Range": "bytes=0-9"})
     response = connection.getresponse()
     received = len(response.read(1_000_000))
     response.close()
     connection.close()
 
     assert late >= 0.1
+    assert (response.status, response.headers["Content-Range"].split("/")[0]) == (206, "bytes 0-9")
     assert (response.headers["Content-Length"], received) == (None, 1_000_000)
 
 
