@@ -1,0 +1,164 @@
+"""What the template keeps: each rule takes it and yields what is wrong. (cfn-lint reads the rest: `make template`.)"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.architecture.machine_rules import Machine
+from tools import cloudformation
+from tools.cloudformation import FUNCTION, STATE_MACHINE
+
+API_FOLDER = "api"
+EVERYTHING = re.compile(r"""Resource:\s*(\[\s*)?(["'])\*\2""")
+Route = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Template:
+    """template.yaml as text and as data, with questions that several rules ask."""
+
+    text: str
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        return cloudformation.parse(self.text)
+
+    @cached_property
+    def functions(self) -> Mapping[str, dict[str, Any]]:
+        """Each function's properties over the Globals', by logical id."""
+        shared = self.data.get("Globals", {}).get("Function", {})
+        return {name: {**shared, **own} for name, own in cloudformation.of_type(self.data, FUNCTION).items()}
+
+    @cached_property
+    def folders(self) -> Mapping[str, str]:
+        """The folder under functions/ of each function, by logical id."""
+        return {name: str(own.get("CodeUri", "")).strip("./").split("/")[-1] for name, own in self.functions.items()}
+
+    @cached_property
+    def routes(self) -> list[tuple[str, Route]]:
+        """Logical id of the function, and method and path, of every Api event."""
+        return [
+            (name, (event["Properties"]["Method"].upper(), event["Properties"]["Path"]))
+            for name, own in self.functions.items()
+            for event in (own.get("Events") or {}).values()
+            if event["Type"] == "Api"
+        ]
+
+    def machines(self, root: Path) -> list[Machine]:
+        """Return the state machines, read from their files, with what this template hands them."""
+        return [
+            Machine(
+                name=found.path.name.removesuffix(".asl.yaml"),
+                definition=yaml.safe_load(found.path.read_text()),
+                functions={
+                    key: self.folders[value["Fn::GetAtt"][0]]
+                    for key, value in found.substitutions.items()
+                    if isinstance(value, dict) and value.get("Fn::GetAtt", [""])[0] in self.folders
+                },
+                substitutions=frozenset(found.substitutions),
+            )
+            for found in cloudformation.machines(self.data, root)
+        ]
+
+
+def names_functions_after_their_folders(template: Template) -> Iterator[str]:
+    for name, own in template.functions.items():
+        folder = template.folders[name]
+        code = str(own.get("CodeUri", "")).strip("./")
+        if code != f"functions/{folder}":
+            yield f"{name}: CodeUri {code!r} is not functions/<verb_noun>."
+        wanted = "${AWS::StackName}-" + folder.replace("_", "-")
+        given = (own.get("FunctionName") or {}).get("Fn::Sub", "")
+        if given != wanted and not (folder == API_FOLDER and given.startswith(wanted)):
+            yield f"{name}: FunctionName is {given!r}; its folder says {wanted!r}."
+        handler = "app.app" if folder == API_FOLDER else "handler.handler"
+        if own.get("Handler") != handler:
+            yield f"{name}: Handler is {own.get('Handler')!r}, not {handler!r}."
+
+
+def explains_every_star(template: Template) -> Iterator[str]:
+    lines = template.text.splitlines()
+    for number, line in enumerate(lines):
+        above = lines[number - 1].strip() if number else ""
+        if EVERYTHING.search(line.partition("#")[0]) and "#" not in line and not above.startswith("#"):
+            yield f"template.yaml:{number + 1} allows every resource and does not say why beside it."
+
+
+def keeps_logs_for_a_while(template: Template) -> Iterator[str]:
+    for name, group in cloudformation.of_type(template.data, "AWS::Logs::LogGroup").items():
+        if not group.get("RetentionInDays"):
+            yield f"{name} keeps its logs for ever: give it RetentionInDays."
+    named = str(cloudformation.of_type(template.data, "AWS::Logs::LogGroup"))
+    for name, own in template.functions.items():
+        target = (own.get("LoggingConfig") or {}).get("LogGroup", {})
+        if not target and f"${{{name}}}" not in named and template.folders[name].replace("_", "-") not in named:
+            yield f"{name} has no log group of the template, so its logs are kept for ever."
+
+
+def has_no_route_twice(template: Template) -> Iterator[str]:
+    routes = [route for _, route in template.routes]
+    for method, path in sorted({route for route in routes if routes.count(route) > 1}):
+        yield f"{method} {path} is declared twice."
+    for name, (method, path) in template.routes:
+        if template.folders[name] != API_FOLDER:
+            yield f"{method} {path} goes to {name}, which is not the API."
+        if method == "ANY" or "+" in path:
+            yield f"{method} {path}: Chalice routes by the resource's path, so every route is declared by itself."
+
+
+def catches_what_asynchronous_callers_drop(template: Template) -> Iterator[str]:
+    """A queue that feeds a function has a dead-letter queue, and answers for its messages one by one."""
+    queues = cloudformation.of_type(template.data, "AWS::SQS::Queue")
+    for name, own in template.functions.items():
+        for event_name, event in (own.get("Events") or {}).items():
+            if event["Type"] != "SQS":
+                continue
+            queue = (event["Properties"].get("Queue") or {}).get("Fn::GetAtt", [""])[0]
+            if "FunctionResponseTypes" not in event["Properties"]:
+                yield f"{name}.{event_name} fails a whole batch for one message: ReportBatchItemFailures."
+            if "RedrivePolicy" not in queues.get(queue, {}) and "dead" not in queue.lower():
+                yield f"{name}.{event_name} reads {queue or 'a queue'}, which has no dead-letter queue."
+
+
+def names_machines_after_their_files(template: Template) -> Iterator[str]:
+    for name, own in cloudformation.of_type(template.data, STATE_MACHINE).items():
+        path = str(own.get("DefinitionUri", ""))
+        wanted = "${AWS::StackName}-" + Path(path).name.removesuffix(".asl.yaml").replace("_", "-")
+        given = (own.get("Name") or {}).get("Fn::Sub", "")
+        if not path.startswith("statemachines/") or not path.endswith(".asl.yaml"):
+            yield f"{name}: DefinitionUri {path!r} is not statemachines/<name>.asl.yaml."
+        elif given != wanted:
+            yield f"{name}: Name is {given!r}; its file says {wanted!r}."
+
+
+RULES = (
+    names_functions_after_their_folders,
+    names_machines_after_their_files,
+    explains_every_star,
+    keeps_logs_for_a_while,
+    has_no_route_twice,
+    catches_what_asynchronous_callers_drop,
+)
+
+
+def chalice_routes(text: str) -> Iterator[Route]:
+    """Yield method and path of every `….route("/path", methods=[…])` in a module's text.
+
+    Raises: ValueError for a route that is computed: what the template must equal has to be readable.
+    """
+    for node in ast.walk(ast.parse(text)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "route"):
+            continue
+        methods = next((word.value for word in node.keywords if word.arg == "methods"), None)
+        try:
+            path = ast.literal_eval(node.args[0])
+            allowed = ast.literal_eval(methods) if methods else ["GET"]
+        except (ValueError, IndexError) as computed:
+            raise ValueError(f"Line {node.lineno}: a route's path and methods are written out.") from computed
+        yield from ((method.upper(), path) for method in allowed)

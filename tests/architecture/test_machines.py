@@ -1,0 +1,132 @@
+"""Every state machine is bounded, retries what passes, and never ends green after a failure."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.architecture import machine_rules
+from tests.architecture.machine_rules import Machine
+from tests.architecture.template_rules import Template
+from tools import cloudformation
+
+GOOD = """
+Comment: A model that was asked for answers, or the record says why not.
+StartAt: ProbeDeployment
+TimeoutSeconds: 60
+States:
+  ProbeDeployment:
+    Comment: One small invocation.
+    Type: Task
+    Resource: ${ProbeDeploymentArn}
+    TimeoutSeconds: 10
+    Retry:
+      - {ErrorEquals: [Retryable, Lambda.ServiceException], MaxAttempts: 2, JitterStrategy: FULL}
+    Catch:
+      - {ErrorEquals: [States.ALL], ResultPath: $.error, Next: Failed}
+    Next: Warm
+  Warm:
+    Comment: It answered.
+    Type: Succeed
+  Failed:
+    Comment: It did not.
+    Type: Fail
+"""
+
+
+@pytest.fixture(scope="module")
+def machines() -> list[Machine]:
+    return Template(cloudformation.TEMPLATE.read_text()).machines(cloudformation.ROOT)
+
+
+def machine(text: str) -> Machine:
+    functions = {"ProbeDeploymentArn": "probe_deployment"}
+    return Machine("warm", yaml.safe_load(text), functions, frozenset(functions))
+
+
+def mapped(text: str) -> str:
+    """Return a machine whose only state runs this one for each of its items."""
+    inside: dict[str, Any] = yaml.safe_load(text)
+    inside.pop("Comment", None)
+    copy = {"Comment": "One for each.", "Type": "Map", "ItemProcessor": inside, "End": True}
+    outside = {"Comment": "All of them.", "StartAt": "ProbeAll", "TimeoutSeconds": 60, "States": {"ProbeAll": copy}}
+    return str(yaml.safe_dump(outside))
+
+
+@pytest.mark.parametrize("rule", machine_rules.RULES, ids=lambda rule: rule.__name__)
+def test_every_machine(rule: Callable[[Machine], Iterator[str]], machines: list[Machine]) -> None:
+    findings = [finding for each in machines for finding in rule(each)]
+
+    assert findings == []
+
+
+def test_the_template_runs_every_machine_there_is(machines: list[Machine]) -> None:
+    files = {path.name.removesuffix(".asl.yaml") for path in (cloudformation.ROOT / "statemachines").iterdir()}
+
+    assert files == {each.name for each in machines} != set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "put"),
+    [
+        (machine_rules.says_what_it_promises, "Comment: A model that was asked", "Remark: A model that was asked"),
+        (machine_rules.says_what_it_promises, "TimeoutSeconds: 60\n", ""),
+        (machine_rules.says_what_it_promises, "    Comment: It answered.\n", ""),
+        (machine_rules.calls_the_function_of_its_name, "${ProbeDeploymentArn}", "arn:aws:states:::sqs:sendMessage"),
+        (machine_rules.calls_the_function_of_its_name, "${ProbeDeploymentArn}", "${UnknownArn}"),
+        (machine_rules.calls_the_function_of_its_name, "ProbeDeployment:\n", "LookAtDeployment:\n"),
+        (machine_rules.uses_every_substitution, "${ProbeDeploymentArn}", "${UnknownArn}"),
+        (machine_rules.uses_every_substitution, "${ProbeDeploymentArn}", "nothing"),
+        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 10\n", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "JitterStrategy: FULL", "JitterStrategy: NONE"),
+        (machine_rules.bounds_retries_and_catches_every_task, "Retry:", "Repeat:"),
+        (machine_rules.bounds_retries_and_catches_every_task, "Catch:", "Hold:"),
+        (machine_rules.bounds_retries_and_catches_every_task, "ResultPath: $.error, ", ""),
+        (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
+        (machine_rules.names_errors_that_exist, "[States.ALL]", "[Terminal]"),
+        (machine_rules.ends_every_failure_in_fail, "Next: Failed", "Next: Warm"),
+        (machine_rules.ends_every_failure_in_fail, "Type: Fail", "Type: Pass\n    End: true"),
+        (machine_rules.ends_every_failure_in_fail, "Type: Fail", "Type: Pass\n    Next: Warm"),
+    ],
+)
+def test_a_rule_finds_what_breaks_it(rule: Callable[[Machine], Iterator[str]], found: str, put: str) -> None:
+    assert GOOD.count(found) == 1
+
+    assert list(rule(machine(GOOD.replace(found, put))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "put"),
+    [
+        (machine_rules.says_what_it_promises, "    Comment: It answered.\n", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 10\n", ""),
+        (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
+        (machine_rules.ends_every_failure_in_fail, "Next: Failed", "Next: Warm"),
+    ],
+)
+def test_a_rule_looks_inside_a_map(rule: Callable[[Machine], Iterator[str]], found: str, put: str) -> None:
+    assert list(rule(machine(mapped(GOOD.replace(found, put)))))
+
+
+def test_no_rule_minds_what_is_right() -> None:
+    for text in (GOOD, mapped(GOOD)):
+        assert [finding for rule in machine_rules.RULES for finding in rule(machine(text))] == []
+
+
+def test_a_narrow_catch_may_lead_on() -> None:
+    narrow = "    Catch:\n      - {ErrorEquals: [States.Timeout], ResultPath: $.error, Next: Warm}\n"
+    text = GOOD.replace("    Catch:\n", narrow)
+
+    assert list(machine_rules.ends_every_failure_in_fail(machine(text))) == []
+
+
+def test_a_task_that_waits_for_its_token_is_named_like_its_function() -> None:
+    waiting = (
+        "Resource: arn:aws:states:::lambda:invoke.waitForTaskToken\n"
+        "    Parameters: {FunctionName: '${ProbeDeploymentArn}'}"
+    )
+
+    named = machine(GOOD.replace("Resource: ${ProbeDeploymentArn}", waiting))
+
+    assert list(machine_rules.calls_the_function_of_its_name(named)) == []

@@ -1,0 +1,35 @@
+"""What the pages say can be found where they say it."""
+
+import re
+
+from tools.cloudformation import ROOT
+
+
+def test_every_make_command_that_the_pages_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+
+    named = {command for page in pages for command in re.findall(r"[`\n] *make ([a-z]+)", page.read_text())}
+
+    assert named <= targets
+
+
+def test_every_link_between_our_pages_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+    broken = [
+        f"{page.relative_to(ROOT)} → {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / link).exists()
+    ]
+
+    assert broken == []
+
+
+def test_the_architecture_page_names_every_state_machine() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+
+    missing = [path.name for path in (ROOT / "statemachines").iterdir() if path.name.split(".")[0] not in page]
+
+    assert missing == []
