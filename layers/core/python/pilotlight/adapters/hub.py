@@ -20,6 +20,7 @@ from pilotlight.domain.values import Model
 
 PUBLIC_HUB = "https://huggingface.co"
 MOST_LISTING_BYTES = 32 * 1024 * 1024
+MOST_FILES = 10_000  # a checkpoint has hundreds at most
 
 _ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
 
@@ -38,7 +39,7 @@ class _Sibling(Model):
 
 class _ModelInfo(Model):
     sha: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40,64}$")]
-    siblings: tuple[_Sibling, ...] = ()
+    siblings: tuple[_Sibling, ...] = Field(default=(), max_length=MOST_FILES)
 
 
 class HubSource:

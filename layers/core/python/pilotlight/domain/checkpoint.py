@@ -1,0 +1,220 @@
+"""A checkpoint: what its small files say it is, what would be staged of it, and what is wrong with it.
+
+Nothing here reads anything: the listing and the contents of `checkpoint_files.to_read` come in, a `Checkpoint` goes
+out. What is wrong is collected and not raised, so that a verdict can name all of it at once.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pilotlight.domain.artifact import ModelFacts, SkippedFile
+from pilotlight.domain.checkpoint_config import (
+    LONGEST_TEMPLATE,
+    AnyModel,
+    GenerationConfig,
+    ModelConfig,
+    TemplateFile,
+    TokenizerConfig,
+    UnreadableError,
+    WeightIndex,
+    derived_tokenizer_config,
+    parse,
+)
+from pilotlight.domain.checkpoint_files import (
+    CONFIG,
+    GENERATION_CONFIG,
+    INDEX,
+    READ_LIMITS,
+    STAGED_NAMES,
+    TEMPLATE_FILES,
+    TEMPLATE_JSON,
+    TEMPLATE_TEXT,
+    TOKENIZER_CONFIG,
+    why_skipped,
+)
+from pilotlight.domain.problems import Problem
+from pilotlight.domain.source import Listing, SourceFile
+from pilotlight.domain.values import Model
+from pilotlight.domain.weights import find_weights
+
+UNKNOWN = "unknown"
+_BYTES_PER_PARAMETER = {"float16": 2, "bfloat16": 2, "float32": 4}
+
+
+class DerivedFile(Model):
+    """A file that we write ourselves, in place of what it is derived from."""
+
+    path: str
+    text: str
+    derived_from: tuple[str, ...]
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return self.text.encode()
+
+
+class CheckpointPlan(Model):
+    """What staging copies, what it writes itself, and what it leaves behind; no path occurs twice."""
+
+    files: tuple[SourceFile, ...]
+    derived: tuple[DerivedFile, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    facts: ModelFacts
+    total_bytes: int
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path below the artifact's weights."""
+        return tuple(sorted([file.path for file in self.files] + [file.path for file in self.derived]))
+
+
+class Checkpoint(Model):
+    """What a verdict is made of."""
+
+    plan: CheckpointPlan
+    model_class: str | None = None
+    quantisation: str | None = None
+    eos_ids: frozenset[int] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the small files tell."""
+        return self.plan.facts
+
+
+class _SmallFiles:
+    """The contents of the small files, and what was wrong with them."""
+
+    def __init__(self, listing: Listing, contents: Mapping[str, bytes]) -> None:
+        self.contents = contents
+        self.problems = list(_oversized(listing))
+
+    def get(self, name: str, model: type[AnyModel]) -> AnyModel | None:
+        """Return a file as its model, or None where it is missing or unreadable."""
+        content = self.contents.get(name)
+        if content is None:
+            return None
+        try:
+            return parse(content, model)
+        except UnreadableError as exc:
+            self.problems.append(Problem.unreadable(name, str(exc)))
+            return None
+
+    def separate_template(self) -> str | None:
+        """Return the chat template that lies in a file of its own, or None."""
+        if TEMPLATE_TEXT not in self.contents:
+            found = self.get(TEMPLATE_JSON, TemplateFile)
+            return found.chat_template if found else None
+        try:
+            template = self.contents[TEMPLATE_TEXT].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self.problems.append(Problem.unreadable(TEMPLATE_TEXT, "it is not UTF-8"))
+            return None
+        if len(template) > LONGEST_TEMPLATE:
+            self.problems.append(Problem.unreadable(TEMPLATE_TEXT, f"it is longer than {LONGEST_TEMPLATE} characters"))
+            return None
+        return template
+
+
+def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoint:
+    """Return the checkpoint that a listing and the contents of its small files make."""
+    small = _SmallFiles(listing, contents)
+    config = small.get(CONFIG, ModelConfig) or ModelConfig()
+    tokenizer = small.get(TOKENIZER_CONFIG, TokenizerConfig)
+    generation = small.get(GENERATION_CONFIG, GenerationConfig) or GenerationConfig()
+    index = small.get(INDEX, WeightIndex)
+    separate = small.separate_template()
+
+    weights, weight_problems = find_weights(listing, index)
+    derived = _derived(small, tokenizer, separate)
+    files = _staged(listing, weights, derived)
+    facts = _facts(config, tokenizer or TokenizerConfig(), index, separate, sum(file.size_bytes for file in weights))
+    return Checkpoint(
+        plan=CheckpointPlan(
+            files=files,
+            derived=derived,
+            skipped=_skipped(listing, files, derived),
+            facts=facts,
+            total_bytes=sum(file.size_bytes for file in files) + sum(len(file.content) for file in derived),
+        ),
+        model_class=config.architecture,
+        quantisation=config.quantisation,
+        eos_ids=generation.eos_ids,
+        problems=(*small.problems, *weight_problems),
+    )
+
+
+def _oversized(listing: Listing) -> Iterator[Problem]:
+    for name, limit in READ_LIMITS.items():
+        file = listing.file(name)
+        if file and file.size_bytes > limit:
+            yield Problem.unreadable(name, f"it has {file.size_bytes} bytes, and no real one has more than {limit}")
+
+
+def _derived(small: _SmallFiles, tokenizer: TokenizerConfig | None, separate: str | None) -> tuple[DerivedFile, ...]:
+    """Fold a separate chat template into tokenizer_config.json, unless the very same stands in it.
+
+    Bedrock's pages disagree on which of the two wins, so that only one is shipped. Source: see bedrock_support.
+    """
+    if tokenizer is None or separate is None or tokenizer.chat_template == separate:
+        return ()
+    origin = TEMPLATE_TEXT if TEMPLATE_TEXT in small.contents else TEMPLATE_JSON
+    content = derived_tokenizer_config(small.contents[TOKENIZER_CONFIG], separate)
+    return (DerivedFile(path=TOKENIZER_CONFIG, text=content.decode(), derived_from=(TOKENIZER_CONFIG, origin)),)
+
+
+def _staged(
+    listing: Listing, weights: tuple[SourceFile, ...], derived: tuple[DerivedFile, ...]
+) -> tuple[SourceFile, ...]:
+    wanted = STAGED_NAMES | {file.path for file in weights}
+    written = {file.path for file in derived}
+    by_path = {file.path: file for file in listing.files if file.path in wanted - written}
+    return tuple(by_path[path] for path in sorted(by_path))
+
+
+def _skipped(
+    listing: Listing, files: tuple[SourceFile, ...], derived: tuple[DerivedFile, ...]
+) -> tuple[SkippedFile, ...]:
+    taken = {file.path for file in files} | {file.path for file in derived}
+    return tuple(
+        SkippedFile(path=file.path, size_bytes=file.size_bytes, reason=_reason(file.path, derived))
+        for file in sorted(listing.files, key=lambda file: file.path)
+        if file.path not in taken
+    )
+
+
+def _reason(path: str, derived: tuple[DerivedFile, ...]) -> str:
+    if path not in TEMPLATE_FILES:
+        return why_skipped(path)
+    folded = any(path in file.derived_from for file in derived)
+    return f"folded into {TOKENIZER_CONFIG}" if folded else f"{TOKENIZER_CONFIG} carries the template"
+
+
+def _facts(
+    config: ModelConfig, tokenizer: TokenizerConfig, index: WeightIndex | None, separate: str | None, weight_bytes: int
+) -> ModelFacts:
+    return ModelFacts(
+        architecture=config.architecture or UNKNOWN,
+        model_type=config.model_type or UNKNOWN,
+        dtype=config.dtype_name,
+        context_tokens=config.context_tokens,
+        parameter_count=_parameter_count(config, index),
+        weight_bytes=weight_bytes,
+        tokenizer_class=tokenizer.tokenizer_class or config.tokenizer_class,
+        chat_template=separate if separate is not None else tokenizer.template,
+        bos_token=tokenizer.bos,
+        eos_token=tokenizer.eos,
+    )
+
+
+def _parameter_count(config: ModelConfig, index: WeightIndex | None) -> int | None:
+    """Return how many parameters the index tells of: directly, or by its bytes where all have one type."""
+    if index is None:
+        return None
+    if index.metadata.total_parameters:
+        return int(index.metadata.total_parameters)
+    size = _BYTES_PER_PARAMETER.get(config.dtype_name or "")
+    if size is None or config.quantisation or not index.metadata.total_size:
+        return None
+    return int(index.metadata.total_size) // size

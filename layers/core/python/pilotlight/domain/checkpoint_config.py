@@ -1,0 +1,200 @@
+"""A checkpoint's small JSON files as models: lenient in what they carry, strict in size and depth.
+
+Source: Hugging Face transformers, `PretrainedConfig`, `PreTrainedTokenizerBase` and `GenerationConfig`.
+"""
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from pilotlight.domain.values import Model
+
+MOST_DEPTH = 64
+DEFAULT_TEMPLATE = "default"
+LONGEST_TEMPLATE = 128 * 1024  # the largest in use have a quarter of it, and it is kept in the artifact's record
+
+Short = Annotated[str, StringConstraints(max_length=200)]
+Template = Annotated[str, StringConstraints(max_length=LONGEST_TEMPLATE)]
+
+
+class UnreadableError(ValueError):
+    """The file is not what its name promises; the text says why, without quoting it."""
+
+
+class _TextConfig(Model):
+    """The language model inside a multimodal configuration."""
+
+    dtype: Short | None = None
+    torch_dtype: Short | None = None
+    max_position_embeddings: int | None = None
+
+
+class ModelConfig(Model):
+    """config.json: what the model is."""
+
+    model_type: Short = ""
+    architectures: tuple[Short, ...] | None = None
+    dtype: Short | None = None
+    torch_dtype: Short | None = None
+    max_position_embeddings: int | None = None
+    n_positions: int | None = None
+    text_config: _TextConfig | None = None
+    quantization_config: dict[str, Any] | None = None
+    compression_config: dict[str, Any] | None = None
+    tokenizer_class: Short | None = None
+
+    @property
+    def architecture(self) -> str | None:
+        """The class of the model, as transformers names it."""
+        return self.architectures[0] if self.architectures else None
+
+    @property
+    def dtype_name(self) -> str | None:
+        """The weights' type, such as `bfloat16`; newer files say `dtype`, older ones `torch_dtype`."""
+        text = self.text_config or _TextConfig()
+        found = self.dtype or self.torch_dtype or text.dtype or text.torch_dtype
+        return found.removeprefix("torch.") if found else None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """How many tokens the model attends to."""
+        text = self.text_config or _TextConfig()
+        return self.max_position_embeddings or text.max_position_embeddings or self.n_positions
+
+    @property
+    def quantisation(self) -> str | None:
+        """The method that the weights are quantised with, or None where they are not."""
+        found = self.quantization_config or self.compression_config
+        return str(found.get("quant_method", "an unnamed method"))[:80] if found else None
+
+
+class _Token(Model):
+    content: Short
+
+
+class _NamedTemplate(Model):
+    name: Short
+    template: Template
+
+
+class TokenizerConfig(Model):
+    """tokenizer_config.json: a token may be a string or an object with `content`, a template one or several."""
+
+    tokenizer_class: Short | None = None
+    bos_token: Short | _Token | None = None
+    eos_token: Short | _Token | None = None
+    chat_template: Template | tuple[_NamedTemplate, ...] | None = None
+
+    @property
+    def template(self) -> str | None:
+        """The chat template; of several, the one named "default"."""
+        if isinstance(self.chat_template, tuple):
+            return next((each.template for each in self.chat_template if each.name == DEFAULT_TEMPLATE), None)
+        return self.chat_template
+
+    @property
+    def bos(self) -> str | None:
+        """The token that begins a text."""
+        return _text_of(self.bos_token)
+
+    @property
+    def eos(self) -> str | None:
+        """The token that ends a text."""
+        return _text_of(self.eos_token)
+
+
+class GenerationConfig(Model):
+    """generation_config.json."""
+
+    eos_token_id: int | tuple[int, ...] | None = None
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """Every token that ends a text."""
+        match self.eos_token_id:
+            case None:
+                return frozenset()
+            case int() as one:
+                return frozenset({one})
+            case several:
+                return frozenset(several)
+
+
+class _IndexMetadata(Model):
+    total_size: float | None = Field(default=None, ge=0, allow_inf_nan=False)  # some tools write it as 1.6e10
+    total_parameters: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
+class WeightIndex(Model):
+    """model.safetensors.index.json: which shard holds which tensor."""
+
+    metadata: _IndexMetadata = _IndexMetadata()
+    weight_map: dict[str, str] = Field(min_length=1)
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """The shards, each once, by name: nothing else tells how many there are or what they are called."""
+        return tuple(sorted(set(self.weight_map.values())))
+
+
+class TemplateFile(Model):
+    """chat_template.json, as processors of multimodal models have it."""
+
+    chat_template: Template
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def parse(content: bytes, model: type[AnyModel]) -> AnyModel:
+    """Return a file as its model.
+
+    Raises: UnreadableError, saying which field breaks which rule.
+    """
+    try:
+        return model.model_validate(json_object(content))
+    except ValidationError as exc:
+        error = exc.errors(include_input=False, include_context=False, include_url=False)[0]
+        field = ".".join(str(part)[:80] for part in error["loc"])
+        raise UnreadableError(f"its field {field!r} is wrong: {error['msg']}") from exc
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return a file's JSON object.
+
+    Raises: UnreadableError for what is not UTF-8, not JSON, not an object, or nested deeper than any real file.
+    """
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as exc:
+        raise UnreadableError("it is not JSON in UTF-8") from exc
+    if not isinstance(document, dict):
+        raise UnreadableError("it is not a JSON object")
+    if _is_deeper(document, MOST_DEPTH):
+        raise UnreadableError(f"it is nested deeper than {MOST_DEPTH} levels")
+    return document
+
+
+def derived_tokenizer_config(tokenizer_config: bytes, template: str) -> bytes:
+    """Return tokenizer_config.json with that chat template inside; everything else stays, in its order."""
+    document = json_object(tokenizer_config) | {"chat_template": template}
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _is_deeper(document: dict[str, Any], depth: int) -> bool:
+    level: list[Any] = [document]
+    for _ in range(depth):
+        level = [
+            child
+            for value in level
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _text_of(token: str | _Token | None) -> str | None:
+    return token.content if isinstance(token, _Token) else token

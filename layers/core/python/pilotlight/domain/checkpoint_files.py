@@ -1,0 +1,94 @@
+"""Which files make a checkpoint, and why every other one is left where it is."""
+
+import re
+from pathlib import PurePosixPath
+
+from pilotlight.domain.source import Listing
+from pilotlight.domain.upload import NOT_WEIGHTS
+
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+TEMPLATE_TEXT = "chat_template.jinja"
+TEMPLATE_JSON = "chat_template.json"
+ADAPTER_CONFIG = "adapter_config.json"
+
+MIB = 1024 * 1024
+READ_LIMITS = {
+    CONFIG: MIB,
+    GENERATION_CONFIG: MIB,
+    TOKENIZER_CONFIG: 10 * MIB,
+    INDEX: 20 * MIB,
+    TEMPLATE_TEXT: MIB,
+    TEMPLATE_JSON: MIB,
+}
+"""The files that a verdict is read from, and how large each may be."""
+
+TEMPLATE_FILES = frozenset({TEMPLATE_TEXT, TEMPLATE_JSON})
+STAGED_NAMES = frozenset(
+    {
+        CONFIG,
+        GENERATION_CONFIG,
+        INDEX,
+        TOKENIZER_CONFIG,
+        "tokenizer.json",
+        "tokenizer.model",
+        "spiece.model",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "preprocessor_config.json",  # the last two belong to multimodal models
+        "processor_config.json",
+    }
+)
+
+LONGEST_NAME = 900  # an S3 key has 1,024 bytes, and ours begins with the artifact's prefix
+_SEGMENT = re.compile(r"[-!_*'().a-z0-9A-Z]+")  # Source: botocore, bedrock service model, s3Uri
+
+SAFETENSORS = ".safetensors"
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pyc", ".joblib"})
+GGUF = frozenset({".gguf", ".ggml"})
+_OTHER_WEIGHTS = GGUF | {".h5", ".msgpack", ".onnx", ".tflite", ".npz", ".ot", ".mlmodel"}
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pdf", ".mp4"})
+
+
+def to_read(listing: Listing) -> dict[str, int]:
+    """Return the small files that a verdict needs, and how many bytes each may have."""
+    present = ((name, limit, listing.file(name)) for name, limit in READ_LIMITS.items())
+    return {name: limit for name, limit, file in present if file and file.size_bytes <= limit}
+
+
+def name_problem(path: str) -> str | None:
+    """Return why a file of that name cannot be staged, or None."""
+    if len(path.encode("utf-8", "replace")) > LONGEST_NAME:
+        return f"its name is longer than {LONGEST_NAME} bytes"
+    segments = path.split("/")
+    if any(segment in (".", "..") for segment in segments) or path.startswith("/") or "\\" in path:
+        return "its name leaves its folder"
+    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        return "its name has characters other than letters, digits and -!_*'().: Bedrock does not read those"
+    return None
+
+
+def is_adapter(path: str) -> bool:
+    """Say whether a file belongs to a LoRA adapter."""
+    return PurePosixPath(path).name.startswith("adapter_")
+
+
+def why_skipped(path: str) -> str:
+    """Return the reason why a file that is not part of the checkpoint is not staged."""
+    suffix = PurePosixPath(path).suffix.lower()
+    reasons = (
+        (path in NOT_WEIGHTS, "Pilotlight's own"),
+        (is_adapter(path), "a LoRA adapter: only merged weights are imported"),
+        (suffix in PICKLES, "never staged: pickles run code when they are loaded"),
+        (suffix == ".py", "never staged: code of the repository is not run"),
+        (suffix == SAFETENSORS, "not one of the model's weights: its index does not name it"),
+        (suffix in _OTHER_WEIGHTS, "weights in another format"),
+        (suffix in _PICTURES, "a picture"),
+        (name_problem(path) is not None, name_problem(path) or ""),
+    )
+    return next((reason for holds, reason in reasons if holds), "not needed to serve the model")

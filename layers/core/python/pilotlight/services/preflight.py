@@ -1,0 +1,66 @@
+"""Preflight: reads a checkpoint's small files and asks whether the backend would take the model."""
+
+from pilotlight.domain import bedrock_support
+from pilotlight.domain.checkpoint import CheckpointPlan, read_checkpoint
+from pilotlight.domain.checkpoint_files import to_read
+from pilotlight.domain.errors import PreflightRefused
+from pilotlight.domain.preflight import Places, Verdict, judge
+from pilotlight.domain.source import Listing, Source
+from pilotlight.domain.values import Backend, Model
+from pilotlight.ports import ModelImports, ModelSource
+
+
+class Inspection(Model):
+    """What was found at a source, what would be staged of it, and the verdict on it."""
+
+    listing: Listing
+    plan: CheckpointPlan
+    verdict: Verdict
+
+
+class Preflight:
+    """Judges models before any byte of weights moves."""
+
+    def __init__(self, source: ModelSource, imports: ModelImports, region: str) -> None:
+        self._source = source
+        self._imports = imports
+        self._region = region
+
+    def judge(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> tuple[Listing, Verdict]:
+        """Return the files of the source at a pinned revision, and the verdict on them.
+
+        Raises: SourceRefused and its leaves, Throttled, Unavailable, AccessDenied.
+        """
+        inspection = self.inspect(source, backend, own_model_name=own_model_name)
+        return inspection.listing, inspection.verdict
+
+    def require(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> Inspection:
+        """Return the inspection of a model that the backend takes.
+
+        Raises: PreflightRefused with every refusal, and whatever `judge` raises.
+        """
+        inspection = self.inspect(source, backend, own_model_name=own_model_name)
+        refusals = inspection.verdict.refusals
+        if refusals:
+            reasons = " ".join(f"({number}) {check}" for number, check in enumerate(refusals, start=1))
+            raise PreflightRefused(
+                f"{backend} in {self._region} would not take {inspection.listing.source}: {reasons}",
+                refusals=[check.dump() for check in refusals],
+            )
+        return inspection
+
+    def inspect(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> Inspection:
+        """Return what was found, whatever the verdict. `own_model_name` is a model that already has its place."""
+        listing = self._source.resolve(source)
+        contents = {
+            path: self._source.read(listing.source, path, limit_bytes=limit) for path, limit in to_read(listing).items()
+        }
+        checkpoint = read_checkpoint(listing, contents)
+        verdict = judge(checkpoint, backend, region=self._region, places=self._places(), own_model_name=own_model_name)
+        return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
+
+    def _places(self) -> Places | None:
+        """Return who holds the places, or None in a region that has no model import to ask."""
+        if self._region not in bedrock_support.REGIONS:
+            return None
+        return Places(quota=self._imports.model_quota(), holders=tuple(self._imports.holders()))
