@@ -33,13 +33,24 @@ def require_same_file(answer: Answer, file: SourceFile) -> None:
 
 
 def require_range(answer: Answer, file: SourceFile, offset: int, size_bytes: int) -> None:
-    """Pass an answer that carries exactly that range.
+    """Pass an answer that carries exactly that range and promises its length: a body without an end is refused here.
 
     Raises: SourceChanged when the file has another size; Unavailable when the server did not keep to the range.
     """
-    if answer.status == 200:
-        _require_whole_file(answer, file, offset, size_bytes)
-        return
+    promised = answer.header("Content-Length")
+    if promised is None:
+        raise Unavailable(f"The server does not say how many bytes of {file.path} it sends. Try again.")
+    if answer.status == 206:
+        _require_content_range(answer, file, offset, size_bytes)
+    elif (offset, size_bytes) != (0, file.size_bytes):
+        raise Unavailable(f"The server answered a range of {file.path} with the whole file. Try again.")
+    elif promised != str(size_bytes):
+        raise SourceChanged(f"{file.path} has {promised} bytes now; {size_bytes} were listed. Deploy it again.")
+    if promised != str(size_bytes):
+        raise Unavailable(f"The server promises {promised} bytes for a range of {size_bytes}. Try again.")
+
+
+def _require_content_range(answer: Answer, file: SourceFile, offset: int, size_bytes: int) -> None:
     found = _CONTENT_RANGE.fullmatch(answer.header("Content-Range") or "")
     if found is None:
         raise Unavailable(f"The server sent a part of {file.path} without saying which. Try again.")
@@ -48,17 +59,6 @@ def require_range(answer: Answer, file: SourceFile, offset: int, size_bytes: int
         raise SourceChanged(f"{file.path} has {total} bytes now; {file.size_bytes} were listed. Deploy it again.")
     if (first, last) != (offset, offset + size_bytes - 1):
         raise Unavailable(f"The server sent bytes {first}-{last} of {file.path} and not those asked for. Try again.")
-
-
-def _require_whole_file(answer: Answer, file: SourceFile, offset: int, size_bytes: int) -> None:
-    """Pass a 200 in place of a 206 only where the range is the whole file and the answer promises its length."""
-    if (offset, size_bytes) != (0, file.size_bytes):
-        raise Unavailable(f"The server answered a range of {file.path} with the whole file. Try again.")
-    promised = answer.header("Content-Length")
-    if promised is None:
-        raise Unavailable(f"The server does not say how long {file.path} is. Try again.")
-    if promised != str(size_bytes):
-        raise SourceChanged(f"{file.path} has {promised} bytes now; {size_bytes} were listed. Deploy it again.")
 
 
 def exactly(answer: Answer, path: str, size_bytes: int) -> Iterator[bytes]:
