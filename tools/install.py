@@ -41,8 +41,7 @@ def main() -> int:
         else:
             install_validator(wanted.directory)
     except subprocess.CalledProcessError as failure:
-        say(f"`{' '.join(map(str, failure.cmd))}` failed. The end of {wanted.directory / 'setup.log'}:")
-        say("\n".join((wanted.directory / "setup.log").read_text(errors="replace").splitlines()[-25:]))
+        say(f"`{' '.join(map(str, failure.cmd))}` failed:\n{what_it_said(failure, wanted.directory)}")
         return 1
     (wanted.directory / ".ready").touch()
     return 0
@@ -110,6 +109,18 @@ def run(directory: Path, command: "list[str | Path]", cwd: "Path | None" = None)
     """
     with (directory / "setup.log").open("a") as log:
         subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+
+
+def what_it_said(failure: subprocess.CalledProcessError, directory: Path) -> str:
+    """Return the end of a failed command's output: kept with the failure, or in the directory's log.
+
+    Python's own `ensurepip` keeps it; on Debian and Ubuntu it fails where the package python3-venv is missing.
+    """
+    log = directory / "setup.log"
+    said = failure.output or (log.read_text(errors="replace") if log.exists() else "")
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    hint = "\nOn Debian and Ubuntu: apt install python3-venv" if "ensurepip" in map(str, failure.cmd) else ""
+    return "\n".join(text.splitlines()[-25:]) + hint
 
 
 def say(message: str) -> None:

@@ -23,8 +23,7 @@ def main() -> int:
     if python is None:
         print(
             f"sam build needs {runtime} (the functions' runtime) on this machine, and none runs here. "
-            f"Install it (`uv python install {runtime.removeprefix('python')}` does), or build in a container: "
-            f"{SAM.relative_to(cloudformation.ROOT)} build --use-container",
+            f"Install it; `.venv/bin/uv python install {runtime.removeprefix('python')}` does.",
             file=sys.stderr,
         )
         return 1
