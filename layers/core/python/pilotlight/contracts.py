@@ -4,18 +4,21 @@ A body that a user sends is a `Request`: an unknown field is an error. What our 
 `Model`: an older or newer version of ourselves may add fields. The examples are in events/.
 """
 
+import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from pilotlight.domain.artifact import Span
 from pilotlight.domain.deployment import Deployment, Event, Status
 from pilotlight.domain.invocation import InvocationStatus, Output, Usage
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
 from pilotlight.domain.preflight import Verdict
+from pilotlight.domain.source import Source, SourceFile
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, Money, Request
-from pilotlight.domain.warmth import Warmth
+from pilotlight.domain.warmth import ProbeDecision, Warmth
 
 TagText = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w .:/=+\-@]*$")]
 MOST_TAGS = 20
@@ -38,6 +41,26 @@ class TaskError(Model):
     error: str = Field(alias="Error")
     cause: str = Field(default="", alias="Cause")
 
+    @property
+    def code(self) -> str:
+        """The code of our own error, or the name that Step Functions gave it."""
+        return str(self._told.get("code", self.error))
+
+    @property
+    def readable(self) -> str:
+        """The sentence for a person: our own error's message, or what the service said."""
+        return str(self._told.get("message") or self.cause or self.error)
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """The JSON that `PilotlightError.to_message` wrote, inside the JSON that Lambda wraps around an error."""
+        try:
+            outer = json.loads(self.cause)
+            inner = json.loads(outer["errorMessage"])
+        except (ValueError, KeyError, TypeError):
+            return {}
+        return inner if isinstance(inner, dict) else {}
+
 
 class FailureTask(DeploymentTask):
     """A step that marks a failure, with what went wrong."""
@@ -54,9 +77,11 @@ class StagingTask(Model):
 
 
 class SpanTask(StagingTask):
-    """One item of the staging Map: the span's number in the plan, and the span."""
+    """One item of the staging Map: a span, the file it is of, and the pinned source to read it from."""
 
-    span: dict[str, Any]
+    source: Source
+    file: SourceFile
+    span: Span
 
 
 class StagingFailureTask(StagingTask):
@@ -74,11 +99,101 @@ class ProbeTask(Model):
     correlation_id: str
 
 
+class WakeStarted(Model):
+    """The wake that `deploy` waits for."""
+
+    wake_id: str
+
+
 class WakeFailureTask(ProbeTask):
     """The step that ends a wake without an answer; `error` is absent where the wake gave up by itself."""
 
     error: TaskError | None = None
-    probe: dict[str, Any] | None = None
+    probe: ProbeDecision | None = None
+
+
+class WarmUpTask(DeploymentTask):
+    """The step of `deploy` that waits for its wake."""
+
+    warm_up: WakeStarted
+
+
+class ScheduledTick(Model):
+    """EventBridge's "Scheduled Event"; its id is the correlation id of what the sweep starts."""
+
+    id: str
+
+
+class ExecutionEnded(Model):
+    """Detail of "Step Functions Execution Status Change"; `input` is JSON text."""
+
+    name: str
+    status: Literal["FAILED", "TIMED_OUT", "ABORTED"]
+    input: str
+
+    @property
+    def task(self) -> DeploymentTask:
+        """What the execution was started with."""
+        return DeploymentTask.model_validate_json(self.input)
+
+
+class ExecutionEvent(Model):
+    """EventBridge's event that an execution of `deploy` ended badly."""
+
+    id: str
+    detail: ExecutionEnded
+
+
+class UploadedObject(Model):
+    """Detail of EventBridge's "Object Created"."""
+
+    bucket: str
+    key: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_detail(cls, detail: Any) -> Any:
+        if isinstance(detail, dict) and isinstance(detail.get("object"), dict):
+            return {"bucket": detail["bucket"]["name"], "key": detail["object"]["key"]}
+        return detail
+
+
+class UploadEvent(Model):
+    """EventBridge's event of an object in the upload bucket."""
+
+    id: str
+    detail: UploadedObject
+
+
+class QueuedInvocation(Model):
+    """Body of a message of the invocation queue."""
+
+    invocation_id: str
+    correlation_id: str
+
+
+class QueueMessage(Model):
+    """One message of a batch, as Lambda hands it over."""
+
+    id: str = Field(alias="messageId")
+    receipt: str = Field(alias="receiptHandle")
+    body: QueuedInvocation
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _body_is_json(cls, body: Any) -> Any:
+        return json.loads(body) if isinstance(body, str) else body
+
+
+class QueueBatch(Model):
+    """A batch of the invocation queue or of its dead letters."""
+
+    messages: tuple[QueueMessage, ...] = Field(alias="Records")
+
+    @property
+    def correlation_id(self) -> str:
+        """The correlation id of the batch's first message; the batch size is one."""
+        return self.messages[0].body.correlation_id
 
 
 # ---- what tasks return -------------------------------------------------------------------------------------
@@ -185,6 +300,7 @@ class DeploymentView(Model):
     cost_so_far: Money
     cost_per_hour: Money | None = None
     next: NextStep | None = None
+    waiting_for: str | None = None
     failure: dict[str, Any] | None = None
     correlation_id: str
     created_at: Moment

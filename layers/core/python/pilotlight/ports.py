@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from pilotlight.domain.artifact import Artifact, Manifest, UploadedPart
+from pilotlight.domain.artifact import Artifact, UploadedPart
 from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import BackendAnswer, ChatMessage, Invocation, InvocationRequest, Parameters
 from pilotlight.domain.preflight import Holder
@@ -47,6 +47,10 @@ class Deployments(Protocol):
 
     def save(self, before: Deployment, change: Change) -> Deployment:
         """Write a change and its event in one go, if nobody wrote since `before`. Raises: ConcurrentChange."""
+        ...
+
+    def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:
+        """Set when to look at a record next and what for, unless somebody wrote since."""
         ...
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
@@ -101,8 +105,16 @@ class Artifacts(Protocol):
         """Return the bytes of all spans copied in this attempt."""
         ...
 
-    def forget(self, artifact: Artifact) -> None:
-        """Remove the record and its spans."""
+    def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
+        """Keep why a span could not be copied: the newest reason of an attempt."""
+        ...
+
+    def trouble(self, artifact_id: str, attempt: int) -> tuple[str, str] | None:
+        """Return code and reason of the newest trouble of an attempt."""
+        ...
+
+    def forget_spans(self, artifact_id: str) -> None:
+        """Remove the marks of copied spans."""
         ...
 
 
@@ -390,12 +402,4 @@ class Journal(Protocol):
 
     def surprise(self, message: str, **values: Any) -> None:
         """Log a surprise survived."""
-        ...
-
-
-class ManifestReader(Protocol):
-    """Sealed manifests."""
-
-    def read(self, artifact_id: str) -> Manifest | None:
-        """Return the manifest of a sealed artifact, or None."""
         ...

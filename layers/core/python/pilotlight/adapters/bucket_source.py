@@ -146,7 +146,7 @@ def _translated(source: Source) -> Iterator[None]:
         raise Unavailable(f"S3 did not answer for {source}: {type(exc).__name__}. Try again later.") from exc
 
 
-def _refusal(error: ClientError, source: Source) -> PilotlightError:  # noqa: PLR0911 - one for each way to refuse
+def _refusal(error: ClientError, source: Source) -> PilotlightError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _CHANGED:

@@ -6,6 +6,7 @@ artifacts/<id>/plan.json      the spans of the attempt under way
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -85,6 +86,7 @@ class Artifact(Model):
     revision: str
     status: ArtifactStatus = ArtifactStatus.STAGING
     attempt: int = 1
+    revivals: int = 0
     total_bytes: int = 0
     users: tuple[str, ...] = ()
     facts: ModelFacts | None = None
@@ -220,6 +222,6 @@ def manifest_key(artifact_id: str) -> str:
     return f"artifacts/{artifact_id}/manifest.json"
 
 
-def plan_key(artifact_id: str, attempt: int) -> str:
-    """Return the key of the spans of one attempt."""
-    return f"artifacts/{artifact_id}/plan-{attempt}.json"
+def plan_key(artifact_id: str, attempt: int, what: Literal["plan", "spans"]) -> str:
+    """Return the key of what one attempt decided: its plan, or the spans that its Map reads."""
+    return f"artifacts/{artifact_id}/attempts/{attempt}/{what}.json"

@@ -6,13 +6,16 @@ from typing import Any
 
 from pydantic import Field
 
+from pilotlight.domain import names
 from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import Lease
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment
-from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, median_cold_start
+from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeOutcome, median_cold_start
 
 SCHEMA_VERSION = 1
+SWEEP_INTERVAL = timedelta(minutes=1)
+CHECK_INTERVAL = timedelta(minutes=5)  # how soon the death of an execution is noticed
 
 
 class Status(StrEnum):
@@ -86,13 +89,17 @@ class Deployment(Model):
     tags: dict[str, str] = {}
     import_role_arn: str | None = None
     correlation_id: str
+    request_key: str | None = None
     created_at: Moment
     updated_at: Moment
     artifact_id: str | None = None
+    revision: str | None = None
     imported: ImportedModel | None = None
     failure: Failure | None = None
     wake: Wake | None = None
+    last_wake: WakeOutcome | None = None
     cold_starts: tuple[float, ...] = ()
+    waiting_for: str | None = None
     quiet_until: Moment | None = None
     teardown_round: int = 0
     next_look_at: Moment | None = None
@@ -108,7 +115,7 @@ class Deployment(Model):
         if status not in TRANSITIONS[self.status]:
             possible = ", ".join(sorted(TRANSITIONS[self.status]))
             raise IllegalTransition(
-                f"Deployment {self.name} is {self.status} and cannot become {status}; from here it can become {possible}.",
+                f"Deployment {self.name} is {self.status} and cannot become {status}; it can become {possible}.",
                 deployment=self.name,
                 status=self.status,
                 wanted=status,
@@ -161,13 +168,48 @@ class Deployment(Model):
         """The median of its measured cold starts, or what is assumed before there is one."""
         return median_cold_start(self.cold_starts)
 
+    def import_job_name(self, attempt: int) -> str:
+        """Return the name of the import job of one attempt."""
+        return names.import_job_name(self.name, self.generation, attempt, self.created_at)
+
+    @property
+    def as_user(self) -> str:
+        """How this generation is named among the users of an artifact."""
+        return f"{self.name}-g{self.generation}"
+
     def with_cold_start(self, elapsed_seconds: float) -> "Deployment":
         """Return the record with one more measured cold start."""
         return self.changed(cold_starts=(*self.cold_starts, round(elapsed_seconds, 1))[-COLD_STARTS_KEPT:])
 
-    def looked_at(self, at: datetime | None, step: str | None) -> "Deployment":
-        """Return the record due for a look at that moment, and what will happen then."""
-        return self.changed(next_look_at=at, next_step=step if at else None)
+    def next_look(self, now: datetime) -> tuple[datetime, str] | None:
+        """Return when the sweep must look at this record next, and what for; None once it is GONE."""
+        looks: list[tuple[datetime, str]] = []
+        if self.status in UNDER_WAY:
+            looks.append((now + CHECK_INTERVAL, "make sure that its execution is alive"))
+        if self.status is Status.TEARING_DOWN:
+            return now + CHECK_INTERVAL, "make sure that its teardown is under way"
+        if self.status is not Status.GONE and self.lease.ends_at:
+            looks.append((self.lease.ends_at, "lease ends: teardown"))
+        if self.status is Status.SERVING:
+            looks += self._looks_while_serving(now)
+        return min(looks, default=None)
+
+    def _looks_while_serving(self, now: datetime) -> list[tuple[datetime, str]]:
+        looks: list[tuple[datetime, str]] = []
+        if self.lease.warn_at and not self.lease.warned:
+            looks.append((self.lease.warn_at, "tell that the lease ends soon"))
+        if self.wake:
+            looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "make sure that the wake is alive"))
+        if self.wants_warm(now):
+            looks.append((now + SWEEP_INTERVAL, "keep the model warm"))
+        else:
+            opening = self.keep_warm.next_opening(now) or self.quiet_until
+            looks += [(opening, "keep-warm window opens: wake the model")] if opening else []
+        return looks
+
+    def wants_warm(self, now: datetime) -> bool:
+        """Say whether the model shall be kept warm now: its policy wants it, and nobody asked for quiet."""
+        return self.keep_warm.wants_warm(now) and not (self.quiet_until and now < self.quiet_until)
 
 
 class EventKind(StrEnum):
@@ -199,7 +241,7 @@ class Change(Model):
     """A decision about a record: what it becomes, and the line of the timeline that says why."""
 
     after: Deployment
-    event: Event | None = None
+    event: Event
 
 
 def change(before: Deployment, after: Deployment, kind: EventKind, reason: str, now: datetime, **detail: Any) -> Change:
@@ -219,11 +261,6 @@ def change(before: Deployment, after: Deployment, kind: EventKind, reason: str, 
     )
 
 
-def next_generation(
-    gone: Deployment | None, fresh: Deployment, *, newest_first_look: timedelta | None = None
-) -> Deployment:
-    """Return a fresh record as the generation after the one that is gone."""
-    first_look = fresh.created_at + newest_first_look if newest_first_look else fresh.next_look_at
-    if gone is None:
-        return fresh.changed(next_look_at=first_look)
-    return fresh.changed(generation=gone.generation + 1, version=gone.version, next_look_at=first_look)
+def next_generation(gone: Deployment, fresh: Deployment) -> Deployment:
+    """Return a fresh record as the generation after the one that is gone: names and tokens outlive what they made."""
+    return fresh.changed(generation=gone.generation + 1, version=gone.version)

@@ -108,6 +108,7 @@ class Invocation(Model):
     status: InvocationStatus
     created_at: Moment
     expires_at: Moment
+    kept_until: Moment
     correlation_id: str
     input_length: int
     usage: Usage | None = None

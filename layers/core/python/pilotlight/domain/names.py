@@ -6,6 +6,7 @@ outlives what it made. Bedrock's patterns (botocore's service model): imported m
 """
 
 import hashlib
+from datetime import datetime
 
 from pilotlight.domain.source import Source
 
@@ -41,15 +42,26 @@ def imported_model_name(name: str, generation: int) -> str:
     return f"{PREFIX}-{name}-g{generation}"
 
 
-def import_job_name(name: str, generation: int, attempt: int) -> str:
-    """Return the name of an import job."""
-    return f"{PREFIX}-{name}-g{generation}-a{attempt}"
+def import_job_name(name: str, generation: int, attempt: int, born: datetime) -> str:
+    """Return the name of an import job of a generation born at that moment.
+
+    Bedrock never gives a job's name free, and answers a repeated token with the old job. The second of birth, in
+    base 36, keeps a stack that was removed and made again from meeting its former jobs.
+    """
+    return f"{PREFIX}-{name}-g{generation}-a{attempt}-{_base36(int(born.timestamp()))}"
 
 
-def import_token(stack: str, name: str, generation: int, attempt: int) -> str:
-    """Return the client token of an import job: one per stack, deployment, generation and attempt."""
-    digest = hashlib.sha256(f"{stack}/{name}/{generation}/{attempt}".encode()).hexdigest()[:16]
-    return f"{import_job_name(name, generation, attempt)}-{digest}"
+def import_token(stack: str, job_name: str) -> str:
+    """Return the client token of an import job: one per stack and job."""
+    return f"{job_name}-{hashlib.sha256(f'{stack}/{job_name}'.encode()).hexdigest()[:16]}"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
 
 
 def artifact_id(source: Source) -> str:

@@ -16,6 +16,7 @@ from pilotlight.domain.values import Model, Moment
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 30
 COLD_STARTS_KEPT = 5
+KEEP_WARM_MARGIN = timedelta(minutes=2)  # twice the interval of the sweep
 ASSUMED_COLD_START_SECONDS = 110.0  # until measured here. Source: AWS workshop on imported 8B models, 60–120 s
 
 
@@ -79,6 +80,15 @@ class Wake(Model):
         return None
 
 
+class WakeOutcome(Model):
+    """How a wake ended, and why."""
+
+    id: str
+    warm: bool
+    reason: str
+    at: Moment
+
+
 class ProbeDecision(Model):
     """What follows from one probe, and why. `wait_seconds` until the next one where there is one."""
 
@@ -119,6 +129,11 @@ def estimate(wake: Wake | None, last_answer_at: datetime | None, *, idle: timede
     if wake and wake.is_live(now):
         return WarmthEstimate(state=Warmth.WAKING, as_of=now)
     return WarmthEstimate(state=Warmth.COLD, as_of=now)
+
+
+def probe_is_due(warm_until: datetime, now: datetime) -> bool:
+    """Say whether a model that shall stay warm must be called now: it must not go cold before the look after next."""
+    return warm_until - now <= KEEP_WARM_MARGIN
 
 
 def median_cold_start(measured: tuple[float, ...]) -> float:

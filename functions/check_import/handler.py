@@ -1,0 +1,12 @@
+"""Is the import job done?"""
+
+from typing import Any
+
+from pilotlight.contracts import DeploymentTask
+from pilotlight.runtime import runtime, task
+
+
+@task(DeploymentTask)
+def handler(work: DeploymentTask) -> dict[str, Any]:
+    """Is the import job done?"""
+    return runtime().importing.check(work).dump()

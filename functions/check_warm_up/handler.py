@@ -1,0 +1,12 @@
+"""Has the model answered for the first time?"""
+
+from typing import Any
+
+from pilotlight.contracts import WarmUpTask
+from pilotlight.runtime import runtime, task
+
+
+@task(WarmUpTask)
+def handler(work: WarmUpTask) -> dict[str, Any]:
+    """Has the model answered for the first time?"""
+    return runtime().warming.check_warm_up(work).dump()

@@ -1,0 +1,10 @@
+"""End a teardown: nothing of the deployment is left."""
+
+from pilotlight.contracts import DeploymentTask
+from pilotlight.runtime import runtime, task
+
+
+@task(DeploymentTask)
+def handler(work: DeploymentTask) -> None:
+    """End a teardown: nothing of the deployment is left."""
+    runtime().tearing_down.mark_gone(work)

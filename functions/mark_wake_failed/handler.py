@@ -1,0 +1,10 @@
+"""End a wake without an answer, with the reason."""
+
+from pilotlight.contracts import WakeFailureTask
+from pilotlight.runtime import runtime, task
+
+
+@task(WakeFailureTask)
+def handler(work: WakeFailureTask) -> None:
+    """End a wake without an answer, with the reason."""
+    runtime().warming.mark_wake_failed(work)

@@ -1,0 +1,10 @@
+"""End a wake with success."""
+
+from pilotlight.contracts import ProbeTask
+from pilotlight.runtime import runtime, task
+
+
+@task(ProbeTask)
+def handler(work: ProbeTask) -> None:
+    """End a wake with success."""
+    runtime().warming.mark_warm(work)

@@ -1,0 +1,12 @@
+"""Wake a model for the first time."""
+
+from typing import Any
+
+from pilotlight.contracts import DeploymentTask
+from pilotlight.runtime import runtime, task
+
+
+@task(DeploymentTask)
+def handler(work: DeploymentTask) -> dict[str, Any]:
+    """Wake a model for the first time."""
+    return runtime().warming.start_warm_up(work).dump()

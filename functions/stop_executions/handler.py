@@ -1,0 +1,10 @@
+"""End the other executions of a deployment that is being torn down."""
+
+from pilotlight.contracts import DeploymentTask
+from pilotlight.runtime import runtime, task
+
+
+@task(DeploymentTask)
+def handler(work: DeploymentTask) -> None:
+    """End the other executions of a deployment that is being torn down."""
+    runtime().tearing_down.stop_executions(work)

@@ -1,0 +1,150 @@
+"""The bucket of weights: multipart uploads that can be taken up again, small objects, whole prefixes."""
+
+import base64
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.domain.artifact import UploadedPart
+from pilotlight.domain.errors import NotFound
+
+MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+UPLOAD_GONE = "NoSuchUpload"
+MOST_DELETES = 1000  # of one DeleteObjects call. Source: Amazon S3 API reference
+
+
+def crc32(body: bytes) -> str:
+    """Return the CRC32 of a body as S3 writes it: big-endian, base64."""
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+class S3ArtifactBucket:
+    """Implements `ports.ArtifactBucket`."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def start_upload(self, key: str) -> str:
+        """Return the id of a multipart upload of that key: the oldest one under way, or a fresh one."""
+        under_way = [upload for upload in self._uploads(key) if upload["Key"] == key]
+        if under_way:
+            return str(min(under_way, key=lambda upload: upload["Initiated"])["UploadId"])
+        with translated(f"starting the upload of {key}"):
+            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ChecksumAlgorithm="CRC32")
+        return str(upload["UploadId"])
+
+    def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
+        """Return the parts that S3 holds, by number. Raises: NotFound when the upload is gone."""
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        with translated(f"listing the parts of {key}"):
+            try:
+                return {
+                    part["PartNumber"]: UploadedPart(
+                        number=part["PartNumber"],
+                        size_bytes=part["Size"],
+                        etag=part["ETag"],
+                        checksum_crc32=part.get("ChecksumCRC32"),
+                    )
+                    for page in pages
+                    for part in page.get("Parts", [])
+                }
+            except ClientError as exc:
+                if code_of(exc) == UPLOAD_GONE:
+                    raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
+                raise
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
+        """Upload one part with its CRC32, which S3 checks. Raises: NotFound when the upload is gone."""
+        with translated(f"uploading part {number} of {key}"):
+            try:
+                self._client.upload_part(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=body,
+                    ChecksumCRC32=crc32(body),
+                )
+            except ClientError as exc:
+                if code_of(exc) == UPLOAD_GONE:
+                    raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
+                raise
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
+        """Join the parts; return the object's checksum as S3 gives it. Raises: NotFound when the upload is gone."""
+        listed = [
+            {"PartNumber": part.number, "ETag": part.etag}
+            | ({"ChecksumCRC32": part.checksum_crc32} if part.checksum_crc32 else {})
+            for part in sorted(parts, key=lambda part: part.number)
+        ]
+        with translated(f"completing the upload of {key}"):
+            try:
+                done = self._client.complete_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}
+                )
+            except ClientError as exc:
+                if code_of(exc) == UPLOAD_GONE:
+                    raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
+                raise
+        checksum = done.get("ChecksumCRC32")
+        return str(checksum) if checksum else None
+
+    def abort_uploads(self, prefix: str) -> int:
+        """Abort every upload below a prefix; return how many there were."""
+        uploads = list(self._uploads(prefix))
+        for upload in uploads:
+            with translated(f"aborting the upload of {upload['Key']}"):
+                try:
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                except ClientError as exc:
+                    if code_of(exc) != UPLOAD_GONE:
+                        raise
+        return len(uploads)
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write a small object with its CRC32, which S3 checks."""
+        with translated(f"writing {key}"):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ChecksumCRC32=crc32(body))
+
+    def get(self, key: str) -> bytes | None:
+        """Return a small object, or None."""
+        with translated(f"reading {key}"):
+            try:
+                body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except ClientError as exc:
+                if code_of(exc) in MISSING:
+                    return None
+                raise
+        return body
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return key and size in bytes of every object below a prefix."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with translated(f"listing {prefix}"):
+            return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", [])}
+
+    def delete(self, prefix: str) -> int:
+        """Delete every object below a prefix; return how many there were.
+
+        Raises: Terminal when S3 keeps one of them.
+        """
+        keys = list(self.sizes(prefix))
+        for start in range(0, len(keys), MOST_DELETES):
+            chunk = [{"Key": key} for key in keys[start : start + MOST_DELETES]]
+            with translated(f"deleting {prefix}"):
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": chunk, "Quiet": True})
+                for error in answer.get("Errors", [])[:1]:
+                    raise ClientError({"Error": error}, "DeleteObjects")
+        return len(keys)
+
+    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+        with translated(f"listing the uploads below {prefix}"):
+            for page in pages:
+                yield from page.get("Uploads", [])

@@ -1,0 +1,69 @@
+"""Artifacts in the table: the record, and a mark for each copied span."""
+
+from pilotlight.adapters.table import Table
+from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.errors import NotFound
+
+KIND = "ARTIFACT"
+PAGE = 1000
+
+
+def _pk(artifact_id: str) -> str:
+    return f"{KIND}#{artifact_id}"
+
+
+class ArtifactTable:
+    """Implements `ports.Artifacts`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, artifact_id: str) -> Artifact | None:
+        """Return a record as it is now, or None."""
+        item = self._table.get(_pk(artifact_id))
+        return Artifact.model_validate(item) if item else None
+
+    def get(self, artifact_id: str) -> Artifact:
+        """Return a record as it is now. Raises: NotFound."""
+        artifact = self.find(artifact_id)
+        if artifact is None:
+            raise NotFound(f"There is no artifact {artifact_id!r}.", artifact_id=artifact_id)
+        return artifact
+
+    def save(self, before: Artifact | None, after: Artifact) -> Artifact:
+        """Write a record if nobody wrote since `before` (None: if there is none). Raises: ConcurrentChange."""
+        record = {**after.dump(), "kind": KIND}
+        version = self._table.put_fenced(_pk(after.id), record, before.version if before else None)
+        return after.changed(version=version)
+
+    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
+        """Note that a span is copied whole: a repeat writes the same."""
+        self._table.put({"pk": _pk(artifact_id), "sk": f"SPAN#{attempt:04d}#{number:06d}", "size_bytes": size_bytes})
+
+    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
+        """Return the bytes of all spans copied in this attempt."""
+        total, cursor = 0, None
+        while True:
+            items, cursor = self._table.query(_pk(artifact_id), f"SPAN#{attempt:04d}#", limit=PAGE, cursor=cursor)
+            total += sum(int(item["size_bytes"]) for item in items)
+            if cursor is None:
+                return total
+
+    def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
+        """Keep why a span could not be copied: the newest reason of an attempt."""
+        self._table.put({"pk": _pk(artifact_id), "sk": f"TROUBLE#{attempt:04d}", "code": code, "reason": reason})
+
+    def trouble(self, artifact_id: str, attempt: int) -> tuple[str, str] | None:
+        """Return code and reason of the newest trouble of an attempt."""
+        item = self._table.get(_pk(artifact_id), f"TROUBLE#{attempt:04d}")
+        return (item["code"], item["reason"]) if item else None
+
+    def forget_spans(self, artifact_id: str) -> None:
+        """Remove the marks of all attempts: the artifact is sealed or gone."""
+        cursor = None
+        while True:
+            items, cursor = self._table.query(_pk(artifact_id), "SPAN#", limit=PAGE, cursor=cursor)
+            for item in items:
+                self._table.delete(item["pk"], item["sk"])
+            if cursor is None:
+                return

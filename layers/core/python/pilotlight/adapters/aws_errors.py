@@ -1,0 +1,62 @@
+"""What AWS says, in the domain's words: the one place where error codes are told apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pilotlight.domain.errors import AccessDenied, PilotlightError, Terminal, Throttled, Unavailable
+
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "SlowDown",
+        "RequestThrottled",
+    }
+)
+DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "403"}
+)
+SERVER_FAULT = 500
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of an AWS error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    """Return the message of an AWS error."""
+    return str(error.response.get("Error", {}).get("Message", "")) or code_of(error)
+
+
+def translate(error: ClientError, what: str) -> PilotlightError:
+    """Return the domain's error for what is the same in every service: throttling, permission, faults of AWS."""
+    code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    told = f"{what}: {message_of(error)} ({code})"
+    if code in THROTTLED:
+        return Throttled(told, aws_code=code)
+    if code in DENIED:
+        return AccessDenied(told, aws_code=code)
+    if status >= SERVER_FAULT:
+        return Unavailable(told, aws_code=code)
+    return Terminal(told, aws_code=code)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Run AWS calls; what they raise leaves as the domain's error, with what was being done.
+
+    Raises: Throttled, AccessDenied, Unavailable, or Terminal for a code nobody expected here.
+    """
+    try:
+        yield
+    except ClientError as exc:
+        raise translate(exc, what) from exc
+    except BotoCoreError as exc:
+        raise Unavailable(f"{what}: {exc}") from exc

@@ -1,0 +1,147 @@
+"""Invoking a model imported into Bedrock.
+
+Of the three request shapes (told apart by their fields) we send OpenAI's completion shape, `prompt` with
+`max_tokens`: models imported since November 2025 take it, and it names `stop` and `seed`. Bedrock ignores a
+parameter it does not know without a word, so only those of the shape are offered.
+Source: Amazon Bedrock user guide, "Invoke your imported model"; OpenAI API reference, "Completions".
+
+The SDK's own retries are off: they are too short for a cold start, and a read timeout would generate twice.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+
+from pilotlight.adapters.aws_errors import code_of, message_of, translate
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import InvocationFailed, ModelNotReady, PilotlightError, Unavailable
+from pilotlight.domain.invocation import BackendAnswer, Parameters, Usage
+
+NOT_READY = frozenset({"ModelNotReadyException"})
+BROKEN = frozenset(
+    {"ModelErrorException", "ModelTimeoutException", "ValidationException", "ServiceQuotaExceededException"}
+)
+SUPPORTED = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed"})
+CORRELATION_HEADER = "X-Pilotlight-Correlation-Id"
+PROBE = {"prompt": "Hi", "max_tokens": 1, "temperature": 0}
+PROBE_TIMEOUT_SECONDS = 60.0
+WORKER_TIMEOUT_SECONDS = 840.0
+
+
+@cache
+def client_config(read_timeout_seconds: float) -> Config:
+    """Return how to call a model: once, and for that long; the same object for the same time."""
+    return Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=5,
+        read_timeout=read_timeout_seconds,
+    )
+
+
+class BedrockInference:
+    """Implements `ports.InferenceBackend`."""
+
+    supported_parameters = SUPPORTED
+
+    def __init__(self, client_for: Any) -> None:
+        """Take a factory of bedrock-runtime clients by their read timeout in seconds."""
+        self._client_for = client_for
+
+    def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
+        """Generate one token; say whether the model answered. An answer without a completion is still loading."""
+        try:
+            self._invoke(deployment, PROBE, PROBE_TIMEOUT_SECONDS, correlation_id)
+        except ModelNotReady:
+            return False
+        return True
+
+    def complete(
+        self,
+        deployment: Deployment,
+        prompt: str,
+        parameters: Parameters,
+        *,
+        timeout_seconds: float,
+        correlation_id: str,
+    ) -> BackendAnswer:
+        """Return the completion of a rendered prompt.
+
+        Raises: ModelNotReady while it loads; InvocationFailed; Throttled; Unavailable.
+        """
+        asked = {name: value for name, value in parameters.dump().items() if name in SUPPORTED}
+        body = {"prompt": prompt, **asked, "max_tokens": parameters.token_limit}
+        return self._invoke(deployment, body, timeout_seconds, correlation_id)
+
+    def _invoke(
+        self, deployment: Deployment, body: dict[str, Any], timeout_seconds: float, correlation_id: str
+    ) -> BackendAnswer:
+        arn = deployment.imported and deployment.imported.model_arn
+        if not arn:
+            raise InvocationFailed(f"Deployment {deployment.name} has no imported model.", deployment=deployment.name)
+        client = self._client_for(timeout_seconds)
+        try:
+            with _carrying(client, correlation_id):
+                answer = client.invoke_model(
+                    modelId=arn, body=json.dumps(body), contentType="application/json", accept="application/json"
+                )
+                told = json.loads(answer["body"].read())
+        except ClientError as exc:
+            raise _translated(exc, deployment.name) from exc
+        except ReadTimeoutError as exc:
+            raise InvocationFailed(
+                f"The model of {deployment.name} did not answer within {timeout_seconds:.0f} s; it is not called "
+                "again, because that would generate twice. Ask for fewer tokens.",
+                deployment=deployment.name,
+            ) from exc
+        except (BotoCoreError, ValueError) as exc:
+            raise Unavailable(f"Calling the model of {deployment.name} failed: {type(exc).__name__}") from exc
+        return read_answer(told)
+
+
+def read_answer(told: dict[str, Any]) -> BackendAnswer:
+    """Return what an answer says, in any of the shapes that Bedrock gives.
+
+    Raises: ModelNotReady for an answer without a completion: a cold model has been seen to give one.
+    """
+    choices = told.get("choices") or [{}]
+    usage = told.get("usage") or {}
+    completion = told.get("generation", choices[0].get("text"))
+    if completion is None:
+        raise ModelNotReady("The model answered without a completion: it is still loading.")
+    return BackendAnswer(
+        completion=completion,
+        stop_reason=told.get("stop_reason") or choices[0].get("finish_reason"),
+        usage=Usage(
+            input_tokens=usage.get("prompt_tokens", told.get("prompt_token_count")),
+            output_tokens=usage.get("completion_tokens", told.get("generation_token_count")),
+        ),
+    )
+
+
+class _carrying:  # noqa: N801 (reads as a clause of `with`)
+    """Lets every call of a client within the block carry our correlation id."""
+
+    def __init__(self, client: Any, correlation_id: str) -> None:
+        self._events = client.meta.events
+        self._correlation_id = correlation_id
+
+    def _add(self, params: dict[str, Any], **_: Any) -> None:
+        params["headers"][CORRELATION_HEADER] = self._correlation_id
+
+    def __enter__(self) -> None:
+        self._events.register("before-call.bedrock-runtime.InvokeModel", self._add, unique_id="correlation")
+
+    def __exit__(self, *_: object) -> None:
+        self._events.unregister("before-call.bedrock-runtime.InvokeModel", unique_id="correlation")
+
+
+def _translated(error: ClientError, name: str) -> PilotlightError:
+    code = code_of(error)
+    if code in NOT_READY:
+        return ModelNotReady(f"The model of {name} is loading.", deployment=name)
+    if code in BROKEN:
+        return InvocationFailed(f"Bedrock refused the call to {name}: {message_of(error)}", aws_code=code)
+    return translate(error, f"invoking {name}")

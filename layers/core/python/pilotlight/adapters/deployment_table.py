@@ -1,0 +1,164 @@
+"""Deployments in the table: the record, its timeline, its billing windows."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from ulid import ULID
+
+from pilotlight.adapters.table import META, Table, encode, sortable
+from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
+from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound
+from pilotlight.domain.pricing import BillingWindow
+
+KIND = "DEPLOYMENT"
+RESERVE_TRIES = 3
+
+
+def _pk(name: str) -> str:
+    return f"{KIND}#{name}"
+
+
+def _window_sk(generation: int, ordinal: int) -> str:
+    return f"WINDOW#{generation:06d}#{ordinal:09d}"
+
+
+class DeploymentTable:
+    """Implements `ports.Deployments`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, name: str) -> Deployment | None:
+        """Return a record as it is now, or None."""
+        item = self._table.get(_pk(name))
+        return _deployment(item) if item else None
+
+    def get(self, name: str) -> Deployment:
+        """Return a record as it is now. Raises: NotFound."""
+        deployment = self.find(name)
+        if deployment is None:
+            raise NotFound(
+                f"There is no deployment named {name}; GET /deployments lists those there are.", deployment=name
+            )
+        return deployment
+
+    def reserve(self, fresh: Deployment, event: Event) -> Deployment:
+        """Write a fresh record where the name is free or GONE. Raises: NameTaken, naming the holder."""
+        for _ in range(RESERVE_TRIES):
+            holder = self.find(fresh.name)
+            if holder and holder.is_live:
+                raise NameTaken(
+                    f"Deployment {fresh.name} exists already ({holder.status}, generation {holder.generation}, from "
+                    f"{holder.source}). Choose another name, or delete it first.",
+                    holder={"name": holder.name, "generation": holder.generation, "status": holder.status},
+                )
+            record = next_generation(holder, fresh) if holder else fresh
+            event = event.changed(generation=record.generation, after=record.status)
+            try:
+                return self._write(record, event, before_version=holder.version if holder else None)
+            except ConcurrentChange:
+                continue
+        raise ConcurrentChange(f"Others keep asking for the name {fresh.name}; try again.", deployment=fresh.name)
+
+    def save(self, before: Deployment, change: Change) -> Deployment:
+        """Write a change and its event in one go, if nobody wrote since `before`. Raises: ConcurrentChange."""
+        return self._write(change.after, change.event, before_version=before.version)
+
+    def _write(self, record: Deployment, event: Event, *, before_version: int | None) -> Deployment:
+        """Write record and event under a fence.
+
+        A lost response makes the SDK repeat the write, which then fails on its own first success: the write's id
+        in the record tells our own write from another's.
+        """
+        write_id = uuid.uuid4().hex
+        put, version = self._table.fenced(_pk(record.name), _item(record, write_id), before_version)
+        line = {"TableName": self._table.name, "Item": encode(_event_item(record.name, event))}
+        if not self._table.transact([{"Put": put}, {"Put": line}], f"writing deployment {record.name}"):
+            stored = self._table.get(_pk(record.name))
+            if stored is None or stored.get("write_id") != write_id:
+                raise ConcurrentChange(
+                    f"Deployment {record.name} was changed by somebody else; read it again.", deployment=record.name
+                )
+        return record.changed(version=version)
+
+    def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:
+        """Set when to look at a record next and what for, unless somebody wrote since."""
+        names = {"#version": "version"}
+        values: dict[str, Any] = {":version": {"N": str(deployment.version)}}
+        expression = "REMOVE next_look_at, next_step"
+        if look:
+            expression = "SET next_look_at = :at, next_step = :step"
+            values |= {":at": {"S": sortable(look[0])}, ":step": {"S": look[1]}}
+        self._table.update(
+            _pk(deployment.name),
+            UpdateExpression=expression,
+            ConditionExpression="#version = :version",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
+        """Return a page of records by name, and the cursor of the next one."""
+        items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
+        return [_deployment(item) for item in items], following
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Return the names of deployments whose next look is due, the longest overdue first."""
+        return [item["pk"].removeprefix(f"{KIND}#") for item in self._table.due(KIND, now, limit=limit)]
+
+    def events(self, name: str, cursor: str | None, limit: int) -> tuple[list[Event], str | None]:
+        """Return a page of a timeline, oldest first."""
+        items, following = self._table.query(_pk(name), "EVENT#", limit=limit, cursor=cursor)
+        return [Event.model_validate(item) for item in items], following
+
+    def note(self, name: str, event: Event) -> None:
+        """Add a line to a timeline without changing the record."""
+        self._table.put(_event_item(name, event))
+
+    def latest_window(self, name: str, generation: int) -> BillingWindow | None:
+        """Return the newest billing window of a generation."""
+        items, _ = self._table.query(_pk(name), f"WINDOW#{generation:06d}#", limit=1, newest_first=True)
+        return BillingWindow.model_validate(items[0]) if items else None
+
+    def open_window(self, name: str, window: BillingWindow) -> bool:
+        """Write a window if its ordinal is new; False where another call opened it first."""
+        item = {"pk": _pk(name), "sk": _window_sk(window.generation, window.ordinal), **window.dump()}
+        return self._table.put(item, ConditionExpression="attribute_not_exists(pk)")
+
+    def touch_window(self, name: str, window: BillingWindow) -> None:
+        """Move a window's last answer (and measured speed) forward, never back."""
+        values = {"last_answer_at": window.dump()["last_answer_at"], "speed": window.tokens_per_second}
+        encoded = encode(values)
+        self._table.update(
+            _pk(name),
+            _window_sk(window.generation, window.ordinal),
+            UpdateExpression="SET last_answer_at = :at"
+            + (", tokens_per_second = :speed" if "speed" in encoded else ""),
+            ConditionExpression="attribute_exists(pk) AND last_answer_at <= :at",
+            ExpressionAttributeValues={
+                ":at": encoded["last_answer_at"],
+                **({":speed": encoded["speed"]} if "speed" in encoded else {}),
+            },
+        )
+
+
+def _item(record: Deployment, write_id: str) -> dict[str, Any]:
+    item = {**record.dump(), "kind": KIND, "write_id": write_id}
+    if record.next_look_at:
+        item["next_look_at"] = sortable(record.next_look_at)
+    return item
+
+
+def _event_item(name: str, event: Event) -> dict[str, Any]:
+    return {"pk": _pk(name), "sk": f"EVENT#{ULID.from_datetime(event.at)}", **event.dump()}
+
+
+def _deployment(item: dict[str, Any]) -> Deployment:
+    try:
+        return Deployment.model_validate(item)
+    except ValidationError as exc:
+        raise NotFound(
+            f"Record {item.get('pk')}/{META} cannot be read: {exc.error_count()} fields are not valid."
+        ) from exc

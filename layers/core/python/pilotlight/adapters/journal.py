@@ -1,0 +1,51 @@
+"""Structured logs and metrics through Powertools: CloudWatch's embedded metric format."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+METRICS_OF_INVOCATION = {
+    "input_length": MetricUnit.Count,
+    "output_length": MetricUnit.Count,
+    "inference_time": MetricUnit.Seconds,
+}
+
+
+class PowertoolsJournal:
+    """Implements `ports.Journal`. Nothing here may be given a prompt, a completion, a token or a credential."""
+
+    def __init__(self, logger: Logger, namespace: str) -> None:
+        self._logger = logger
+        self._namespace = namespace
+
+    def invocation(self, record: dict[str, Any]) -> None:
+        """Write the one record of an invocation, and its metrics by deployment and status."""
+        self._logger.info("invocation", extra=record)
+        metrics = self._metrics(deployment=record["deployment"], status=record["status"])
+        metrics.add_metric("invocations", MetricUnit.Count, 1)
+        metrics.add_metric("cold_invocations", MetricUnit.Count, int(record["was_cold"]))
+        for name, unit in METRICS_OF_INVOCATION.items():
+            metrics.add_metric(name, unit, record[name])
+        metrics.flush_metrics()
+
+    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
+        """Add to a metric."""
+        metrics = self._metrics(**dimensions)
+        metrics.add_metric(metric, MetricUnit.Count, value)
+        metrics.flush_metrics()
+
+    def fact(self, message: str, **values: Any) -> None:
+        """Log a fact: a constant message, values as keys."""
+        self._logger.info(message, extra=values)
+
+    def surprise(self, message: str, **values: Any) -> None:
+        """Log a surprise survived."""
+        self._logger.warning(message, extra=values)
+
+    def _metrics(self, **dimensions: str) -> EphemeralMetrics:
+        """Return a record of metrics of its own: dimensions of two records never mix."""
+        metrics = EphemeralMetrics(namespace=self._namespace)
+        for name, value in dimensions.items():
+            metrics.add_dimension(name, value)
+        return metrics

@@ -1,0 +1,41 @@
+"""The hub's token: from the environment on a laptop, from Secrets Manager when deployed."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from pilotlight.adapters.aws_errors import code_of, translated
+
+
+class HubToken:
+    """Gives the token, read once; None where there is none. It is in no repr, log or error."""
+
+    def __init__(self, *, local: str | None, secret_arn: str | None, client: Any) -> None:
+        self._local = local
+        self._secret_arn = secret_arn
+        self._client = client
+        self._read: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the token, or None."""
+        if self._local:
+            return self._local
+        if self._read is None and self._secret_arn:
+            self._read = self._from_secret()
+        return self._read or None
+
+    def _from_secret(self) -> str:
+        """Return the secret's `token`; an empty secret is no token: the template makes one to be filled."""
+        with translated("reading the hub's token"):
+            try:
+                text = str(self._client().get_secret_value(SecretId=self._secret_arn).get("SecretString", ""))
+            except ClientError as exc:
+                if code_of(exc) == "ResourceNotFoundException":
+                    return ""
+                raise
+        try:
+            told = json.loads(text)
+        except ValueError:
+            return text.strip()
+        return str(told.get("token", "")) if isinstance(told, dict) else ""

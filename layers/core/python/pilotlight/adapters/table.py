@@ -1,0 +1,204 @@
+"""The one DynamoDB table: items, keys, fences and pages. What a record means is its own adapter's business.
+
+pk                       sk
+DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal>
+ARTIFACT#<id>            META · SPAN#<attempt>#<path and number>
+UPLOAD#<folder>          META
+INVOCATION#<id>          META
+IDEMPOTENCY#<key>        META
+HELD#<half minute>       META
+indexes: due (kind, next_look_at), sparse · kinds (kind, pk)
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.domain.errors import ConcurrentChange, InvalidInput
+
+META = "META"
+CONDITION_FAILED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELLED = "TransactionCanceledException"
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def encode(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values as DynamoDB attributes."""
+    exact = json.loads(json.dumps(values), parse_float=Decimal)
+    return {key: _serializer.serialize(value) for key, value in exact.items() if value is not None}
+
+
+def decode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return DynamoDB attributes as plain values."""
+    return {key: _plain(_deserializer.deserialize(value)) for key, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def key(pk: str, sk: str = META) -> dict[str, Any]:
+    """Return the key of an item."""
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def sortable(moment: datetime) -> str:
+    """Return a moment as text that sorts by time."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Table:
+    """Calls on the table, with the domain's errors."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def get(self, pk: str, sk: str = META) -> dict[str, Any] | None:
+        """Return an item as it is now, or None."""
+        with translated(f"reading {pk}"):
+            item = self.client.get_item(TableName=self.name, Key=key(pk, sk), ConsistentRead=True).get("Item")
+        return decode(item) if item else None
+
+    def put(self, item: Mapping[str, Any], **condition: Any) -> bool:
+        """Write an item; False where its condition does not hold."""
+        return self._conditional(
+            "put_item", f"writing {item['pk']}", TableName=self.name, Item=encode(item), **condition
+        )
+
+    def update(self, pk: str, sk: str = META, **expression: Any) -> bool:
+        """Update an item; False where its condition does not hold."""
+        return self._conditional("update_item", f"updating {pk}", TableName=self.name, Key=key(pk, sk), **expression)
+
+    def delete(self, pk: str, sk: str = META) -> None:
+        """Delete an item; one that is not there is a success."""
+        with translated(f"deleting {pk}"):
+            self.client.delete_item(TableName=self.name, Key=key(pk, sk))
+
+    def transact(self, operations: list[dict[str, Any]], what: str) -> bool:
+        """Write several items in one go; False where a condition does not hold."""
+        return self._conditional("transact_write_items", what, TransactItems=operations)
+
+    def put_fenced(self, pk: str, record: Mapping[str, Any], before_version: int | None) -> int:
+        """Write a record as its next version, if the stored one is still `before_version` (None: if there is none).
+
+        Returns the new version. Raises: ConcurrentChange.
+        """
+        operation, version = self.fenced(pk, record, before_version)
+        if not self.put_operation(operation):
+            raise ConcurrentChange(f"{pk} was changed by somebody else; read it again.", record=pk)
+        return version
+
+    def fenced(self, pk: str, record: Mapping[str, Any], before_version: int | None) -> tuple[dict[str, Any], int]:
+        """Return the fenced put of a record, and the version it writes."""
+        version = (before_version or 0) + 1
+        put: dict[str, Any] = {
+            "TableName": self.name,
+            "Item": encode({**record, "pk": pk, "sk": META, "version": version}),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+        if before_version:
+            put |= {
+                "ConditionExpression": "#version = :before",
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": {":before": {"N": str(before_version)}},
+            }
+        return put, version
+
+    def put_operation(self, put: dict[str, Any]) -> bool:
+        """Carry out a put; False where its condition does not hold."""
+        return self._conditional("put_item", "writing a record", **put)
+
+    def query(
+        self, pk: str, sk_prefix: str, *, limit: int, cursor: str | None = None, newest_first: bool = False
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of a record's items by sort key, and the cursor of the next page."""
+        return self._page(
+            limit,
+            cursor,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
+            ConsistentRead=True,
+            ScanIndexForward=not newest_first,
+        )
+
+    def of_kind(self, kind: str, *, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of the records of one kind by name, and the cursor of the next page."""
+        return self._page(
+            limit,
+            cursor,
+            IndexName="kinds",
+            KeyConditionExpression="kind = :kind",
+            ExpressionAttributeValues={":kind": {"S": kind}},
+        )
+
+    def due(self, kind: str, now: datetime, *, limit: int) -> list[dict[str, Any]]:
+        """Return keys of the records of one kind whose next look is due, the longest overdue first."""
+        items, _ = self._page(
+            limit,
+            None,
+            IndexName="due",
+            KeyConditionExpression="kind = :kind AND next_look_at <= :now",
+            ExpressionAttributeValues={":kind": {"S": kind}, ":now": {"S": sortable(now)}},
+        )
+        return items
+
+    def _page(self, limit: int, cursor: str | None, **query: Any) -> tuple[list[dict[str, Any]], str | None]:
+        start = {"ExclusiveStartKey": _from_cursor(cursor)} if cursor else {}
+        with translated("reading a page of records"):
+            page = self.client.query(TableName=self.name, Limit=limit, **query, **start)
+        following = page.get("LastEvaluatedKey")
+        return [decode(item) for item in page["Items"]], _to_cursor(following) if following else None
+
+    def _conditional(self, operation: str, what: str, **request: Any) -> bool:
+        with translated(what):
+            try:
+                getattr(self.client, operation)(**request)
+            except ClientError as exc:
+                if not _lost_condition(exc):
+                    raise
+                return False
+        return True
+
+
+def _lost_condition(error: ClientError) -> bool:
+    if code_of(error) == CONDITION_FAILED:
+        return True
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    return code_of(error) == TRANSACTION_CANCELLED and bool(
+        reasons & {"ConditionalCheckFailed", "TransactionConflict"} or not reasons
+    )
+
+
+def _to_cursor(last: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(last, sort_keys=True).encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> dict[str, Any]:
+    try:
+        last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, UnicodeDecodeError):
+        last = None
+    if not isinstance(last, dict) or not {"pk", "sk"} <= set(last):
+        raise InvalidInput(
+            "The cursor is not one that a list gave; begin without one.", field="cursor", rule="`next` of a list"
+        )
+    return last

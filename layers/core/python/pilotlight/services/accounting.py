@@ -1,0 +1,81 @@
+"""What a deployment costs: the ledger of billing windows, written where the money is spent."""
+
+from datetime import datetime
+
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.pricing import Tariff, WindowOpener, rate_in, window_at
+from pilotlight.domain.values import Money, seconds
+from pilotlight.domain.warmth import WarmthEstimate, estimate
+from pilotlight.ports import Deployments
+
+TOUCH_EVERY = seconds(20)
+UNITS_BEFORE_IMPORT = 8  # a 70B model's, the dearest documented: an estimate is rather too high than too low
+SPEED_MEMORY = 0.7
+
+
+class Accounting:
+    """Keeps the ledger of windows, and derives money and warmth from it."""
+
+    def __init__(
+        self, deployments: Deployments, *, region: str, idle_seconds: int, idle_window_is_billed: bool
+    ) -> None:
+        self._deployments = deployments
+        self._rate = rate_in(region)
+        self._idle = seconds(idle_seconds)
+        self._idle_window_is_billed = idle_window_is_billed
+
+    def tariff(self, deployment: Deployment) -> Tariff:
+        """Return the prices of a deployment's model."""
+        units = deployment.imported and deployment.imported.units
+        return Tariff(
+            rate=self._rate,
+            units=units or UNITS_BEFORE_IMPORT,
+            idle_window_is_billed=self._idle_window_is_billed,
+        )
+
+    def answered(
+        self,
+        deployment: Deployment,
+        at: datetime,
+        opener: WindowOpener,
+        *,
+        tokens_per_second: float | None = None,
+    ) -> Money:
+        """Enter a successful call in the ledger and return what it added to the bill: a window, or nothing.
+
+        Two calls that find no window race for its ordinal: one opens it, the other is covered by it.
+        """
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        window = window_at(at, latest, generation=deployment.generation, opener=opener)
+        if tokens_per_second:
+            before = window.tokens_per_second or tokens_per_second
+            speed = before * SPEED_MEMORY + tokens_per_second * (1 - SPEED_MEMORY)
+            window = window.changed(tokens_per_second=round(speed, 2))
+        if latest is None or window.ordinal != latest.ordinal:
+            opened = self._deployments.open_window(deployment.name, window)
+            return self.tariff(deployment).window if opened else Money(usd=0.0)
+        stale = at - latest.last_answer_at >= TOUCH_EVERY
+        if stale or (tokens_per_second and latest.tokens_per_second is None):
+            self._deployments.touch_window(deployment.name, window)
+        return Money(usd=0.0)
+
+    def warmth(self, deployment: Deployment, now: datetime) -> WarmthEstimate:
+        """Return what to believe of the model's memory now."""
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        last_answer_at = latest.last_answer_at if latest else None
+        return estimate(deployment.wake, last_answer_at, idle=self._idle, now=now)
+
+    def speed(self, deployment: Deployment) -> float | None:
+        """Return the measured tokens a second, or None before the first measured answer."""
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        return latest.tokens_per_second if latest else None
+
+    def cost_so_far(self, deployment: Deployment, now: datetime) -> Money:
+        """Return what this generation has cost: its windows and the storage of its model."""
+        tariff = self.tariff(deployment)
+        imported = deployment.imported
+        cost = tariff.windows(self._deployments.latest_window(deployment.name, deployment.generation))
+        if imported and imported.ended_at and imported.model_arn:
+            until = now if deployment.is_live else deployment.updated_at
+            cost += tariff.storage(until - imported.ended_at)
+        return cost

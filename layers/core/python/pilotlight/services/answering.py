@@ -1,0 +1,127 @@
+"""One call to a model and what it leaves behind: the answer, the ledger's entry, the record and its metrics."""
+
+from pilotlight.domain.artifact import ModelFacts
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import PilotlightError, UnsupportedParameter
+from pilotlight.domain.invocation import (
+    BackendAnswer,
+    Invocation,
+    InvocationRequest,
+    InvocationStatus,
+    Output,
+    split_reasoning,
+)
+from pilotlight.domain.pricing import WindowOpener
+from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.prompting import Prompt, render
+
+
+class Answering:
+    """Makes the call, for the API and for the queue's worker alike."""
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        invocations: Invocations,
+        backend: InferenceBackend,
+        templates: PromptRenderer,
+        accounting: Accounting,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._artifacts = artifacts
+        self._invocations = invocations
+        self._backend = backend
+        self._templates = templates
+        self._accounting = accounting
+        self._journal = journal
+        self._clock = clock
+        self._facts: dict[str, ModelFacts] = {}
+
+    def require_supported(self, request: InvocationRequest) -> None:
+        """Refuse what the backend would ignore. Raises: UnsupportedParameter, naming what it supports."""
+        asked = {name for name, value in dict(request.parameters).items() if value is not None}
+        if unknown := sorted(asked - self._backend.supported_parameters):
+            raise UnsupportedParameter(
+                f"The backend has no parameter {', '.join(unknown)}; it would ignore it silently. "
+                f"It supports {', '.join(sorted(self._backend.supported_parameters))}.",
+                field=f"parameters.{unknown[0]}",
+                rule="supported by the backend",
+                supported=sorted(self._backend.supported_parameters),
+            )
+
+    def render(self, deployment: Deployment, request: InvocationRequest) -> Prompt:
+        """Return the prompt of a request, through the model's own chat template. Raises: InvalidInput."""
+        return render(request, self._facts_of(deployment.artifact_id), self._templates)
+
+    def _facts_of(self, artifact_id: str | None) -> ModelFacts | None:
+        """Return what is known of a sealed checkpoint: read once, because a sealed artifact never changes."""
+        if artifact_id and artifact_id not in self._facts:
+            artifact = self._artifacts.find(artifact_id)
+            if artifact is None or artifact.facts is None:
+                return None
+            self._facts[artifact_id] = artifact.facts
+        return self._facts.get(artifact_id or "")
+
+    def call(
+        self, deployment: Deployment, prompt: Prompt, request: InvocationRequest, *, within: float, correlation_id: str
+    ) -> tuple[BackendAnswer, int]:
+        """Return the backend's answer and how long it took in ms. Raises: ModelNotReady and its like."""
+        began = self._clock.now()
+        answer = self._backend.complete(
+            deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
+        )
+        return answer, round((self._clock.now() - began).total_seconds() * 1000)
+
+    def settle(
+        self, deployment: Deployment, invocation: Invocation, prompt: Prompt, answer: BackendAnswer, latency_ms: int
+    ) -> tuple[Invocation, Output]:
+        """Return the invocation as answered, with its cost entered in the ledger, and the output for its caller."""
+        now = self._clock.now()
+        tokens = answer.usage.output_tokens
+        cost = self._accounting.answered(
+            deployment,
+            now,
+            WindowOpener.INVOCATION,
+            tokens_per_second=tokens / (latency_ms / 1000) if tokens and latency_ms else None,
+        )
+        output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
+        output = output.changed(stop_reason=answer.stop_reason)
+        over = invocation.changed(
+            status=InvocationStatus.SUCCEEDED,
+            ended_at=now,
+            claimed_until=None,
+            latency_ms=latency_ms,
+            usage=answer.usage,
+            output_length=len(answer.completion),
+            cost=cost,
+        )
+        return over, output
+
+    def fail(self, invocation: Invocation, error: PilotlightError) -> None:
+        """Keep the failure for whoever asks."""
+        failed = invocation.changed(
+            status=InvocationStatus.FAILED,
+            ended_at=self._clock.now(),
+            claimed_until=None,
+            error_code=error.code,
+            error_message=error.message,
+        )
+        self.record(self._invocations.save(invocation, failed))
+
+    def record(self, invocation: Invocation) -> None:
+        """Write the one structured record of an invocation: lengths, never contents."""
+        self._journal.invocation(
+            {
+                "request_id": invocation.id,
+                "deployment": invocation.deployment,
+                "correlation_id": invocation.correlation_id,
+                "input_length": invocation.input_length,
+                "output_length": invocation.output_length or 0,
+                "inference_time": (invocation.latency_ms or 0) / 1000,
+                "was_cold": invocation.was_cold,
+                "status": invocation.status.value,
+                "error_code": invocation.error_code,
+            }
+        )

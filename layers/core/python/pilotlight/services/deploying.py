@@ -1,0 +1,181 @@
+"""The steps of `deploy` that are the same for every backend: from a request to SERVING, or to FAILED with a reason."""
+
+from pilotlight.contracts import DeploymentTask, FailureTask, Wait
+from pilotlight.domain import names
+from pilotlight.domain.artifact import Artifact, ArtifactStatus
+from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
+from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused, Terminal
+from pilotlight.domain.source import Source
+from pilotlight.ports import Artifacts, Clock, Deployments, Executions
+from pilotlight.services.notifying import Notifying
+from pilotlight.services.preflight import Inspection, Preflight
+from pilotlight.services.records import amend, amend_artifact
+
+STAGING_MACHINE = "stage_artifact"
+STAGING_POLL_SECONDS = 10
+STAGING_ATTEMPTS = 3
+
+
+class Deploying:
+    """Carries a deployment from its request to SERVING."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        artifacts: Artifacts,
+        preflight: Preflight,
+        executions: Executions,
+        notifying: Notifying,
+        clock: Clock,
+    ) -> None:
+        self._deployments = deployments
+        self._artifacts = artifacts
+        self._preflight = preflight
+        self._executions = executions
+        self._notifying = notifying
+        self._clock = clock
+
+    def start_staging(self, task: DeploymentTask) -> Wait:
+        """Judge the model from its small files, then start staging its artifact, or join whoever does.
+
+        Raises: PreflightRefused with every refusal; SourceRefused.
+        """
+        deployment = self._deployments.get(task.deployment).require(task.generation, Status.REQUESTED, Status.STAGING)
+        model_name = names.imported_model_name(deployment.name, deployment.generation)
+        inspection = self._preflight.require(
+            Source.parse(deployment.source), deployment.backend, own_model_name=model_name
+        )
+        artifact_id = names.artifact_id(inspection.listing.source)
+        self._record_artifact(deployment, artifact_id, inspection)
+        artifact = self._use(artifact_id, deployment.as_user, inspection)
+        self._stage(artifact, task.correlation_id)
+        return Wait(done=artifact.status is ArtifactStatus.SEALED, wait_seconds=STAGING_POLL_SECONDS)
+
+    def check_staging(self, task: DeploymentTask) -> Wait:
+        """Say whether the artifact is sealed; start its staging again where the execution died.
+
+        Raises: Terminal with the artifact's own failure.
+        """
+        deployment = self._deployments.get(task.deployment).require(task.generation, Status.STAGING)
+        artifact = self._artifacts.get(deployment.artifact_id or "")
+        match artifact.status:
+            case ArtifactStatus.SEALED:
+                return Wait(done=True)
+            case ArtifactStatus.STAGING:
+                self._revive(artifact, task.correlation_id)
+                return Wait(done=False, wait_seconds=STAGING_POLL_SECONDS)
+            case _:
+                raise SourceRefused(
+                    artifact.failure_reason or f"Artifact {artifact.id} is {artifact.status}.",
+                    artifact_id=artifact.id,
+                    cause=artifact.failure_code,
+                )
+
+    def mark_serving(self, task: DeploymentTask) -> Deployment:
+        """Move a warm deployment to SERVING and tell it."""
+        now = self._clock.now()
+
+        def serving(before: Deployment) -> Change | None:
+            before.require(task.generation, Status.WARMING, Status.SERVING)
+            if before.status is Status.SERVING:
+                return None
+            after = before.moved_to(Status.SERVING, now)
+            return change(before, after, EventKind.STATUS, "the model answers: it takes invocations", now)
+
+        deployment = amend(self._deployments, task.deployment, serving)
+        self._notifying.tell("serving", deployment, "the model answers")
+        return deployment
+
+    def mark_failed(self, task: FailureTask) -> Deployment:
+        """Move a deployment to FAILED with its reason, and tell it.
+
+        An import and its artifact stay: they cost nothing by the hour, and a retry goes on from them.
+        """
+        now = self._clock.now()
+        reason = task.error.readable
+
+        def failed(before: Deployment) -> Change | None:
+            if before.generation != task.generation or before.status not in UNDER_WAY:
+                return None
+            failure = Failure(code=task.error.code, reason=reason, during=before.status, at=now)
+            after = before.moved_to(Status.FAILED, now, failure=failure, wake=None, waiting_for=None)
+            return change(before, after, EventKind.STATUS, reason, now, code=failure.code)
+
+        deployment = amend(self._deployments, task.deployment, failed)
+        if deployment.status is Status.FAILED and deployment.generation == task.generation:
+            self._notifying.tell("failed", deployment, reason)
+        return deployment
+
+    def _record_artifact(self, deployment: Deployment, artifact_id: str, inspection: Inspection) -> None:
+        now = self._clock.now()
+        revision = inspection.listing.revision
+
+        def staging(before: Deployment) -> Change | None:
+            before.require(deployment.generation, Status.REQUESTED, Status.STAGING)
+            if before.status is Status.STAGING and before.artifact_id == artifact_id:
+                return None
+            fields = {"artifact_id": artifact_id, "revision": revision}
+            moved = before.status is Status.REQUESTED
+            after = before.moved_to(Status.STAGING, now, **fields) if moved else before.changed(**fields)
+            reason = f"preflight passed; staging {inspection.plan.total_bytes:,} bytes of revision {revision[:12]}"
+            return change(before, after, EventKind.STATUS, reason, now, artifact_id=artifact_id)
+
+        amend(self._deployments, deployment.name, staging)
+
+    def _use(self, artifact_id: str, user: str, inspection: Inspection) -> Artifact:
+        now = self._clock.now()
+
+        def used(before: Artifact | None) -> Artifact:
+            if before is None or before.status is ArtifactStatus.GONE:
+                return Artifact(
+                    id=artifact_id,
+                    source=str(inspection.listing.source),
+                    revision=inspection.listing.revision,
+                    attempt=before.attempt + 1 if before else 1,
+                    version=before.version if before else 0,
+                    total_bytes=inspection.plan.total_bytes,
+                    facts=inspection.plan.facts,
+                    users=(user,),
+                    created_at=now,
+                    updated_at=now,
+                )
+            if before.status is ArtifactStatus.DELETING:
+                raise ConcurrentChange(f"Artifact {artifact_id} is being deleted; staging begins when it is gone.")
+            if before.status is ArtifactStatus.FAILED:
+                again = before.changed(status=ArtifactStatus.STAGING, attempt=before.attempt + 1, updated_at=now)
+                return again.changed(failure_code=None, failure_reason=None).used_by(user)
+            return before.used_by(user)
+
+        artifact = amend_artifact(self._artifacts, artifact_id, used)
+        if artifact is None:
+            raise NotFound(
+                f"Artifact {artifact_id} vanished while it was being taken into use.", artifact_id=artifact_id
+            )
+        return artifact
+
+    def _stage(self, artifact: Artifact, correlation_id: str) -> None:
+        if artifact.status is not ArtifactStatus.STAGING:
+            return
+        work = {"artifact_id": artifact.id, "attempt": artifact.attempt, "correlation_id": correlation_id}
+        self._executions.start(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt), work)
+
+    def _revive(self, artifact: Artifact, correlation_id: str) -> None:
+        """Start staging again under the next attempt where its execution is no longer there."""
+        if self._executions.is_running(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt)):
+            return
+        now = self._clock.now()
+
+        def next_attempt(before: Artifact | None) -> Artifact | None:
+            if before is None or before.status is not ArtifactStatus.STAGING or before.attempt != artifact.attempt:
+                return None
+            if before.revivals >= STAGING_ATTEMPTS:
+                raise Terminal(
+                    f"Staging {artifact.source} died {before.revivals} times without saying why; its parts stay for a "
+                    "retry.",
+                    artifact_id=artifact.id,
+                )
+            return before.changed(attempt=before.attempt + 1, revivals=before.revivals + 1, updated_at=now)
+
+        again = amend_artifact(self._artifacts, artifact.id, next_attempt)
+        if again:
+            self._stage(again, correlation_id)

@@ -1,0 +1,181 @@
+"""Invocations as the API takes them: answered at once by a warm model, otherwise recorded, queued and woken for.
+
+The API never waits for a cold start. It calls the backend itself only where the answer fits its limit at the
+measured speed; everything else is a record to ask for.
+"""
+
+from datetime import timedelta
+
+from pydantic import Field
+from ulid import ULID
+
+from pilotlight.contracts import InvocationView
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import InvalidInput, QueueFull, Retryable
+from pilotlight.domain.invocation import KEPT, Invocation, InvocationRequest, InvocationStatus, Output, fits
+from pilotlight.domain.values import Model
+from pilotlight.domain.warmth import Warmth
+from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.answering import Answering
+from pilotlight.services.prompting import Prompt
+from pilotlight.services.warming import Warming
+
+POLL_SECONDS = 0.25
+
+
+class InvocationLimits(Model):
+    """How long the API may work and wait (wall seconds), and how much may be held and queued."""
+
+    direct_seconds: float = 20.0
+    longest_wait_seconds: float = Field(default=25.0, le=28.0)
+    held_requests: int = 20
+    queue_depth: int = 10_000
+    expires_after_seconds: int = 6 * 3600
+    retry_after_seconds: int = 10
+
+
+class Invoking:
+    """Takes invocations and tells what became of them."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        invocations: Invocations,
+        bodies: InvocationBodies,
+        queue: InvocationQueue,
+        answering: Answering,
+        accounting: Accounting,
+        warming: Warming,
+        clock: Clock,
+        limits: InvocationLimits,
+    ) -> None:
+        self._deployments = deployments
+        self._invocations = invocations
+        self._bodies = bodies
+        self._queue = queue
+        self._answering = answering
+        self._accounting = accounting
+        self._warming = warming
+        self._clock = clock
+        self._limits = limits
+
+    def invoke(
+        self, name: str, request: InvocationRequest, *, wait_seconds: float, correlation_id: str
+    ) -> InvocationView:
+        """Return the answer of a warm model, or the record of an invocation that waits for one.
+
+        Raises: NotServing; UnsupportedParameter; InvalidInput; QueueFull.
+        """
+        deployment = self._deployments.get(name).require_serving()
+        self._answering.require_supported(request)
+        prompt = self._answering.render(deployment, request)
+        invocation = self._fresh(deployment, request, correlation_id)
+        belief = self._accounting.warmth(deployment, self._clock.now())
+        quick = fits(request.parameters, self._accounting.speed(deployment), within_seconds=self._limits.direct_seconds)
+        if belief.state is Warmth.WARM and quick:
+            try:
+                return self._answer_at_once(deployment, invocation, request, prompt)
+            except Retryable:
+                belief = belief.changed(state=Warmth.COLD)
+        cold = belief.state is not Warmth.WARM
+        invocation = invocation.changed(was_cold=cold)
+        self._enqueue(invocation, request)
+        if cold:
+            self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
+        return self._wait(invocation, wait_seconds)
+
+    def view(self, invocation_id: str) -> InvocationView:
+        """Return an invocation with its output, while that is kept."""
+        return self._view(self._invocations.get(invocation_id))
+
+    def _answer_at_once(
+        self, deployment: Deployment, invocation: Invocation, request: InvocationRequest, prompt: Prompt
+    ) -> InvocationView:
+        answer, latency_ms = self._answering.call(
+            deployment, prompt, request, within=self._limits.direct_seconds, correlation_id=invocation.correlation_id
+        )
+        over, output = self._answering.settle(deployment, invocation, prompt, answer, latency_ms)
+        over = over.changed(body_kept=False)  # its output went with the answer
+        self._invocations.put(over)
+        self._answering.record(over)
+        return self._view(over, output)
+
+    def _enqueue(self, invocation: Invocation, request: InvocationRequest) -> None:
+        if self._queue.depth() >= self._limits.queue_depth:
+            raise QueueFull(
+                f"{self._limits.queue_depth} invocations wait already; send this one again later.",
+                retry_after_seconds=60,
+            )
+        self._bodies.put_request(invocation.id, request)
+        self._invocations.put(invocation)
+        self._queue.send(invocation.id, invocation.correlation_id)
+
+    def _wait(self, invocation: Invocation, wait_seconds: float) -> InvocationView:
+        """Hold the request until its answer or the end of its patience; beyond a bound of held ones, not at all."""
+        patience = min(wait_seconds, self._limits.longest_wait_seconds)
+        began = self._clock.now()
+        if patience <= 0 or not self._invocations.hold(began, self._limits.held_requests):
+            return self._view(invocation)
+        try:
+            waited = 0.0
+            while waited < patience and not invocation.is_over:
+                self._clock.pause(POLL_SECONDS)
+                waited += POLL_SECONDS
+                invocation = self._invocations.get(invocation.id)
+        finally:
+            self._invocations.release(began)
+        return self._view(invocation)
+
+    def _fresh(self, deployment: Deployment, request: InvocationRequest, correlation_id: str) -> Invocation:
+        now = self._clock.now()
+        return Invocation(
+            id=str(ULID()).lower(),
+            deployment=deployment.name,
+            generation=deployment.generation,
+            status=InvocationStatus.QUEUED,
+            created_at=now,
+            expires_at=now + timedelta(seconds=self._limits.expires_after_seconds),
+            kept_until=now + KEPT,
+            correlation_id=correlation_id,
+            input_length=request.input_length,
+        )
+
+    def _view(self, invocation: Invocation, output: Output | None = None) -> InvocationView:
+        kept = invocation.status is InvocationStatus.SUCCEEDED and invocation.body_kept and output is None
+        stored = self._bodies.get_output(invocation.id) if kept else None
+        error = invocation.error_code and {"code": invocation.error_code, "message": invocation.error_message}
+        return InvocationView(
+            id=invocation.id,
+            deployment=invocation.deployment,
+            status=invocation.status,
+            output=output or (Output.model_validate(stored) if stored else None),
+            usage=invocation.usage,
+            latency_ms=invocation.latency_ms,
+            was_cold=invocation.was_cold,
+            cost=invocation.cost,
+            error=error or None,
+            correlation_id=invocation.correlation_id,
+            created_at=invocation.created_at,
+            ended_at=invocation.ended_at,
+            expires_at=invocation.expires_at,
+            retry_after_seconds=None if invocation.is_over else self._limits.retry_after_seconds,
+        )
+
+
+def parse_prefer(header: str | None) -> float:
+    """Return the seconds of `Prefer: wait=N` (RFC 7240), 0 without it.
+
+    Raises: InvalidInput for a wait that is not a number of seconds.
+    """
+    for preference in (header or "").split(","):
+        key, _, value = preference.strip().partition("=")
+        if key.strip().lower() == "wait":
+            if not value.strip().isdigit():
+                raise InvalidInput(
+                    f"Prefer: {preference.strip()} is not understood; write wait=20.",
+                    field="Prefer",
+                    rule="wait=<seconds>",
+                )
+            return float(value)
+    return 0.0

@@ -1,0 +1,141 @@
+"""A user asks for a deployment, for another try, or for another lease: the record first, then the execution."""
+
+import hashlib
+import json
+
+from pilotlight.contracts import DeploymentRequest, input_of
+from pilotlight.domain import names
+from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, Event, EventKind, Status, change
+from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightError
+from pilotlight.domain.keep_warm import KeepWarm
+from pilotlight.domain.lease import LeaseTerm, lease_from
+from pilotlight.domain.source import Source
+from pilotlight.ports import Clock, Deployments, Executions, IdempotencyKeys
+from pilotlight.services.records import amend
+
+MACHINE = "deploy"
+
+
+class Requesting:
+    """Takes requests and starts the executions that carry them out."""
+
+    def __init__(
+        self, deployments: Deployments, executions: Executions, idempotency_keys: IdempotencyKeys, clock: Clock
+    ) -> None:
+        self._deployments = deployments
+        self._executions = executions
+        self._keys = idempotency_keys
+        self._clock = clock
+
+    def request(
+        self, wanted: DeploymentRequest, *, correlation_id: str, idempotency_key: str | None = None
+    ) -> Deployment:
+        """Reserve the name and start the deployment; the same key and body give the same answer.
+
+        Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read.
+        """
+        Source.parse(wanted.source)
+        if idempotency_key is None:
+            return self._start(wanted, correlation_id, None)
+        body = json.dumps(wanted.dump(), sort_keys=True)
+        answered = self._keys.claim(idempotency_key, hashlib.sha256(body.encode()).hexdigest(), self._clock.now())
+        if answered is not None:
+            return Deployment.model_validate(answered)
+        try:
+            deployment = self._start(wanted, correlation_id, idempotency_key)
+        except PilotlightError:
+            self._keys.forget(idempotency_key)
+            raise
+        self._keys.answer(idempotency_key, deployment.dump())
+        return deployment
+
+    def _start(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
+        now = self._clock.now()
+        fresh = Deployment(
+            name=wanted.name,
+            source=wanted.source,
+            backend=wanted.backend,
+            lease=lease_from(wanted.lease, now),
+            keep_warm=wanted.keep_warm,
+            tags=wanted.tags,
+            import_role_arn=wanted.import_role_arn,
+            correlation_id=correlation_id,
+            request_key=key,
+            created_at=now,
+            updated_at=now,
+        )
+        look = fresh.next_look(now)
+        fresh = fresh.changed(next_look_at=look and look[0], next_step=look and look[1])
+        event = Event(at=now, kind=EventKind.STATUS, reason=f"asked for {wanted.source}", generation=1)
+        try:
+            deployment = self._deployments.reserve(fresh, event)
+        except NameTaken:
+            holder = self._deployments.find(wanted.name)
+            if key is None or holder is None or holder.request_key != key:
+                raise
+            deployment = holder  # an earlier run of this same request came this far
+        self.resume(deployment)
+        return deployment
+
+    def resume(self, deployment: Deployment) -> None:
+        """Start the execution that carries out a request; one already there is a success."""
+        name = names.run_name(deployment.name, deployment.generation, deployment.attempt)
+        self._executions.start(MACHINE, name, input_of(deployment))
+
+    def retry(self, name: str, *, correlation_id: str) -> Deployment:
+        """Go on with a failed deployment from what it has: a sealed artifact and a finished import stay.
+
+        Raises: IllegalTransition unless it is FAILED.
+        """
+        now = self._clock.now()
+
+        def again(before: Deployment) -> Change:
+            if before.status is not Status.FAILED:
+                raise IllegalTransition(
+                    f"Deployment {name} is {before.status}; only a FAILED one can be retried.",
+                    deployment=name,
+                    status=before.status,
+                )
+            after = before.moved_to(
+                Status.REQUESTED, now, attempt=before.attempt + 1, failure=None, correlation_id=correlation_id
+            )
+            return change(before, after, EventKind.STATUS, f"retried: attempt {after.attempt}", now)
+
+        deployment = amend(self._deployments, name, again)
+        self.resume(deployment)
+        return deployment
+
+    def renew_lease(self, name: str, term: LeaseTerm) -> Deployment:
+        """Give a deployment a lease that begins now.
+
+        Raises: IllegalTransition when it is being torn down or gone.
+        """
+        now = self._clock.now()
+
+        def renewed(before: Deployment) -> Change:
+            self._require_alive(before)
+            after = before.changed(lease=lease_from(term, now))
+            return change(before, after, EventKind.LEASE, f"lease of {term} from now", now, was=str(before.lease))
+
+        return amend(self._deployments, name, renewed)
+
+    def keep_warm(self, name: str, keep_warm: KeepWarm) -> Deployment:
+        """Change when the model shall be warm though nobody calls it."""
+        now = self._clock.now()
+
+        def changed(before: Deployment) -> Change:
+            self._require_alive(before)
+            after = before.changed(keep_warm=keep_warm, quiet_until=None)
+            return change(before, after, EventKind.KEEP_WARM, f"keep-warm policy {keep_warm.policy}", now)
+
+        return amend(self._deployments, name, changed)
+
+    @staticmethod
+    def _require_alive(deployment: Deployment) -> None:
+        if deployment.status in UNDER_WAY | {Status.SERVING, Status.FAILED}:
+            return
+        raise IllegalTransition(
+            f"Deployment {deployment.name} is {deployment.status}: its lease and policy can no longer change.",
+            deployment=deployment.name,
+            status=deployment.status,
+        )

@@ -1,0 +1,198 @@
+"""Taking a deployment down from any status, also a half-made one, until no trace of it is left.
+
+Level-triggered: the record goes to TEARING_DOWN first, every step looks at what is there, "already gone" is a
+success, and nothing without our tags is deleted.
+"""
+
+from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
+from pilotlight.domain import names
+from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
+from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
+from pilotlight.domain.errors import NotOurs
+from pilotlight.ports import ArtifactBucket, Artifacts, Clock, Deployments, Executions, ModelImports, Uploads
+from pilotlight.services.notifying import Notifying
+from pilotlight.services.records import amend, amend_artifact
+
+MACHINE = "teardown"
+IMPORT_POLL_SECONDS = 60
+
+
+class TearingDown:
+    """Removes everything that a deployment made, and nothing else."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        artifacts: Artifacts,
+        uploads: Uploads,
+        bucket: ArtifactBucket,
+        imports: ModelImports,
+        executions: Executions,
+        notifying: Notifying,
+        clock: Clock,
+        *,
+        stack: str,
+    ) -> None:
+        self._deployments = deployments
+        self._artifacts = artifacts
+        self._uploads = uploads
+        self._bucket = bucket
+        self._imports = imports
+        self._executions = executions
+        self._notifying = notifying
+        self._clock = clock
+        self._stack = stack
+
+    def begin(self, name: str, *, reason: str, correlation_id: str) -> Deployment:
+        """Move a deployment to TEARING_DOWN and start the execution; one under way or GONE stays as it is."""
+        now = self._clock.now()
+
+        def going(before: Deployment) -> Change | None:
+            if before.status in (Status.TEARING_DOWN, Status.GONE):
+                return None
+            after = before.moved_to(
+                Status.TEARING_DOWN, now, wake=None, teardown_round=1, correlation_id=correlation_id
+            )
+            return change(before, after, EventKind.TEARDOWN, reason, now)
+
+        deployment = amend(self._deployments, name, going)
+        if deployment.status is Status.TEARING_DOWN:
+            self._start(deployment)
+        return deployment
+
+    def revive(self, deployment: Deployment) -> None:
+        """Start the teardown again, as its next round, where its execution is no longer there."""
+        if self._executions.is_running(MACHINE, self._execution_name(deployment)):
+            return
+        now = self._clock.now()
+
+        def next_round(before: Deployment) -> Change | None:
+            same = before.teardown_round == deployment.teardown_round and before.generation == deployment.generation
+            if before.status is not Status.TEARING_DOWN or not same:
+                return None
+            after = before.changed(teardown_round=before.teardown_round + 1)
+            reason = f"teardown goes on: round {after.teardown_round}"
+            return change(before, after, EventKind.TEARDOWN, reason, now)
+
+        again = amend(self._deployments, deployment.name, next_round)
+        if again.status is Status.TEARING_DOWN:
+            self._start(again)
+
+    def stop_executions(self, task: DeploymentTask) -> Wait:
+        """End the deployment's other executions: what they were doing is removed by the next steps."""
+        deployment = self._torn(task)
+        for attempt in range(1, deployment.attempt + 1):
+            run = names.run_name(deployment.name, deployment.generation, attempt)
+            self._executions.stop("deploy", run, "the deployment is being torn down")
+        return Wait(done=True)
+
+    def delete_model(self, task: DeploymentTask) -> Wait:
+        """Delete the imported model; while its import job runs, which nothing can stop, say how long to wait."""
+        deployment = self._torn(task)
+        for attempt in range(1, deployment.attempt + 1):
+            job = self._imports.job(deployment.import_job_name(attempt))
+            if job and job.status == "InProgress":
+                self._note(
+                    deployment, f"waits for import job {job.name}: it cannot be stopped, its model is deleted then"
+                )
+                return Wait(done=False, wait_seconds=IMPORT_POLL_SECONDS)
+        model = self._imports.model(names.imported_model_name(deployment.name, deployment.generation))
+        if model is None:
+            return Wait(done=True)
+        ours = names.ownership_tags(self._stack, deployment.name, deployment.generation)
+        if any(model.tags.get(key) != value for key, value in ours.items()):
+            raise NotOurs(
+                f"An imported model named {model.name} exists without this deployment's tags; it is left alone.",
+                model_arn=model.arn,
+            )
+        self._imports.delete_model(model.arn)
+        self._note(deployment, f"imported model {model.name} deleted", model_arn=model.arn)
+        return Wait(done=True)
+
+    def release_artifact(self, task: DeploymentTask) -> Wait:
+        """Give the artifact back; when nobody else refers to it, stop its staging and delete its every byte."""
+        deployment = self._torn(task)
+        if deployment.artifact_id is None:
+            return Wait(done=True)
+        now = self._clock.now()
+
+        def released(before: Artifact | None) -> Artifact | None:
+            if before is None or before.status is ArtifactStatus.GONE:
+                return None
+            after = before.released_by(deployment.as_user)
+            return after if after.users else after.changed(status=ArtifactStatus.DELETING, updated_at=now)
+
+        artifact = amend_artifact(self._artifacts, deployment.artifact_id, released)
+        if artifact and artifact.status is ArtifactStatus.DELETING:
+            self._delete(artifact)
+            self._note(deployment, f"artifact {artifact.id} deleted: nobody else refers to it")
+        elif artifact and artifact.users:
+            self._note(deployment, f"artifact {artifact.id} stays: used by {', '.join(artifact.users)}")
+        return Wait(done=True)
+
+    def mark_gone(self, task: DeploymentTask) -> Deployment:
+        """End a teardown: the record stays, its name is free."""
+        now = self._clock.now()
+
+        def gone(before: Deployment) -> Change | None:
+            before.require(task.generation, Status.TEARING_DOWN, Status.GONE)
+            if before.status is Status.GONE:
+                return None
+            after = before.moved_to(Status.GONE, now, artifact_id=None, wake=None, waiting_for=None)
+            return change(before, after, EventKind.STATUS, "every trace is removed; the name is free", now)
+
+        deployment = amend(self._deployments, task.deployment, gone)
+        self._notifying.tell("gone", deployment, "every trace is removed")
+        if held := self._uploads.find(deployment.name):  # what waited for the name may start
+            self._uploads.note_event(held.folder, now, now)
+        return deployment
+
+    def mark_teardown_failed(self, task: FailureTask) -> Deployment:
+        """Note why this round failed; the record stays TEARING_DOWN, and the sweep starts the next round."""
+        now = self._clock.now()
+        reason = f"teardown could not finish and will be tried again: {task.error.readable}"
+
+        def noted(before: Deployment) -> Change | None:
+            if before.generation != task.generation or before.status is not Status.TEARING_DOWN:
+                return None
+            return change(before, before, EventKind.TEARDOWN, reason, now, code=task.error.code)
+
+        deployment = amend(self._deployments, task.deployment, noted)
+        self._notifying.tell("failed", deployment, reason)
+        return deployment
+
+    def _torn(self, task: DeploymentTask) -> Deployment:
+        return self._deployments.get(task.deployment).require(task.generation, Status.TEARING_DOWN)
+
+    def _execution_name(self, deployment: Deployment) -> str:
+        return names.teardown_name(deployment.name, deployment.generation, deployment.teardown_round)
+
+    def _start(self, deployment: Deployment) -> None:
+        self._executions.start(MACHINE, self._execution_name(deployment), input_of(deployment))
+
+    def _delete(self, artifact: Artifact) -> None:
+        for attempt in range(1, artifact.attempt + 1):
+            staging = names.staging_name(artifact.id, attempt)
+            self._executions.stop("stage_artifact", staging, "nobody refers to the artifact any more")
+        folder = manifest_key(artifact.id).rpartition("/")[0] + "/"
+        self._bucket.abort_uploads(folder)
+        self._bucket.delete(weights_prefix(artifact.id))
+        self._bucket.delete(folder)
+        self._artifacts.forget_spans(artifact.id)
+
+        def gone(before: Artifact | None) -> Artifact | None:
+            if before is None or before.status is not ArtifactStatus.DELETING:
+                return None
+            return before.changed(status=ArtifactStatus.GONE, updated_at=self._clock.now(), total_bytes=0)
+
+        amend_artifact(self._artifacts, artifact.id, gone)
+
+    def _note(self, deployment: Deployment, reason: str, **detail: str) -> None:
+        now = self._clock.now()
+
+        def noted(before: Deployment) -> Change | None:
+            if before.generation != deployment.generation or before.waiting_for == reason:
+                return None
+            return change(before, before.changed(waiting_for=reason), EventKind.TEARDOWN, reason, now, **detail)
+
+        amend(self._deployments, deployment.name, noted)

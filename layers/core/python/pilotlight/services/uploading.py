@@ -1,0 +1,170 @@
+"""Folders uploaded to S3 that start their own import: looked at when they rest, started once per version."""
+
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from pilotlight.contracts import DeploymentRequest, UploadSettings
+from pilotlight.domain.checkpoint_config import UnreadableError, WeightIndex, parse
+from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
+from pilotlight.domain.completeness import missing_files
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import ConcurrentChange, NameTaken, SourceNotFound
+from pilotlight.domain.source import Listing, Source, SourceKind
+from pilotlight.domain.upload import (
+    COMPLETE_MARK,
+    ROOT,
+    SETTINGS_FILE,
+    Upload,
+    UploadStatus,
+    folder_of,
+    folder_problem,
+    version_of,
+)
+from pilotlight.ports import Clock, Deployments, ModelSource, Uploads
+from pilotlight.services.preflight import Preflight
+from pilotlight.services.requesting import Requesting
+
+SETTINGS_LIMIT_BYTES = 64 * 1024
+HELD_LOOK = timedelta(minutes=15)  # what holds a folder and is no deployment of its name: a quota
+
+
+class Uploading:
+    """Turns a complete, resting folder into one deployment."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        deployments: Deployments,
+        source: ModelSource,
+        requesting: Requesting,
+        preflight: Preflight,
+        clock: Clock,
+        *,
+        bucket: str,
+        settle_seconds: int,
+    ) -> None:
+        self._uploads = uploads
+        self._deployments = deployments
+        self._source = source
+        self._requesting = requesting
+        self._preflight = preflight
+        self._clock = clock
+        self._bucket = bucket
+        self._settle = timedelta(seconds=settle_seconds)
+
+    def note_event(self, key: str, *, correlation_id: str) -> None:
+        """Set when to look at the folder of a new object; a folder marked complete is looked at now.
+
+        An event starts nothing: events come late, twice, or in any order, and each sets the same thing.
+        """
+        folder = folder_of(key)
+        if folder is None:
+            return
+        now = self._clock.now()
+        self._uploads.note_event(folder, now + self._settle, now)
+        if key.removeprefix(f"{ROOT}{folder}/") == COMPLETE_MARK:
+            self.look(folder, correlation_id=correlation_id)
+
+    def look(self, folder: str, *, correlation_id: str) -> Upload:
+        """Look at a folder: start it, or say what it waits for. Many looks at one version start it once."""
+        upload = self._uploads.find(folder) or Upload(folder=folder, updated_at=self._clock.now())
+        try:
+            return self._uploads.save(upload, self._decide(upload, correlation_id))
+        except ConcurrentChange:
+            return self._uploads.find(folder) or upload  # another look was quicker, and decides the same
+
+    def _decide(self, upload: Upload, correlation_id: str) -> Upload:
+        now = self._clock.now()
+        try:
+            listing = self._source.resolve(
+                Source(kind=SourceKind.BUCKET, location=f"{self._bucket}/{ROOT}{upload.folder}/")
+            )
+        except SourceNotFound:
+            return self._settled(upload, UploadStatus.RESTING, reason="the folder is empty", seen=None)
+        version = version_of(listing.files)
+        seen = upload.changed(seen=version, size_bytes=sum(file.size_bytes for file in listing.files), updated_at=now)
+        if version == upload.started and self._holder(upload.folder):
+            return self._settled(seen, UploadStatus.STARTED, reason=upload.reason, deployment=upload.deployment)
+        if version == upload.started and upload.status is UploadStatus.STARTED:
+            return self._settled(seen, UploadStatus.STARTED, reason="started, and gone since; upload it again to redo")
+        if not upload.rests(version, listing.files):
+            return seen.changed(status=UploadStatus.RESTING, look_at=now + self._settle, reason="waits until it rests")
+        if problem := folder_problem(upload.folder):
+            return self._settled(seen, UploadStatus.REFUSED, reason=problem)
+        if missing := self._missing(listing):
+            return self._settled(seen, UploadStatus.INCOMPLETE, reason="files are missing", missing=missing)
+        if self._holder(upload.folder) is None and (refused := self._refused(seen, listing)):
+            return refused
+        return self._start(seen, listing, version, correlation_id)
+
+    def _refused(self, upload: Upload, listing: Listing) -> Upload | None:
+        """Return the record of a folder that the backend would not take; None where it would."""
+        try:
+            settings = self._settings(listing)
+        except ValidationError as exc:
+            return self._settled(upload, UploadStatus.REFUSED, reason=_readable(exc))
+        refusals = self._preflight.inspect(listing.source, settings.backend).verdict.refusals
+        if not refusals:
+            return None
+        reason = " ".join(str(check) for check in refusals)
+        if all(check.name == "quota" for check in refusals):
+            look_at = self._clock.now() + HELD_LOOK
+            return self._settled(upload, UploadStatus.HELD, reason=reason, look_at=look_at)
+        return self._settled(upload, UploadStatus.REFUSED, reason=reason)
+
+    def _start(self, upload: Upload, listing: Listing, version: str, correlation_id: str) -> Upload:
+        try:
+            settings = self._settings(listing)
+            wanted = DeploymentRequest(
+                name=upload.folder, source=str(listing.source.changed(revision=None)), **dict(settings)
+            )
+            key = f"upload:{upload.folder}:{version}:{self._generations(upload.folder)}"
+            deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=key)
+        except NameTaken as held:
+            holder = self._holder(upload.folder)
+            status = holder.status if holder else "live"
+            reason = f"deployment {upload.folder} is {status}; this version starts after it is GONE ({held.message})"
+            return self._settled(upload, UploadStatus.HELD, reason=reason, held_by=upload.folder)
+        return self._settled(
+            upload.changed(started=version),
+            UploadStatus.STARTED,
+            reason=f"started as generation {deployment.generation}",
+            deployment=deployment.name,
+        )
+
+    def _settled(self, upload: Upload, status: UploadStatus, **fields: object) -> Upload:
+        cleared = {"missing": (), "held_by": None, "reason": None, "deployment": None}
+        return upload.changed(
+            **{**cleared, "status": status, "look_at": None, "updated_at": self._clock.now(), **fields}
+        )
+
+    def _holder(self, name: str) -> Deployment | None:
+        deployment = self._deployments.find(name)
+        return deployment if deployment and deployment.is_live else None
+
+    def _generations(self, name: str) -> int:
+        deployment = self._deployments.find(name)
+        return deployment.generation if deployment else 0
+
+    def _missing(self, listing: Listing) -> tuple[str, ...]:
+        index = None
+        if listing.file(INDEX):
+            try:
+                content = self._source.read(listing.source, INDEX, limit_bytes=READ_LIMITS[INDEX])
+                index = parse(content, WeightIndex)
+            except UnreadableError as exc:
+                return (f"{INDEX} that can be read: {exc}",)
+        return missing_files(listing, index)
+
+    def _settings(self, listing: Listing) -> UploadSettings:
+        if listing.file(SETTINGS_FILE) is None:
+            return UploadSettings()
+        text = self._source.read(listing.source, SETTINGS_FILE, limit_bytes=SETTINGS_LIMIT_BYTES)
+        return UploadSettings.model_validate_json(text)
+
+
+def _readable(exc: ValidationError) -> str:
+    problems = exc.errors(include_input=False, include_context=False, include_url=False)
+    told = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in problems)
+    return f"{SETTINGS_FILE} breaks a rule: {told}"

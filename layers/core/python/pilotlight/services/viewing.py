@@ -1,0 +1,132 @@
+"""Everything about deployments and uploads at a glance: what they do, cost, and do next."""
+
+from pilotlight.contracts import (
+    DeploymentList,
+    DeploymentView,
+    EventList,
+    NextStep,
+    Progress,
+    UploadList,
+    UploadView,
+    WarmthView,
+)
+from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.upload import ROOT, Upload
+from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
+from pilotlight.services.accounting import Accounting
+
+PAGE = 50
+
+
+class Viewing:
+    """Shows records; changes nothing."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        artifacts: Artifacts,
+        uploads: Uploads,
+        accounting: Accounting,
+        clock: Clock,
+        *,
+        region: str,
+        upload_bucket: str,
+    ) -> None:
+        self._deployments = deployments
+        self._artifacts = artifacts
+        self._uploads = uploads
+        self._accounting = accounting
+        self._clock = clock
+        self._region = region
+        self._upload_bucket = upload_bucket
+
+    def deployment(self, name: str) -> DeploymentView:
+        """Return one deployment as it is now. Raises: NotFound."""
+        return self.of(self._deployments.get(name))
+
+    def deployments(self, cursor: str | None, limit: int = PAGE) -> DeploymentList:
+        """Return a page of deployments by name."""
+        records, following = self._deployments.page(cursor, limit)
+        return DeploymentList(items=tuple(self.of(record) for record in records), next=following)
+
+    def events(self, name: str, cursor: str | None, limit: int = PAGE) -> EventList:
+        """Return a page of a deployment's timeline, oldest first. Raises: NotFound."""
+        self._deployments.get(name)
+        events, following = self._deployments.events(name, cursor, limit)
+        return EventList(items=tuple(events), next=following)
+
+    def uploads(self, cursor: str | None, limit: int = PAGE) -> UploadList:
+        """Return a page of uploaded folders by name."""
+        records, following = self._uploads.page(cursor, limit)
+        items = tuple(_upload_view(record) for record in records)
+        return UploadList(items=items, next=following, bucket=self._upload_bucket, prefix=ROOT)
+
+    def of(self, deployment: Deployment) -> DeploymentView:
+        """Return a deployment's view from its record."""
+        now = self._clock.now()
+        imported = deployment.imported
+        step = deployment.next_look_at and deployment.next_step
+        return DeploymentView(
+            name=deployment.name,
+            generation=deployment.generation,
+            attempt=deployment.attempt,
+            status=deployment.status,
+            source=deployment.source,
+            revision=deployment.revision,
+            backend=deployment.backend,
+            region=self._region,
+            lease=deployment.lease.term,
+            lease_ends_at=deployment.lease.ends_at if deployment.is_live else None,
+            keep_warm=deployment.keep_warm,
+            tags=deployment.tags,
+            artifact_id=deployment.artifact_id,
+            model_arn=imported.model_arn if imported and deployment.is_live else None,
+            import_job_arn=imported.job_arn if imported else None,
+            units=imported.units if imported else None,
+            warmth=self._warmth(deployment),
+            progress=self._progress(deployment),
+            cost_so_far=self._accounting.cost_so_far(deployment, now),
+            cost_per_hour=self._accounting.tariff(deployment).hour if deployment.is_live else None,
+            next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
+            waiting_for=deployment.waiting_for,
+            failure=deployment.failure.dump() if deployment.failure else None,
+            correlation_id=deployment.correlation_id,
+            created_at=deployment.created_at,
+            updated_at=deployment.updated_at,
+        )
+
+    def _warmth(self, deployment: Deployment) -> WarmthView | None:
+        if deployment.status not in (Status.WARMING, Status.SERVING):
+            return None
+        belief = self._accounting.warmth(deployment, self._clock.now())
+        return WarmthView(
+            state=belief.state,
+            as_of=belief.as_of,
+            warm_until=belief.warm_until,
+            cold_start_seconds=deployment.cold_start_seconds,
+        )
+
+    def _progress(self, deployment: Deployment) -> Progress | None:
+        if deployment.status is not Status.STAGING or deployment.artifact_id is None:
+            return None
+        artifact = self._artifacts.find(deployment.artifact_id)
+        if artifact is None or not artifact.total_bytes:
+            return None
+        staged = min(self._artifacts.staged_bytes(artifact.id, artifact.attempt), artifact.total_bytes)
+        percent = round(100 * staged / artifact.total_bytes, 1)
+        return Progress(staged_bytes=staged, total_bytes=artifact.total_bytes, percent=percent)
+
+
+def _upload_view(upload: Upload) -> UploadView:
+    return UploadView(
+        folder=upload.folder,
+        status=upload.status,
+        reason=upload.reason,
+        missing=upload.missing,
+        deployment=upload.deployment,
+        held_by=upload.held_by,
+        look_at=upload.look_at,
+        size_bytes=upload.size_bytes,
+        version=upload.seen,
+        updated_at=upload.updated_at,
+    )

@@ -1,0 +1,222 @@
+"""Waking models and keeping them warm: one wake at a time, bounded, and every probe accounted for."""
+
+import uuid
+from datetime import timedelta
+
+from pilotlight.contracts import DeploymentTask, ProbeTask, Wait, WakeFailureTask, WakeStarted, WarmUpTask
+from pilotlight.domain import names
+from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
+from pilotlight.domain.errors import ModelNotReady, Superseded, WarmUpExhausted
+from pilotlight.domain.pricing import WindowOpener
+from pilotlight.domain.values import iso
+from pilotlight.domain.warmth import (
+    ProbeDecision,
+    Wake,
+    WakeBudget,
+    WakeOutcome,
+    Warmth,
+    after_probe,
+    new_wake,
+    probe_is_due,
+)
+from pilotlight.ports import Clock, Deployments, Executions, InferenceBackend
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.records import amend
+
+MACHINE = "warm"
+WARMABLE = (Status.WARMING, Status.SERVING)
+WARM_UP_POLL_SECONDS = 5
+UNTIL_ASKED = timedelta(days=365)  # scaled down without a next window: quiet until somebody asks for a warm-up
+
+
+class Warming:
+    """Wakes models, probes them, and lets them go cold."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        backend: InferenceBackend,
+        executions: Executions,
+        accounting: Accounting,
+        clock: Clock,
+        budget: WakeBudget,
+    ) -> None:
+        self._deployments = deployments
+        self._backend = backend
+        self._executions = executions
+        self._accounting = accounting
+        self._clock = clock
+        self._budget = budget
+
+    def wake(self, name: str, *, reason: str, correlation_id: str, end_quiet: bool = False) -> Deployment:
+        """Make sure that a wake is under way, whoever asks and however many do: one wake for many callers.
+
+        A live wake is kept, and its execution started again by the same name in case it never began; a wake past
+        its deadline is replaced. A model believed warm is woken all the same: the caller has seen it cold.
+        `end_quiet` lets keep-warm probes begin again after a scale-down.
+        """
+        now = self._clock.now()
+        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now)
+
+        def woken(before: Deployment) -> Change | None:
+            before.require(before.generation, *WARMABLE)
+            live = before.wake and before.wake.is_live(now)
+            quiet = None if end_quiet else before.quiet_until
+            if live and quiet == before.quiet_until:
+                return None
+            after = before.changed(wake=before.wake if live else fresh, quiet_until=quiet)
+            return change(before, after, EventKind.WAKE, f"waking: {reason}", now, wake=after.wake and after.wake.id)
+
+        deployment = amend(self._deployments, name, woken)
+        wake = deployment.wake or fresh
+        task = ProbeTask(
+            deployment=name, generation=deployment.generation, wake_id=wake.id, correlation_id=correlation_id
+        )
+        self._executions.start(MACHINE, names.wake_name(name, deployment.generation, wake.id), task.dump())
+        return deployment
+
+    def start_warm_up(self, task: DeploymentTask) -> WakeStarted:
+        """Move a finished import to WARMING and wake its model for the first time."""
+        now = self._clock.now()
+
+        def warming(before: Deployment) -> Change | None:
+            before.require(task.generation, Status.IMPORTING, Status.CREATING, Status.WARMING)
+            if before.status is Status.WARMING:
+                return None
+            after = before.moved_to(Status.WARMING, now)
+            return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
+
+        amend(self._deployments, task.deployment, warming)
+        deployment = self.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
+        if deployment.wake is None:
+            raise Superseded(
+                f"The wake of {task.deployment} ended while it was being started.", deployment=task.deployment
+            )
+        return WakeStarted(wake_id=deployment.wake.id)
+
+    def check_warm_up(self, task: WarmUpTask) -> Wait:
+        """Say whether the first warm-up is done.
+
+        Raises: WarmUpExhausted with the reason for which the wake gave up.
+        """
+        now = self._clock.now()
+        deployment = self._deployments.get(task.deployment).require(task.generation, Status.WARMING)
+        ended = deployment.last_wake
+        if ended and ended.warm:
+            return Wait(done=True)
+        if deployment.wake and deployment.wake.is_live(now):
+            return Wait(done=False, wait_seconds=WARM_UP_POLL_SECONDS)
+        why = ended.reason if ended and ended.id == task.warm_up.wake_id else "its execution died"
+        raise WarmUpExhausted(f"The first warm-up of {task.deployment} ended without an answer: {why}.")
+
+    def probe(self, task: ProbeTask) -> ProbeDecision:
+        """Invoke the model once with the smallest request and say what to do next.
+
+        Raises: Superseded when another wake has taken over.
+        """
+        deployment = self._deployments.get(task.deployment).require(task.generation, *WARMABLE)
+        self._require_wake(deployment, task.wake_id)
+        answered, usd = self._probe(deployment, task.correlation_id)
+        now = self._clock.now()
+
+        def counted(before: Deployment) -> Change:
+            wake = self._require_wake(before.require(task.generation, *WARMABLE), task.wake_id)
+            probed = wake.changed(attempts=wake.attempts + 1, usd=round(wake.usd + usd, 6))
+            said = "answered" if answered else "not ready"
+            reason = f"probe {probed.attempts} {said} after {probed.elapsed(now):.0f} s"
+            return change(before, before.changed(wake=probed), EventKind.WAKE, reason, now, wake=wake.id)
+
+        deployment = amend(self._deployments, task.deployment, counted)
+        return after_probe(
+            self._require_wake(deployment, task.wake_id),
+            answered,
+            budget=self._budget,
+            cold_start_seconds=deployment.cold_start_seconds,
+            now=now,
+        )
+
+    def mark_warm(self, task: ProbeTask) -> Deployment:
+        """End a wake with success and remember how long the cold start took."""
+        now = self._clock.now()
+
+        def warm(before: Deployment) -> Change | None:
+            before.require(task.generation, *WARMABLE)
+            if before.last_wake and before.last_wake.id == task.wake_id:
+                return None
+            wake = self._require_wake(before, task.wake_id)
+            took = wake.elapsed(now)
+            outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
+            after = before.with_cold_start(took).changed(wake=None, last_wake=outcome)
+            return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
+
+        return amend(self._deployments, task.deployment, warm)
+
+    def mark_wake_failed(self, task: WakeFailureTask) -> Deployment:
+        """End a wake without an answer, with the reason."""
+        now = self._clock.now()
+        reason = task.error.readable if task.error else (task.probe.reason if task.probe else "no reason given")
+
+        def failed(before: Deployment) -> Change | None:
+            if before.generation != task.generation or before.wake is None or before.wake.id != task.wake_id:
+                return None
+            outcome = WakeOutcome(id=task.wake_id, warm=False, reason=reason, at=now)
+            after = before.changed(wake=None, last_wake=outcome)
+            return change(before, after, EventKind.WAKE, f"the wake ended without an answer: {reason}", now)
+
+        return amend(self._deployments, task.deployment, failed)
+
+    def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
+        """Probe a model whose idle time is running out, or wake it if it is cold already."""
+        now = self._clock.now()
+        belief = self._accounting.warmth(deployment, now)
+        match belief.state:
+            case Warmth.WAKING:
+                self.wake(deployment.name, reason="keep-warm", correlation_id=correlation_id)
+            case Warmth.COLD:
+                self.wake(deployment.name, reason="keep-warm window is open", correlation_id=correlation_id)
+            case Warmth.WARM:
+                if belief.warm_until and probe_is_due(belief.warm_until, now):
+                    answered, _ = self._probe(deployment, correlation_id)
+                    if not answered:
+                        self.wake(
+                            deployment.name, reason="found cold by a keep-warm probe", correlation_id=correlation_id
+                        )
+
+    def scale_down(self, name: str) -> Deployment:
+        """Stop keeping the model warm until its next window, and say by when it will be cold.
+
+        Bedrock has no unload: the model goes cold when it has been idle for long enough.
+        Raises: Superseded unless it is SERVING.
+        """
+        now = self._clock.now()
+
+        def quiet(before: Deployment) -> Change:
+            before.require_serving()
+            until = before.keep_warm.next_opening(now) or now + UNTIL_ASKED
+            belief = self._accounting.warmth(before, now)
+            cold_by = (
+                f"cold by {iso(belief.warm_until)} unless somebody calls it" if belief.warm_until else "cold already"
+            )
+            after = before.changed(quiet_until=until, wake=None)
+            return change(
+                before, after, EventKind.KEEP_WARM, f"scaled down: no probes until {iso(until)}; {cold_by}", now
+            )
+
+        return amend(self._deployments, name, quiet)
+
+    def _probe(self, deployment: Deployment, correlation_id: str) -> tuple[bool, float]:
+        try:
+            answered = self._backend.probe(deployment, correlation_id=correlation_id)
+        except ModelNotReady:
+            answered = False
+        if not answered:
+            return False, 0.0
+        cost = self._accounting.answered(deployment, self._clock.now(), WindowOpener.PROBE)
+        return True, cost.usd
+
+    @staticmethod
+    def _require_wake(deployment: Deployment, wake_id: str) -> Wake:
+        if deployment.wake is None:
+            raise Superseded(f"Wake {wake_id} of {deployment.name} is over.", deployment=deployment.name)
+        deployment.wake.require(wake_id)
+        return deployment.wake

@@ -1,0 +1,74 @@
+"""The environment, as small models: the only place that reads it. The template sets what is named here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from pilotlight.domain.artifact import MIB, SpanLimits
+from pilotlight.domain.values import Model
+from pilotlight.domain.warmth import WakeBudget
+
+
+class Settings(Model):
+    """Everything that differs between stacks; what is absent has the default of the product."""
+
+    stack: str = Field(default="pilotlight", alias="STACK_NAME")
+    region: str = Field(default="us-east-1", alias="AWS_REGION")
+    table: str = Field(default="", alias="TABLE_NAME")
+    artifact_bucket: str = Field(default="", alias="ARTIFACT_BUCKET")
+    upload_bucket: str = Field(default="", alias="UPLOAD_BUCKET")
+    queue_url: str = Field(default="", alias="INVOCATION_QUEUE_URL")
+    topic_arn: str = Field(default="", alias="NOTIFICATION_TOPIC_ARN")
+    import_role_arn: str = Field(default="", alias="IMPORT_ROLE_ARN")
+    state_machine_arn_prefix: str = Field(default="", alias="STATE_MACHINE_ARN_PREFIX")
+    service: str = Field(default="pilotlight", alias="POWERTOOLS_SERVICE_NAME")
+    metrics_namespace: str = Field(default="Pilotlight", alias="POWERTOOLS_METRICS_NAMESPACE")
+
+    hub_endpoint: str = Field(default="https://huggingface.co", alias="HF_ENDPOINT")
+    hub_token: str | None = Field(default=None, alias="HF_TOKEN", repr=False)
+    hub_token_secret_arn: str | None = Field(default=None, alias="HUB_TOKEN_SECRET_ARN")
+
+    part_mib: int = Field(default=64, ge=5, alias="PART_MIB")
+    span_seconds: int = Field(default=150, ge=1, alias="SPAN_SECONDS")
+    worst_bytes_per_second: int = Field(default=25_000_000, ge=1, alias="WORST_BYTES_PER_SECOND")
+
+    import_poll_seconds: int = Field(default=60, ge=1, alias="IMPORT_POLL_SECONDS")
+    import_deadline_seconds: int = Field(default=10_800, ge=60, alias="IMPORT_DEADLINE_SECONDS")
+    idle_seconds: int = Field(default=300, ge=60, alias="IDLE_SECONDS")
+    idle_window_is_billed: bool = Field(default=True, alias="IDLE_WINDOW_IS_BILLED")
+    wake_max_attempts: int = Field(default=120, ge=1, alias="WAKE_MAX_ATTEMPTS")
+    wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
+    wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
+    settle_seconds: int = Field(default=60, ge=1, alias="UPLOAD_SETTLE_SECONDS")
+    held_requests: int = Field(default=20, ge=0, alias="HELD_REQUESTS")
+    queue_depth: int = Field(default=10_000, ge=1, alias="QUEUE_DEPTH")
+
+    aws_endpoint: str | None = Field(default=None, alias="AWS_ENDPOINT_URL")
+    clock_speed: float = Field(default=1.0, gt=0, alias="PILOTLIGHT_CLOCK_SPEED")
+    clock_epoch: float = Field(default=0.0, alias="PILOTLIGHT_CLOCK_EPOCH")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Return the settings of an environment; an empty variable counts as absent.
+
+        Raises: ValueError, naming the variable that breaks a rule.
+        """
+        given: dict[str, Any] = {name: value for name, value in environment.items() if value != ""}
+        return cls.model_validate(given)
+
+    @property
+    def span_limits(self) -> SpanLimits:
+        """How files are cut."""
+        return SpanLimits(
+            part_bytes=self.part_mib * MIB,
+            span_seconds=self.span_seconds,
+            worst_bytes_per_second=self.worst_bytes_per_second,
+        )
+
+    @property
+    def wake_budget(self) -> WakeBudget:
+        """What one warm-up may use."""
+        return WakeBudget(
+            max_attempts=self.wake_max_attempts, max_seconds=self.wake_max_seconds, max_usd=self.wake_max_usd
+        )
