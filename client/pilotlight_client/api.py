@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from pilotlight_client.connection import Clock, Connection, retry_after
-from pilotlight_client.errors import DeploymentFailed, InvocationFailed, TimedOut
+from pilotlight_client import waiting
+from pilotlight_client.connection import Clock, Connection
 from pilotlight_client.views import (
     DeploymentView,
     EventView,
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 HELD_SECONDS = 20  # how long one request may be held; API Gateway ends it at 29 s
-ASSUMED_RETRY_SECONDS = 2.0
-LOCAL_POLL_SECONDS = 0.5
-REMOTE_POLL_SECONDS = 3.0
-DEAD_ENDS = frozenset({"FAILED", "GONE"})
 
 Item = TypeVar("Item")
 
@@ -57,8 +53,9 @@ class Pilotlight:
         clock: Clock | None = None,
     ) -> None:
         url = url or os.environ.get("PILOTLIGHT_URL") or DEFAULT_URL
-        self._connection = Connection(url, profile=profile, session=session, transport=transport, clock=clock)
-        self._correlation_id = correlation_id
+        self._connection = Connection(
+            url, profile=profile, session=session, correlation_id=correlation_id, transport=transport, clock=clock
+        )
 
     def __enter__(self) -> Self:
         """Return the client; it is closed at the end."""
@@ -191,7 +188,7 @@ class Pilotlight:
                 on_change(view)
             if view["status"] in statuses:
                 return view
-            _require_on_its_way(view, seen, statuses)
+            waiting.require_on_its_way(view, seen, statuses)
             seen = view
         raise AssertionError("looking ends by an answer or by TimedOut")
 
@@ -200,16 +197,7 @@ class Pilotlight:
 
         Raises: TimedOut, saying that what was waited for goes on.
         """
-        clock = self._connection.clock
-        pause = LOCAL_POLL_SECONDS if self._connection.is_local else REMOTE_POLL_SECONDS
-        ends = None if timeout_seconds is None else clock.monotonic() + timeout_seconds
-        look = 0
-        while True:
-            yield look
-            look += 1
-            if ends is not None and clock.monotonic() + pause > ends:
-                raise TimedOut(f"Gave up waiting for {what} after {timeout_seconds:g} s; nothing was stopped by that.")
-            clock.sleep(pause)
+        return waiting.looks(self._connection, timeout_seconds, what)
 
     # ---- invocations ---------------------------------------------------------------------------------------
 
@@ -241,8 +229,8 @@ class Pilotlight:
         ends = self._connection.clock.monotonic() + wait_seconds
         held = min(int(wait_seconds), HELD_SECONDS)
         headers = {"Prefer": f"wait={held}"} if held else {}
-        response = self._send("POST", _path("deployments", name, "invocations"), body=body, headers=headers)
-        return self._follow(response, ends if wait_seconds else None, on_wait)
+        response = self._connection.send("POST", _path("deployments", name, "invocations"), body=body, headers=headers)
+        return waiting.answer_to(self._connection, response, ends if wait_seconds else None, on_wait)
 
     def answer(
         self, invocation_id: str, *, wait_seconds: float = 0.0, on_wait: Callable[[InvocationView], None] | None = None
@@ -252,28 +240,8 @@ class Pilotlight:
         Raises: InvocationFailed; TimedOut.
         """
         ends = self._connection.clock.monotonic() + wait_seconds
-        response = self._send("GET", _path("invocations", invocation_id))
-        return self._follow(response, ends if wait_seconds else None, on_wait)
-
-    def _follow(
-        self, response: httpx.Response, ends: float | None, on_wait: Callable[[InvocationView], None] | None
-    ) -> InvocationView:
-        """Return the answer that a response holds or points to; without `ends` what is known already."""
-        clock = self._connection.clock
-        view: InvocationView = response.json()
-        location = response.headers.get("Location") or _path("invocations", view["id"])
-        while view["status"] not in ("SUCCEEDED", "FAILED") and ends is not None:
-            if on_wait:
-                on_wait(view)
-            remaining = ends - clock.monotonic()
-            if remaining <= 0:
-                raise TimedOut(f"Invocation {view['id']} is still {view['status']}; its answer will be kept.", view)
-            clock.sleep(min(_pause_of(response, view), remaining))
-            response = self._send("GET", location)
-            view = response.json()
-        if view["status"] == "FAILED":
-            raise InvocationFailed(view)
-        return view
+        response = self._connection.send("GET", _path("invocations", invocation_id))
+        return waiting.answer_to(self._connection, response, ends if wait_seconds else None, on_wait)
 
     # ---- sources, uploads, health --------------------------------------------------------------------------
 
@@ -295,18 +263,6 @@ class Pilotlight:
         """Return who answers, and where its upload bucket is."""
         return cast(HealthView, self._ask("GET", "/health"))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, object] | None = None,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        traced = {"X-Correlation-Id": self._correlation_id} if self._correlation_id else {}
-        return self._connection.send(method, path, params=params, body=body, headers={**traced, **(headers or {})})
-
     def _ask(
         self,
         method: str,
@@ -316,28 +272,9 @@ class Pilotlight:
         headers: Mapping[str, str] | None = None,
         **params: object,
     ) -> Any:
-        return self._send(method, path, params=params, body=body, headers=headers).json()
+        return self._connection.send(method, path, params=params, body=body, headers=headers).json()
 
 
 def _path(*parts: str) -> str:
     """Return a path of the API; a name is one segment of it, whatever it contains."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _pause_of(response: httpx.Response, view: InvocationView) -> float:
-    told = retry_after(response)
-    if told is None:
-        told = view.get("retry_after_seconds")
-    return max(float(told), 0.1) if told is not None else ASSUMED_RETRY_SECONDS
-
-
-def _require_on_its_way(view: DeploymentView, seen: DeploymentView | None, statuses: Collection[str]) -> None:
-    wanted = " or ".join(sorted(statuses))
-    if seen and view["generation"] != seen["generation"]:
-        raise DeploymentFailed(
-            f"Deployment {view['name']} was replaced by generation {view['generation']} before it was {wanted}.", view
-        )
-    if view["status"] in DEAD_ENDS or (view["status"] == "TEARING_DOWN" and "GONE" not in statuses):
-        failure = view.get("failure")
-        why = f" while {failure.get('during', 'at work')}: {failure['reason']}" if failure else ""
-        raise DeploymentFailed(f"Deployment {view['name']} is {view['status']}, not {wanted}{why}", view)

@@ -54,6 +54,7 @@ class Connection:
         *,
         profile: str | None = None,
         session: "Session | None" = None,
+        correlation_id: str | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -62,12 +63,13 @@ class Connection:
         parsed = _parsed(self.url)
         self.is_local = is_loopback(parsed.host)
         self._told_now: datetime | None = None
+        traced = {"X-Correlation-Id": correlation_id} if correlation_id else {}
         self._http = httpx.Client(
             auth=auth_for(parsed, profile=profile, session=session),
             transport=transport,
             timeout=TIMEOUT,
             trust_env=not self.is_local,  # a proxy of the environment must never stand before this machine itself
-            headers={"Accept": "application/json, application/problem+json"},
+            headers={"Accept": "application/json, application/problem+json", **traced},
         )
 
     def close(self) -> None:
@@ -155,7 +157,7 @@ def _pause(attempt: int, response: httpx.Response | NotReachable) -> float:
     """Return how long to wait before the next attempt: as the API says, else doubling with full jitter."""
     if isinstance(response, httpx.Response) and (told := retry_after(response)) is not None:
         return min(told, LONGEST_PAUSE_SECONDS)
-    longest = FIRST_PAUSE_SECONDS * 2**attempt
+    longest = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
     return random.uniform(longest / 2, longest)  # noqa: S311 (spreads load, hides nothing)
 
 

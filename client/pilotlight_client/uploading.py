@@ -118,8 +118,9 @@ def read_folder(folder: Path) -> Folder:
 
 def plan_upload(folder: Folder, stored: dict[str, Stored]) -> Plan:
     """Return what to send: whatever the bucket does not hold with the same size and content."""
-    there = tuple(file for file in folder.files if _is_there(file, stored.get(file.path)))
-    send = tuple(file for file in folder.files if file not in there)
+    same = {file.path for file in folder.files if _is_there(file, stored.get(file.path))}
+    there = tuple(file for file in folder.files if file.path in same)
+    send = tuple(file for file in folder.files if file.path not in same)
     strangers = set(stored) - {file.path for file in folder.files} - {COMPLETE_MARK}
     return Plan(send, there, tuple(sorted(strangers)))
 
@@ -210,12 +211,13 @@ def _translated(address: str) -> Iterator[None]:
     """Turn what S3's client raises into our own errors."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+    from botocore.exceptions import ConnectionError as NotConnected
 
     try:
         yield
     except NoCredentialsError as exc:
         raise UploadFailed("No AWS credentials were found to upload with: log in, or set AWS_PROFILE.") from exc
-    except HTTPClientError as exc:
+    except (NotConnected, HTTPClientError) as exc:
         raise NotReachable(f"{address} cannot be reached: {exc}") from exc
     except ClientError as exc:
         error = exc.response.get("Error", {})
