@@ -34,6 +34,8 @@ class Machine:
     functions: Mapping[str, str] = field(default_factory=dict)
     """Placeholder to folder under functions/: {"ProbeDeploymentArn": "probe_deployment"}."""
     substitutions: Set[str] = frozenset()
+    seconds: Mapping[str, int] = field(default_factory=dict)
+    """Folder under functions/ to the seconds that the function may run."""
 
     def workflows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the top level, and each level nested in a Map or Parallel: states can only go to states beside them."""
@@ -87,6 +89,8 @@ def bounds_retries_and_catches_every_task(machine: Machine) -> Iterator[str]:
             yield f"{where} has no TimeoutSeconds."
         if not state.get("Retry"):
             yield f"{where} has no Retry for what passes by itself."
+        elif not any("Retryable" in retry["ErrorEquals"] for retry in state["Retry"]):
+            yield f"{where} does not retry Retryable."
         if not state.get("Catch"):
             yield f"{where} has no Catch."
         for retry in state.get("Retry", []):
@@ -95,6 +99,16 @@ def bounds_retries_and_catches_every_task(machine: Machine) -> Iterator[str]:
         for catch in state.get("Catch", []):
             if "ResultPath" not in catch or catch["ResultPath"] == "$":
                 yield f"{where} catches {catch['ErrorEquals']} and loses its input: give it a ResultPath."
+
+
+def waits_longer_than_its_function_may_run(machine: Machine) -> Iterator[str]:
+    """A task that gives up first would be retried beside the call that is still at work."""
+    for name, state in machine.tasks():
+        if state["Resource"] == CALLBACK:
+            continue
+        may_run = machine.seconds.get(snake_case(name), 0)
+        if state.get("TimeoutSeconds", may_run) < may_run:
+            yield f"{machine.name}.{name} waits {state['TimeoutSeconds']} s for a function that may run {may_run} s."
 
 
 def names_errors_that_exist(machine: Machine) -> Iterator[str]:
@@ -124,6 +138,7 @@ RULES = (
     calls_the_function_of_its_name,
     uses_every_substitution,
     bounds_retries_and_catches_every_task,
+    waits_longer_than_its_function_may_run,
     names_errors_that_exist,
     ends_every_failure_in_fail,
 )

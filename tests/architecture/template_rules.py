@@ -62,6 +62,7 @@ class Template:
                     if isinstance(value, dict) and value.get("Fn::GetAtt", [""])[0] in self.folders
                 },
                 substitutions=frozenset(found.substitutions),
+                seconds={self.folders[name]: int(own.get("Timeout", 3)) for name, own in self.functions.items()},
             )
             for found in cloudformation.machines(self.data, root)
         ]

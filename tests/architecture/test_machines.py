@@ -42,7 +42,7 @@ def machines() -> list[Machine]:
 
 def machine(text: str) -> Machine:
     functions = {"ProbeDeploymentArn": "probe_deployment"}
-    return Machine("warm", yaml.safe_load(text), functions, frozenset(functions))
+    return Machine("warm", yaml.safe_load(text), functions, frozenset(functions), {"probe_deployment": 10})
 
 
 def mapped(text: str) -> str:
@@ -83,6 +83,8 @@ def test_the_template_runs_every_machine_there_is(machines: list[Machine]) -> No
         (machine_rules.bounds_retries_and_catches_every_task, "Retry:", "Repeat:"),
         (machine_rules.bounds_retries_and_catches_every_task, "Catch:", "Hold:"),
         (machine_rules.bounds_retries_and_catches_every_task, "ResultPath: $.error, ", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "[Retryable,", "["),
+        (machine_rules.waits_longer_than_its_function_may_run, "TimeoutSeconds: 10", "TimeoutSeconds: 9"),
         (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
         (machine_rules.names_errors_that_exist, "[States.ALL]", "[Terminal]"),
         (machine_rules.ends_every_failure_in_fail, "Next: Failed", "Next: Warm"),
