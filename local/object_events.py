@@ -27,6 +27,7 @@ _REASONS = {
     "s3:ObjectRemoved:Delete": "DeleteObject",
     "s3:ObjectRemoved:DeleteMarkerCreated": "DeleteObject",
 }
+PUT = ("s3:ObjectCreated:Put", "s3:ObjectCreated:Post")
 _sequence = count(time_ns())
 _serving = threading.local()
 
@@ -37,7 +38,6 @@ def install() -> None:
     replace(notifications, "send_event", _later)
     replace(notifications, "_send_event_bridge_message", lambda _: _publish)
     replace(S3Backend, "complete_multipart_upload", _tells("s3:ObjectCreated:CompleteMultipartUpload"))
-    replace(S3Response, "put_object", _tells("s3:ObjectCreated:Put", "s3:ObjectCreated:Post"))
     replace(S3Response, "copy_object", _tells("s3:ObjectCreated:Copy"))
     replace(S3Backend, "_set_delete_marker", _tells_of_markers)
 
