@@ -54,6 +54,7 @@ class DeploymentProgress:
         self._status: str | None = None
         self._since: datetime | None = None
         self._told_percent = 0
+        self._told_wait: str | None = None
 
     def __enter__(self) -> Self:
         """Return the progress; its bars end with it."""
@@ -69,9 +70,10 @@ class DeploymentProgress:
         """Show where the deployment is."""
         if view["status"] != self._status:
             self._end()
-            self._status, self._since = view["status"], now
+            self._status, self._since = view["status"], min(now, datetime.fromisoformat(view["updated_at"]))
             self._console.print(Text.assemble(status_text(view["status"]), "  ", plain(_story(view, now), "dim")))
             self._begin(view)
+        self._tell_wait(view.get("waiting_for"))
         elapsed = now - self._since if self._since else timedelta()
         self._advance(view, elapsed.total_seconds())
 
@@ -109,6 +111,11 @@ class DeploymentProgress:
         if percent >= self._told_percent + LINE_EVERY_PERCENT:
             self._told_percent = int(percent // LINE_EVERY_PERCENT * LINE_EVERY_PERCENT)
             self._console.print(f"  staged {wording.size(staged_bytes)} of {wording.size(total_bytes)}")
+
+    def _tell_wait(self, waits: str | None) -> None:
+        if waits and waits != self._told_wait:
+            self._console.print(plain(f"  waits: {waits}", "yellow"))
+        self._told_wait = waits
 
     def _end(self) -> None:
         if self._running is not None:

@@ -60,6 +60,8 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     if (progress := view.get("progress")) and view["status"] == "STAGING":
         done, total = wording.size(progress["staged_bytes"]), wording.size(progress["total_bytes"])
         facts.add_row("staged", f"{done} of {total} ({progress['percent']:.0f} %)")
+    if waits := view.get("waiting_for"):
+        facts.add_row("waits for", plain(waits, "yellow"))
     if step := view.get("next"):
         facts.add_row("next", plain(f"{step['what']}, {wording.moment(step['at'], now)}"))
     facts.add_row("source", plain(_source(view)))
@@ -119,7 +121,7 @@ def preflight(view: PreflightView) -> RenderableType:
             plain(check.get("advice") or "", _STYLES.get(outcome, "")),
         )
     said = Text("accepted", style="bold green") if verdict["accepted"] else Text("refused", style="bold red")
-    subject = f"{view['source']} at {view['revision'][:12]} for {view['backend']} in {view['region']}: "
+    subject = f"{view['source'].split('@')[0]} at {view['revision'][:12]} for {view['backend']} in {view['region']}: "
     return Group(Text.assemble(plain(subject), said), table, plain(_staging(view), "dim"))
 
 
@@ -142,7 +144,9 @@ def upload_story(view: UploadView, now: datetime) -> str:
     """Return in words what became of a folder."""
     match view["status"]:
         case "STARTED":
-            return f"deployment {view.get('deployment') or view['folder']}"
+            reason = view.get("reason")
+            named = f"deployment {view['deployment']}" if view.get("deployment") else None
+            return ": ".join(part for part in (named, reason) if part)
         case "HELD":
             return view.get("reason") or f"held by {view.get('held_by')}: it starts when that is GONE"
         case "INCOMPLETE":
@@ -212,7 +216,7 @@ def _status(view: DeploymentView, now: datetime) -> Text:
 def _warmth(warmth: WarmthView, now: datetime) -> str:
     usual = f", a cold start takes about {wording.span(warmth['cold_start_seconds'])}"
     if warmth["state"] == "WARM":
-        return f" until {wording.moment(warmth.get('warm_until'), now)}"
+        return f", cold {wording.moment(warmth.get('warm_until'), now)} unless somebody calls"
     return f" as of {wording.moment(warmth['as_of'], now)}{usual}"
 
 

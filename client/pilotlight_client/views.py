@@ -100,6 +100,7 @@ class DeploymentView(TypedDict):
     cost_so_far: Money
     cost_per_hour: NotRequired[Money | None]
     next: NotRequired[NextStep | None]
+    waiting_for: NotRequired[str | None]
     failure: NotRequired[FailureView | None]
     correlation_id: str
     created_at: str

@@ -76,7 +76,7 @@ def upload(
         )
         work.screen.result(summary, rendering.plain(f"{bucket.address}: {sent}, {there}."))
         if watch:
-            _follow_upload(work, name, before if plan.send else None, timeout)
+            _follow_upload(work, name, before, timeout)
         else:
             work.screen.note("See what becomes of it: pilotlight uploads")
 
@@ -131,7 +131,8 @@ def _send(screen: Screen, bucket: UploadBucket, plan: Plan) -> None:
 def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:
     """Watch until the folder's import has started, then watch the deployment.
 
-    `before` is what was known before anything was sent: the same record is no news yet.
+    `before` is what was known before anything was sent: the same record is no news yet. There will be news, because
+    the mark of completeness is written each time.
 
     Raises: UploadFailed when it was refused, is held or incomplete; TimedOut.
     """
@@ -146,10 +147,10 @@ def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_
             _tell(work, view)
         if view.get("look_at") or view["status"] == "RESTING":
             continue
-        if view["status"] != "STARTED":
+        if view["status"] != "STARTED" or not view.get("deployment"):
             story = rendering.upload_story(view, work.pilotlight.now)
             raise UploadFailed(f"The folder {name} is {view['status']}: {story}")
-        deployment = work.pilotlight.deployment(view.get("deployment") or name)
+        deployment = work.pilotlight.deployment(view["deployment"] or name)
         follow(work, deployment, until="SERVING", timeout_seconds=timeout_seconds)
         return
 

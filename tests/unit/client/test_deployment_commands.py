@@ -59,13 +59,16 @@ def test_deploy_with_json_prints_the_document_as_the_api_gave_it(command, api):
 
 
 def test_deploy_watched_goes_through_every_state_to_the_picture_of_the_end(command, api):
-    api.will_go("demo", {}, STAGING, STAGING, IMPORTING, {"status": "WARMING"}, SERVING)
+    waiting = {**IMPORTING, "waiting_for": "one import at a time: other has the slot"}
+    started = {"waiting_for": None}
+    api.will_go("demo", {}, STAGING, STAGING, waiting, waiting, started, {"status": "WARMING"}, SERVING)
 
     result = command("deploy", "hf://org/model", "--name", "demo", "--watch")
 
     told = [line.split()[0] for line in result.stderr.splitlines() if line[0] != " "]
     assert told == ["REQUESTED", "STAGING", "IMPORTING", "WARMING", "SERVING"]
     assert "staged 8.0 GB of 16.0 GB" in result.stderr
+    assert result.stderr.count("waits: one import at a time: other has the slot") == 1
     assert "SERVING · WARM" in result.stdout
 
 
