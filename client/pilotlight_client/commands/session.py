@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from pilotlight_client import rendering, wording
 from pilotlight_client.api import Pilotlight
@@ -63,7 +64,7 @@ class Screen:
             sys.stdout.flush()
             return
         for part in picture:
-            self.out.print(part)
+            _print(self.out, part)
 
     def text(self, text: str) -> None:
         """Print the words of a model: exactly to a pipe, without control characters to a terminal."""
@@ -77,7 +78,7 @@ class Screen:
         """Tell a person something beside the result."""
         if not self.as_json:
             for part in picture:
-                self.err.print(part)
+                _print(self.err, part)
 
     def fail(self, error: PilotlightError) -> None:
         """Say what went wrong: a sentence, or with --json the problem."""
@@ -92,7 +93,7 @@ class Screen:
         if self.as_json:
             sys.stderr.write(json.dumps(problem, ensure_ascii=False) + "\n")
         else:
-            self.err.print(rendering.plain(sentence))
+            _print(self.err, rendering.plain(sentence))
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ def exit_code(error: PilotlightError) -> int:
             return EXIT_PREFLIGHT
         case _:
             return EXIT_REFUSED
+
+
+def _print(console: Console, part: RenderableType) -> None:
+    """Print a picture; a sentence is never broken into lines, so that a command in it can be copied."""
+    console.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def _console(*, to_stderr: bool) -> Console:

@@ -215,6 +215,12 @@ def test_events_show_the_reasons_of_all_pages_in_their_order(command, api):
     assert len(command.json("events", "demo")["items"]) == 3
 
 
+def test_a_long_reason_stays_on_one_line_when_it_is_piped(command, api):
+    api.events["demo"] = [event("because " * 60)]
+
+    assert len(command("events", "demo").stdout.splitlines()) == 1
+
+
 def test_events_followed_come_once_each_until_the_deployment_is_gone(command, api, clock):
     api.events["demo"] = [event("1")]
     coming = [[event("2"), event("3")], [], [event("4"), event("5", after="GONE")]]
