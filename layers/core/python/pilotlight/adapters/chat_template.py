@@ -1,0 +1,111 @@
+"""The model's own chat template, rendered in a sandbox: it comes with the weights, from whoever made them.
+
+Bounded for each rendering are the template's length, every text it makes, all texts together, its steps (loop
+iterations, calls, filters, pieces of output), the size of numbers, and the time from step to step. Not bounded
+exactly is memory: many texts may be held at once, up to the bound on all texts together; and one operation on a
+text of the greatest length (a search, a split, a sort) is not interrupted, which takes at most a few seconds more.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from jinja2 import Template, TemplateError, TemplateSyntaxError
+
+from pilotlight.adapters.template_meter import Limits, Meter, TooCostlyError
+from pilotlight.adapters.template_sandbox import TemplateSandbox, metered
+from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.invocation import ChatMessage
+from pilotlight.ports import Clock
+
+KEPT_TEMPLATES = 32
+_LONGEST_REASON = 300
+_LONGEST_DATE_FORMAT = 100
+# What a template that does not fit its messages, or means harm, can raise. The text of such an error may quote the
+# prompt, so that only its kind is told.
+_BREAKS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+class _RefusalError(TemplateError):
+    """The template called raise_exception."""
+
+
+class ChatTemplates:
+    """Renders conversations; compiled templates are kept."""
+
+    def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._environment = TemplateSandbox()
+        self._environment.globals |= {"raise_exception": _refuse, "strftime_now": self._strftime_now(clock)}
+        self._compiled = lru_cache(maxsize=KEPT_TEMPLATES)(self._compile)
+
+    def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
+        """Return the prompt that asks for the next answer.
+
+        Raises: InvalidInput when the template refuses the messages (in its own words), breaks, or costs too much.
+        """
+        conversation = [{"role": message.role, "content": message.content} for message in messages]
+        return self._guarded(
+            lambda: self._compiled(template).render(
+                messages=conversation,
+                add_generation_prompt=True,
+                bos_token=bos_token,
+                eos_token=eos_token,
+                tools=None,
+                documents=None,
+            )
+        )
+
+    def _compile(self, template: str) -> Template:
+        if len(template) > self._limits.template_chars:
+            raise _broken(f"it is longer than {self._limits.template_chars} characters")
+        return self._environment.from_string(template)
+
+    def _guarded(self, rendering: Callable[[], str]) -> str:
+        try:
+            with metered(Meter(self._limits)):
+                return rendering()
+        except _RefusalError as exc:
+            raise InvalidInput(
+                f"The model's chat template refuses these messages: {_shortened(exc)}",
+                field="messages",
+                rule="what the model's chat template takes",
+            ) from exc
+        except (TemplateSyntaxError, TooCostlyError) as exc:
+            raise _broken(_shortened(exc)) from exc
+        except _BREAKS as exc:
+            raise _broken(f"it ended with {type(exc).__name__}") from exc
+
+    def _strftime_now(self, clock: Clock) -> Callable[[str], str]:
+        def strftime_now(format: str) -> str:  # noqa: A002 - templates may name it
+            Meter(self._limits).require_tame_percent(format)
+            return clock.now().strftime(format[:_LONGEST_DATE_FORMAT])
+
+        return strftime_now
+
+
+def _refuse(message: Any = "") -> NoReturn:
+    """End the rendering in the template's own words."""
+    raise _RefusalError(str(message))
+
+
+def _shortened(error: TemplateError) -> str:
+    return str(error)[:_LONGEST_REASON]
+
+
+def _broken(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"The model's chat template cannot be used: {why}. Send a prompt with raw set instead.",
+        field="messages",
+        rule="a chat template that renders",
+    )
