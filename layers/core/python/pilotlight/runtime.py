@@ -52,6 +52,7 @@ from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
 from pilotlight.settings import Settings
 
+VERSION = "0.1.0"
 CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
 
 
@@ -187,7 +188,7 @@ class Runtime:
     @cached_property
     def requesting(self) -> Requesting:
         """Taking requests."""
-        return Requesting(self.deployments, self.executions, IdempotencyTable(self.table), self.clock)
+        return Requesting(self.deployments, self.executions, IdempotencyTable(self.table), self.viewing, self.clock)
 
     @cached_property
     def staging(self) -> Staging:
@@ -254,7 +255,7 @@ class Runtime:
             self.artifacts,
             self.invocations,
             self.backend,
-            ChatTemplates(self.clock.now),
+            ChatTemplates(self.clock),
             self.accounting,
             self.journal,
             self.clock,

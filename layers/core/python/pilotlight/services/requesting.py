@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from pilotlight.contracts import DeploymentRequest, input_of
+from pilotlight.contracts import DeploymentRequest, DeploymentView, input_of
 from pilotlight.domain import names
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, Event, EventKind, Status, change
 from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightError
@@ -12,6 +12,7 @@ from pilotlight.domain.lease import LeaseTerm, lease_from
 from pilotlight.domain.source import Source
 from pilotlight.ports import Clock, Deployments, Executions, IdempotencyKeys
 from pilotlight.services.records import amend
+from pilotlight.services.viewing import Viewing
 
 MACHINE = "deploy"
 
@@ -20,34 +21,40 @@ class Requesting:
     """Takes requests and starts the executions that carry them out."""
 
     def __init__(
-        self, deployments: Deployments, executions: Executions, idempotency_keys: IdempotencyKeys, clock: Clock
+        self,
+        deployments: Deployments,
+        executions: Executions,
+        idempotency_keys: IdempotencyKeys,
+        viewing: Viewing,
+        clock: Clock,
     ) -> None:
         self._deployments = deployments
         self._executions = executions
         self._keys = idempotency_keys
+        self._viewing = viewing
         self._clock = clock
 
     def request(
         self, wanted: DeploymentRequest, *, correlation_id: str, idempotency_key: str | None = None
-    ) -> Deployment:
+    ) -> DeploymentView:
         """Reserve the name and start the deployment; the same key and body give the same answer.
 
         Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read.
         """
         Source.parse(wanted.source)
         if idempotency_key is None:
-            return self._start(wanted, correlation_id, None)
+            return self._viewing.of(self._start(wanted, correlation_id, None))
         body = json.dumps(wanted.dump(), sort_keys=True)
         answered = self._keys.claim(idempotency_key, hashlib.sha256(body.encode()).hexdigest(), self._clock.now())
         if answered is not None:
-            return Deployment.model_validate(answered)
+            return DeploymentView.model_validate(answered)
         try:
-            deployment = self._start(wanted, correlation_id, idempotency_key)
+            view = self._viewing.of(self._start(wanted, correlation_id, idempotency_key))
         except PilotlightError:
             self._keys.forget(idempotency_key)
             raise
-        self._keys.answer(idempotency_key, deployment.dump())
-        return deployment
+        self._keys.answer(idempotency_key, view.dump())
+        return view
 
     def _start(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
         now = self._clock.now()

@@ -11,11 +11,29 @@ from pilotlight.contracts import (
     WarmthView,
 )
 from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
 from pilotlight.services.accounting import Accounting
 
 PAGE = 50
+LARGEST_PAGE = 200
+
+
+def page_limit(text: str | None) -> int:
+    """Return how many items a page shall have, from the query's `limit`.
+
+    Raises: InvalidInput for anything but a number from 1 to 200.
+    """
+    if text is None:
+        return PAGE
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= LARGEST_PAGE:
+        return int(text)
+    raise InvalidInput(
+        f"limit={text[:20]} is not understood; write a number from 1 to {LARGEST_PAGE}.",
+        field="limit",
+        rule=f"1 to {LARGEST_PAGE}",
+    )
 
 
 class Viewing:

@@ -1,0 +1,172 @@
+"""The API's edge: what comes in is parsed, what goes wrong leaves as problem details (RFC 9457).
+
+Chalice answers its own errors as `{"Code", "Message"}` and would log what pydantic found, with the input in it: a
+prompt. So every view is wrapped here, and what Chalice refuses by itself is rewritten on its way out.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from aws_lambda_powertools import Logger
+from chalice.app import Chalice, Response
+from pydantic import BaseModel, ValidationError
+
+from pilotlight.domain.errors import InvalidInput, PilotlightError
+from pilotlight.domain.values import Model
+
+PROBLEM_TYPE = "application/problem+json"
+CORRELATION_HEADER = "X-Correlation-Id"
+LARGEST_BODY_BYTES = 10_000_000  # Source: Amazon API Gateway quotas, payload size
+_CORRELATION_ID = re.compile(r"[\w.:-]{1,64}")
+
+Body = TypeVar("Body", bound=BaseModel)
+View = Callable[..., Response]
+
+
+class NotJson(InvalidInput):
+    """The body is not JSON."""
+
+    code = "not-json"
+    http_status = 400
+
+
+def answer(body: Model, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+    """Return a model as a JSON response; a header's underscores stand for hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(
+        json.dumps(body.dump(), ensure_ascii=False), {"Content-Type": "application/json", **named}, int(status)
+    )
+
+
+def problem(status: int, code: str, detail: str, **members: Any) -> Response:
+    """Return problem details: a stable code, a sentence, and what a program may want to know."""
+    body = {
+        "type": f"urn:pilotlight:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+    headers = {"Content-Type": PROBLEM_TYPE}
+    if "retry_after_seconds" in members:
+        headers["Retry-After"] = str(members["retry_after_seconds"])
+    return Response(json.dumps(body, default=str, ensure_ascii=False), headers, status)
+
+
+def problem_of(error: PilotlightError) -> Response:
+    """Return the problem details of one of our errors."""
+    members = {key: value for key, value in error.detail.items() if key not in ("status", "code", "detail", "type")}
+    if isinstance(error, InvalidInput):
+        told = {
+            "field": error.detail.get("field", "body"),
+            "rule": error.detail.get("rule", ""),
+            "message": error.message,
+        }
+        members["errors"] = [told]
+    return problem(error.http_status, error.code, error.message, **members)
+
+
+def problem_of_validation(error: ValidationError) -> Response:
+    """Return what broke which rule, field by field, without a word of the input."""
+    errors = [
+        {"field": ".".join(map(str, each["loc"])) or "body", "rule": each["type"], "message": each["msg"]}
+        for each in error.errors(include_input=False, include_context=False, include_url=False)
+    ]
+    told = "; ".join(f"{each['field']}: {each['message']}" for each in errors[:5])
+    return problem(422, "invalid-input", f"The request breaks {len(errors)} rule(s): {told}.", errors=errors)
+
+
+def parse(model: type[Body], raw: bytes | str | None) -> Body:
+    """Return a request's body as its model; an empty body counts as `{}`.
+
+    Raises: NotJson; pydantic's ValidationError.
+    """
+    text = raw or b"{}"
+    if len(text) > LARGEST_BODY_BYTES:
+        raise InvalidInput(f"The body is larger than {LARGEST_BODY_BYTES:,} bytes.", field="body", rule="at most 10 MB")
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise NotJson("The body is not JSON.", field="body", rule="JSON") from exc
+    return model.model_validate(told)
+
+
+def correlation_id_of(headers: Mapping[str, str] | None, fallback: str) -> str:
+    """Return the id that the caller gave, where it is one, or the request's own."""
+    given = (headers or {}).get(CORRELATION_HEADER.lower(), "")
+    return given if _CORRELATION_ID.fullmatch(given) else fallback
+
+
+class Api(Chalice):  # type: ignore[misc]
+    """A Chalice application whose every error is problem details, and whose every answer tells its correlation id."""
+
+    def __init__(self, name: str, logger: Callable[[], Logger]) -> None:
+        super().__init__(app_name=name, configure_logs=False)
+        self._logger = logger
+
+    @property
+    def correlation_id(self) -> str:
+        """The correlation id of the request at hand."""
+        request = self.current_request
+        return correlation_id_of(request.headers, request.context.get("requestId", ""))
+
+    def located(self, path: str) -> str:
+        """Return a path of this API as its callers must write it: below the stage, where there is one."""
+        event = self.current_request.to_original_event()
+        called = str(self.current_request.context.get("path", ""))
+        return called.removesuffix(str(event.get("path", ""))) + path if called else path
+
+    def view(self, method: str, path: str) -> Callable[[View], View]:
+        """Return the decorator of the view of one route."""
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def guarded(*args: Any, **kwargs: Any) -> Response:
+                response = self._guarded(view, *args, **kwargs)
+                response.headers[CORRELATION_HEADER] = self.correlation_id
+                return response
+
+            self.route(path, methods=[method], content_types=["application/json"])(guarded)
+            return guarded
+
+        return decorate
+
+    def _guarded(self, view: View, *args: Any, **kwargs: Any) -> Response:
+        logger = self._logger()
+        logger.append_keys(correlation_id=self.correlation_id)
+        try:
+            return view(*args, **kwargs)
+        except ValidationError as exc:
+            return problem_of_validation(exc)
+        except PilotlightError as exc:
+            logger.info("a request was refused", extra={"code": exc.code, "http_status": exc.http_status})
+            return problem_of(exc)
+        except Exception as exc:  # noqa: BLE001 (the API's edge: a caller gets an answer, and no traceback)
+            logger.error("a request failed", extra={"error": type(exc).__name__})  # noqa: TRY400 (its text may hold a prompt)
+            return problem(500, "internal", "Something went wrong on our side; the log knows this correlation id.")
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway."""
+        response: dict[str, Any] = super().__call__(event, context)
+        return _rewritten(response)
+
+
+def _rewritten(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response with Chalice's own errors told as problem details."""
+    if response["statusCode"] < HTTPStatus.BAD_REQUEST:
+        return response
+    headers = {**response.get("headers", {}), **{k: v[-1] for k, v in response.get("multiValueHeaders", {}).items()}}
+    if headers.get("Content-Type") == PROBLEM_TYPE:
+        return response
+    try:
+        told = json.loads(response["body"])
+    except (ValueError, TypeError):
+        told = {}
+    code = re.sub(r"(?<!^)(?=[A-Z])", "-", str(told.get("Code", "refused")).removesuffix("Error")).lower()
+    rewritten = problem(response["statusCode"], code, str(told.get("Message", "The request was refused.")))
+    return {**response, "body": rewritten.body, "headers": rewritten.headers, "multiValueHeaders": {}}
