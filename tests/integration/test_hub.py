@@ -19,6 +19,8 @@ from pilotlight.domain.errors import (
     Unavailable,
 )
 from pilotlight.domain.source import Source, SourceFile
+from pilotlight.domain.values import Backend
+from pilotlight.services.preflight import Preflight
 
 from local.checkpoints import write_checkpoint
 from local.hub import Hub, RateLimit
@@ -282,6 +284,24 @@ def test_nobody_listening_is_unavailable():
 
         with pytest.raises(Unavailable, match="did not answer"):
             reader.resolve(Source.parse(f"hf://{REPO}"))
+
+
+class EmptyRegion:
+    """A region without imported models."""
+
+    def holders(self):
+        return []
+
+    def model_quota(self):
+        return 3
+
+
+def test_a_verdict_on_a_hubs_model_downloads_nothing_from_its_file_server(hub, reader):
+    inspection = Preflight(reader, EmptyRegion(), "us-east-1").require(Source.parse(f"hf://{REPO}"), Backend.BEDROCK)
+
+    assert inspection.listing.revision == hub.head
+    assert SHARD in inspection.plan.paths
+    assert not [request for request in hub.requests if request.server == "cdn"]
 
 
 # ---- a hub that is none --------------------------------------------------------------------------------------
