@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from secrets import token_hex
 from time import time_ns
 from typing import Any
 
+from moto.awslambda.utils import get_backend
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, S3Backend
 from moto.s3.notifications import S3NotificationEvent
@@ -36,6 +38,7 @@ def install() -> None:
     """Replace how moto's S3 tells of objects."""
     deliveries.open()
     replace(notifications, "send_event", _later)
+    replace(notifications, "_invoke_awslambda", lambda _: _invoke)
     replace(notifications, "_send_event_bridge_message", lambda _: _publish)
     replace(S3Backend, "complete_multipart_upload", _tells("s3:ObjectCreated:CompleteMultipartUpload"))
     replace(S3Response, "copy_object", _tells("s3:ObjectCreated:Copy"))
@@ -101,6 +104,12 @@ def _later(original: Any) -> Any:
         deliveries.send(notify)
 
     return send_event
+
+
+def _invoke(account_id: str, event_body: Any, fn_arn: str, region_name: str) -> None:
+    """Invoke a notified Lambda as S3 does: asynchronously, so with Lambda's own retries."""
+    function = get_backend(account_id, region_name).get_function(fn_arn)
+    function.invoke(json.dumps(event_body), {"x-amz-invocation-type": "Event"}, {})
 
 
 def _publish(account_id: str, bucket: FakeBucket, event_name: S3NotificationEvent, key: Any) -> None:
