@@ -174,9 +174,7 @@ class Cloud:
         from local.sam import translate  # noqa: PLC0415 - as above
 
         translated = translate(self._template, self._parameters)
-        self._stack = deploy(
-            translated, stack_name=self._stack_name, parameters=self._parameters, client=self.client
-        )
+        self._stack = deploy(translated, stack_name=self._stack_name, parameters=self._parameters, client=self.client)
 
     def _start_gateway(self) -> None:
         api = RestApi.read(self.client("apigateway"))

@@ -120,13 +120,11 @@ class EventInvocations:
         match arn.split(":")[2]:
             case "sqs":
                 queue = self._client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"]
-                self._client("sqs").send_message(
-                    QueueUrl=queue, MessageBody=body, MessageAttributes=attributes
-                )
+                self._client("sqs").send_message(QueueUrl=queue, MessageBody=body, MessageAttributes=attributes)
             case "sns":
                 self._client("sns").publish(TopicArn=arn, Message=body, MessageAttributes=attributes)
             case "lambda":
-                self._client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=body)
+                self._client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=body)["Payload"].close()
             case "events":
                 self._put_event(arn, body)
             case service:

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from werkzeug.wrappers import Request, Response
 
 from local.identity import ACCOUNT_ID
-from local.server import LoopbackServer
+from local.server import UNREAD, KeepAliveRequestHandler, LoopbackServer
 from local.worker_pool import ThrottledError
 from local.workers import Outcome
 
@@ -67,9 +67,7 @@ class RestApi:
             routes = [Route.of(resource["path"], _functions(resource)) for resource in resources]
             stages = client.get_stages(restApiId=api["id"])["item"]
             stage = stages[0]["stageName"] if stages else "local"
-            literal_first = sorted(
-                routes, key=lambda route: [part[:1] == "{" for part in route.path.split("/")]
-            )
+            literal_first = sorted(routes, key=lambda route: [part[:1] == "{" for part in route.path.split("/")])
             return cls(api["id"], stage, tuple(literal_first))
         return None
 
@@ -89,7 +87,7 @@ class Gateway:
     def __init__(self, api: RestApi, invoke: Invoke, *, port: int | None = None) -> None:
         self._api = api
         self._invoke = invoke
-        self._server = LoopbackServer(self._application, port=port or 0)
+        self._server = LoopbackServer(self._application, port=port or 0, handler=KeepAliveRequestHandler)
 
     @property
     def url(self) -> str:
@@ -109,6 +107,7 @@ class Gateway:
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
+        request.environ[UNREAD] = bool(request.content_length) or "Transfer-Encoding" in request.headers
         refused = self._refused(request)
         if refused is not None:
             return refused
@@ -116,6 +115,8 @@ class Gateway:
         if found is None:
             return _message(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
         route, function, parameters = found
+        request.get_data()
+        request.environ[UNREAD] = False
         event = _event(request, self._api, route, parameters)
         return self._integrated(function, json.dumps(event).encode())
 
@@ -130,7 +131,7 @@ class Gateway:
         if request.host not in allowed:
             return _forbidden_host(request.host, sorted(allowed))
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            return _closing(_message(413, "Request Too Long"))
+            return _message(413, "Request Too Long")
         return None
 
     def _integrated(self, function: str, event: bytes) -> Response:
@@ -159,9 +160,7 @@ def _part(part: str) -> str:
 def _functions(resource: Mapping[str, Any]) -> dict[str, str]:
     """Give the function's name behind each method, from the integrations' addresses."""
     methods = resource.get("resourceMethods", {})
-    uris = {
-        method: settings.get("methodIntegration", {}).get("uri", "") for method, settings in methods.items()
-    }
+    uris = {method: settings.get("methodIntegration", {}).get("uri", "") for method, settings in methods.items()}
     found = {method: re.search(r":function:([\w-]+)", uri) for method, uri in uris.items()}
     return {
         ("ANY" if method == "X-AMAZON-APIGATEWAY-ANY-METHOD" else method): match[1]
@@ -262,12 +261,6 @@ def _message(status: int, text: str, error: str | None = None) -> Response:
     response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
     if error:
         response.headers["x-amzn-ErrorType"] = error
-    return response
-
-
-def _closing(response: Response) -> Response:
-    """Give the response with the connection's end announced: the rest of the request is not read."""
-    response.headers["Connection"] = "close"
     return response
 
 

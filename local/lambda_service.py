@@ -25,9 +25,7 @@ from local.workers import FunctionSettings, Outcome, Worker
 DEFAULT_CONCURRENCY = 10
 _LOG_TAIL_BYTES = 4096
 _SESSION_SECONDS = 12 * 3600
-_UNKNOWN_DIRECTORY = (
-    "It was not deployed from the template: the embedded cloud runs code from its source folder only."
-)
+_UNKNOWN_DIRECTORY = "It was not deployed from the template: the embedded cloud runs code from its source folder only."
 
 
 class LambdaService:
@@ -68,7 +66,11 @@ class LambdaService:
 
     def run_named(self, name_or_arn: str, payload: bytes) -> Outcome:
         """Give the outcome of one synchronous invocation. Raises: ThrottledError."""
-        return self.run(_backend().get_function(name_or_arn), payload)
+        return self.run(self.find(name_or_arn), payload)
+
+    def find(self, name_or_arn: str) -> Any:
+        """Give moto's function object."""
+        return _backend().get_function(name_or_arn)
 
     def prewarm(self) -> None:
         """Start one worker for each function in the background."""
@@ -87,9 +89,7 @@ class LambdaService:
         self, function: Any, body: Any, request: Mapping[str, str], response: MutableMapping[str, str]
     ) -> bytes:
         payload = body if isinstance(body, bytes) else str(body or "{}").encode()
-        kind = next(
-            (v for k, v in request.items() if k.lower() == "x-amz-invocation-type"), "RequestResponse"
-        )
+        kind = next((v for k, v in request.items() if k.lower() == "x-amz-invocation-type"), "RequestResponse")
         if kind == "DryRun":
             return b""
         if kind == "Event":
@@ -191,9 +191,7 @@ def _with_dead_letters(original: Any) -> Any:
 
 
 def _too_many_requests(message: str) -> Exception:
-    error: Exception = type("_TooMany", (LambdaClientError,), {"code": 429})(
-        "TooManyRequestsException", message
-    )
+    error: Exception = type("_TooMany", (LambdaClientError,), {"code": 429})("TooManyRequestsException", message)
     return error
 
 

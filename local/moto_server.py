@@ -15,9 +15,7 @@ from local.server import LoopbackServer, QuietRequestHandler
 def moto_server() -> LoopbackServer:
     """Give moto's server, not yet started, on a free port."""
     default_user_config["stepfunctions"]["execute_state_machine"] = True
-    quiet_moto: type[BaseHTTPRequestHandler] = type(
-        "QuietMoto", (QuietRequestHandler, MotoRequestHandler), {}
-    )
+    quiet_moto: type[BaseHTTPRequestHandler] = type("QuietMoto", (QuietRequestHandler, MotoRequestHandler), {})
     return LoopbackServer(DomainDispatcherApplication(create_backend_app), handler=quiet_moto)
 
 

@@ -49,8 +49,6 @@ class RuntimeClient:
         self._connection.request("GET", _PREFIX + "invocation/next")
         response = self._connection.getresponse()
         payload = response.read()
-        if response.status != 200:
-            raise SystemExit(0)  # the environment is being shut down
         return payload, response.headers
 
     def post(self, path: str, body: bytes) -> None:

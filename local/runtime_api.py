@@ -109,8 +109,8 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         invocation = self.server.take()
-        if invocation is None:
-            self._send(410)
+        if invocation is None:  # the worker is dead, nobody reads an answer
+            self.close_connection = True
             return
         deadline = int((time.time() + self.server.timeout_seconds) * 1000)
         self._send(
@@ -135,6 +135,12 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
             sign = Sign.ANSWER
         self._send(202, b'{"status":"OK"}')
         self.server.reports.put(Report(sign, body))
+
+    def finish(self) -> None:
+        """Close both directions, also when the worker died before it read its answer."""
+        with contextlib.suppress(OSError):
+            super().finish()
+        self.rfile.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         pass

@@ -10,8 +10,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Response
 
 LOOPBACK = "127.0.0.1"
+UNREAD = "local.server.unread"
+_OURS_TO_SAY = {"connection", "content-length", "transfer-encoding"}
+_WITHOUT_BODY = {204, 304}
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -21,8 +25,7 @@ class PortTakenError(RuntimeError):
 
     def __init__(self, port: int) -> None:
         super().__init__(
-            f"Port {port} on {LOOPBACK} is taken by another program. "
-            f"Stop it, or choose another port with --port."
+            f"Port {port} on {LOOPBACK} is taken by another program. Stop it, or choose another port with --port."
         )
         self.port = port
 
@@ -35,8 +38,41 @@ class QuietRequestHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
 
+    def finish(self) -> None:
+        """Close both directions, also when the client left before it read its answer."""
+        with contextlib.suppress(OSError):
+            super().finish()
+        self.rfile.close()
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the state machines alone make hundreds of calls a minute."""
+
+
+class KeepAliveRequestHandler(QuietRequestHandler):
+    """Keeps connections open, which werkzeug does not: it cannot know whether the request's body was read.
+
+    The application knows: it sets `environ[UNREAD]` when it was not. Answers are sent whole.
+    """
+
+    wbufsize = -1  # headers and body leave in one packet
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        self.environ = environ = self.make_environ()
+        response = Response.from_app(self.server.app, environ, buffered=True)
+        body = response.get_data()
+        self.send_response(response.status_code)
+        for name, value in response.headers:
+            if name.lower() not in _OURS_TO_SAY:
+                self.send_header(name, value)
+        if environ.get(UNREAD):
+            self.send_header("Connection", "close")
+        if response.status_code not in _WITHOUT_BODY:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD" and response.status_code not in _WITHOUT_BODY:
+            self.wfile.write(body)
+        self.wfile.flush()
 
 
 class LoopbackServer(ThreadedWSGIServer):

@@ -17,9 +17,7 @@ from local.schedules import Scheduler
 def start_services(clock: ScaledClock, endpoint_url: str, closing: ExitStack) -> None:
     """Install every seam and start what has threads; `closing` ends it all, last first."""
     for name in ("step_functions", "object_store", "bedrock"):
-        if find_spec(f"local.{name}") and hasattr(
-            module := importlib.import_module(f"local.{name}"), "install"
-        ):
+        if find_spec(f"local.{name}") and hasattr(module := importlib.import_module(f"local.{name}"), "install"):
             module.install(clock)
     notifications.install(clock)
     object_events.install()

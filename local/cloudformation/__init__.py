@@ -15,6 +15,7 @@ from local.cloudformation import (
     interface_types,
     lambda_types,
     messaging_types,
+    role_types,
     storage_types,
     watching_types,
 )
@@ -27,7 +28,7 @@ __all__ = ["DeployedStack", "DeploymentError", "check", "deploy"]
 
 OUR_TYPES: Mapping[str, type[StackResource]] = {
     kind.type_name: kind
-    for module in (interface_types, lambda_types, messaging_types, storage_types, watching_types)
+    for module in (interface_types, lambda_types, messaging_types, role_types, storage_types, watching_types)
     for kind in module.TYPES
 }
 

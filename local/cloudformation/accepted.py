@@ -11,10 +11,6 @@ from local.cloudformation.resource import names
 
 # Resource types left to moto's own CloudFormation, with the properties of theirs that it really applies.
 BY_MOTO: Mapping[str, frozenset[str]] = {
-    "AWS::IAM::Role": names(
-        "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary "
-        "Policies RoleName Tags"
-    ),
     "AWS::IAM::ManagedPolicy": names("Description ManagedPolicyName Path PolicyDocument Roles"),
     "AWS::IAM::Policy": names("PolicyDocument PolicyName Roles"),
     "AWS::KMS::Key": names("Description EnableKeyRotation Enabled KeyPolicy KeySpec KeyUsage PendingWindowInDays Tags"),
