@@ -30,12 +30,13 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "pilotlight.settings": frozenset({"pydantic", "pilotlight.domain"}),
     "pilotlight.runtime": frozenset({"pydantic", "ulid", "boto3", "botocore", "aws_lambda_powertools", "pilotlight"}),
+    "pilotlight.http": frozenset({"pydantic", "chalice", "aws_lambda_powertools", "pilotlight.domain"}),
     "functions": frozenset(
         {"pydantic", "aws_lambda_powertools"}
         | {"pilotlight.domain", "pilotlight.contracts", "pilotlight.services", "pilotlight.runtime"}
     ),
     "functions.api": frozenset(
-        {"pydantic", "aws_lambda_powertools", "chalice", "functions.api"}
+        {"pydantic", "aws_lambda_powertools", "chalice", "functions.api", "pilotlight.http"}
         | {"pilotlight.domain", "pilotlight.contracts", "pilotlight.services", "pilotlight.runtime"}
     ),
 }
@@ -49,7 +50,7 @@ GRAB_BAGS = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "
 LONGEST_MODULE = 450
 LONGEST_HANDLER = 45
 READS_ENVIRONMENT = ("pilotlight.settings", "pilotlight.runtime")
-API_EDGE = "functions.api"
+API_EDGE = "pilotlight.http"
 
 
 @dataclass(frozen=True)

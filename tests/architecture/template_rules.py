@@ -149,17 +149,15 @@ RULES = (
 
 
 def chalice_routes(text: str) -> Iterator[Route]:
-    """Yield method and path of every `….route("/path", methods=[…])` in a module's text.
+    """Yield method and path of every `….view("METHOD", "/path")` in a module's text.
 
     Raises: ValueError for a route that is computed: what the template must equal has to be readable.
     """
     for node in ast.walk(ast.parse(text)):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "route"):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "view"):
             continue
-        methods = next((word.value for word in node.keywords if word.arg == "methods"), None)
         try:
-            path = ast.literal_eval(node.args[0])
-            allowed = ast.literal_eval(methods) if methods else ["GET"]
-        except (ValueError, IndexError) as computed:
-            raise ValueError(f"Line {node.lineno}: a route's path and methods are written out.") from computed
-        yield from ((method.upper(), path) for method in allowed)
+            method, path = (ast.literal_eval(argument) for argument in node.args)
+        except ValueError as computed:
+            raise ValueError(f"Line {node.lineno}: a route's method and path are written out.") from computed
+        yield method.upper(), path

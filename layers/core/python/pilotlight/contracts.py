@@ -48,18 +48,26 @@ class TaskError(Model):
 
     @property
     def readable(self) -> str:
-        """The sentence for a person: our own error's message, or what the service said."""
-        return str(self._told.get("message") or self.cause or self.error)
+        """The sentence for a person: our own error's message, or what the service said, without its stack."""
+        return str(self._told.get("message") or self._outer.get("errorMessage") or self.cause or self.error)
 
     @property
     def _told(self) -> dict[str, Any]:
         """The JSON that `PilotlightError.to_message` wrote, inside the JSON that Lambda wraps around an error."""
-        try:
-            outer = json.loads(self.cause)
-            inner = json.loads(outer["errorMessage"])
-        except (ValueError, KeyError, TypeError):
-            return {}
-        return inner if isinstance(inner, dict) else {}
+        return _object(self._outer.get("errorMessage", ""))
+
+    @property
+    def _outer(self) -> dict[str, Any]:
+        """The JSON that Lambda wraps around an error: errorType, errorMessage, stackTrace."""
+        return _object(self.cause)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 class FailureTask(DeploymentTask):

@@ -7,6 +7,7 @@ prompt. So every view is wrapped here, and what Chalice refuses by itself is rew
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from pilotlight.domain.values import Model
 
 PROBLEM_TYPE = "application/problem+json"
 CORRELATION_HEADER = "X-Correlation-Id"
+NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
 LARGEST_BODY_BYTES = 10_000_000  # Source: Amazon API Gateway quotas, payload size
 _CORRELATION_ID = re.compile(r"[\w.:-]{1,64}")
 
@@ -105,9 +107,10 @@ def correlation_id_of(headers: Mapping[str, str] | None, fallback: str) -> str:
 class Api(Chalice):  # type: ignore[misc]
     """A Chalice application whose every error is problem details, and whose every answer tells its correlation id."""
 
-    def __init__(self, name: str, logger: Callable[[], Logger]) -> None:
+    def __init__(self, name: str, logger: Callable[[], Logger], now: Callable[[], datetime]) -> None:
         super().__init__(app_name=name, configure_logs=False)
         self._logger = logger
+        self._now = now
 
     @property
     def correlation_id(self) -> str:
@@ -129,6 +132,7 @@ class Api(Chalice):  # type: ignore[misc]
             def guarded(*args: Any, **kwargs: Any) -> Response:
                 response = self._guarded(view, *args, **kwargs)
                 response.headers[CORRELATION_HEADER] = self.correlation_id
+                response.headers[NOW_HEADER] = self._now().isoformat()
                 return response
 
             self.route(path, methods=[method], content_types=["application/json"])(guarded)

@@ -129,7 +129,7 @@ class Deploying:
             if before is None or before.status is ArtifactStatus.GONE:
                 return Artifact(
                     id=artifact_id,
-                    source=str(inspection.listing.source),
+                    source=str(inspection.listing.source.changed(revision=None)),
                     revision=inspection.listing.revision,
                     attempt=before.attempt + 1 if before else 1,
                     version=before.version if before else 0,

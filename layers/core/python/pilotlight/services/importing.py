@@ -103,9 +103,9 @@ class Importing:
 
         def intended(before: Deployment) -> Change:
             before.require(deployment.generation, Status.STAGING, Status.IMPORTING)
-            fields = {"imported": intent, "updated_at": now}
             moved = before.status is Status.STAGING
-            after = before.moved_to(Status.IMPORTING, now, **fields) if moved else before.changed(**fields)
+            after = before.moved_to(Status.IMPORTING, now) if moved else before
+            after = after.changed(imported=intent)
             return change(before, after, EventKind.IMPORT, f"importing as {intent.model_name}", now, job=job_name)
 
         return amend(self._deployments, deployment.name, intended)
