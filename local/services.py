@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import ExitStack
-from importlib.util import find_spec
 
-from local import notifications, object_events
+from local import bedrock, notifications, object_events, object_store, step_functions
 from local.clock import ScaledClock
 from local.delivery import deliveries
 from local.events import EventBus
@@ -16,9 +14,8 @@ from local.schedules import Scheduler
 
 def start_services(clock: ScaledClock, endpoint_url: str, closing: ExitStack) -> None:
     """Install every seam and start what has threads; `closing` ends it all, last first."""
-    for name in ("step_functions", "object_store", "bedrock"):
-        if find_spec(f"local.{name}") and hasattr(module := importlib.import_module(f"local.{name}"), "install"):
-            module.install(clock)
+    for seam in (step_functions, object_store, bedrock):
+        seam.install(clock)
     notifications.install(clock)
     object_events.install()
     closing.callback(deliveries.close)
