@@ -245,10 +245,11 @@ class Change(Model):
 
 
 def change(before: Deployment, after: Deployment, kind: EventKind, reason: str, now: datetime, **detail: Any) -> Change:
-    """Return a change with its line of the timeline; statuses are named where they differ."""
+    """Return a change with its line of the timeline and its next look; statuses are named where they differ."""
     moved = before.status is not after.status
+    at, step = after.next_look(now) or (None, None)
     return Change(
-        after=after.changed(updated_at=now),
+        after=after.changed(updated_at=now, next_look_at=at, next_step=step),
         event=Event(
             at=now,
             kind=kind,
