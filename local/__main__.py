@@ -1,4 +1,4 @@
-"""`python -m local up`: the template of this repository, running on this machine until Ctrl-C."""
+"""`python -m local`: `up` runs the stack on this machine until Ctrl-C, `demo` shows everything once."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local.cloud import Cloud
 from local.server import PortTakenError
+from local.stage import MODEL, TEMPLATE, hub_address, start_cloud, start_hub
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The embedded cloud: AWS on one machine.")
-
-TEMPLATE = Path("template.yaml")
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `up` a command of its own, also while it is the only one."""
 
 
 @app.command()
 def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 takes a free one.")] = 8000,
     speed: Annotated[float, typer.Option(min=0.01, help="How much faster than the wall's the clock runs.")] = 1.0,
-    hub: Annotated[bool, typer.Option(help="Serve made-up models on a hub of our own.")] = True,
+    hub: Annotated[bool, typer.Option(help="Serve a small made-up model; --no-hub reads HF_ENDPOINT.")] = True,
     template: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The SAM template.")] = TEMPLATE,
 ) -> None:
     """Start the cloud with its API and stay; Ctrl-C ends it with nothing left running."""
@@ -35,45 +31,57 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as closing:
-        environment = {"HF_ENDPOINT": _start_hub(closing)} if hub else {}
+        endpoint = start_hub(closing) if hub else hub_address()
         try:
-            cloud = closing.enter_context(Cloud(template, speed=speed, api_port=port, environment=environment))
+            cloud = start_cloud(closing, hub=endpoint, speed=speed, port=port, template=template)
         except PortTakenError as exc:
             typer.echo(str(exc), err=True)
             raise typer.Exit(code=1) from exc
-        cloud.functions.prewarm()
-        typer.echo(_what_to_try(cloud, environment.get("HF_ENDPOINT")))
+        typer.echo(_what_to_try(cloud, endpoint, MODEL if hub else "org/name", speed))
         ended.wait()
         typer.echo("\nStopping …")
+    typer.echo("Stopped; nothing was kept.")
 
 
-def _start_hub(closing: ExitStack) -> str:
-    """Give the address of a hub with one model in it."""
-    from tempfile import TemporaryDirectory  # noqa: PLC0415 - only with a hub
+@app.command()
+def demo(
+    model: Annotated[
+        str | None, typer.Option(help="A model of the hub that HF_ENDPOINT names, as org/name; else a made-up one.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=1, max=600, help="How much faster than the wall's the clock runs.")] = 90,
+    json: Annotated[bool, typer.Option("--json", help="End with one line of JSON; the story goes to stderr.")] = False,
+) -> None:
+    """Take a model from a hub to an answered prompt and down again, and show each step."""
+    from local.demo import show  # noqa: PLC0415 - brings the client and moto along
 
-    from local.checkpoints import write_checkpoint  # noqa: PLC0415 - likewise
-    from local.hub import Hub  # noqa: PLC0415 - likewise
-
-    folder = Path(closing.enter_context(TemporaryDirectory(prefix="pilotlight-hub-")))
-    model = write_checkpoint(folder / "small-llama")
-    hub = closing.enter_context(Hub())
-    hub.add("local/small-llama", model)
-    return hub.url
+    raise typer.Exit(code=show(model=model, speed=speed, as_json=json))
 
 
-def _what_to_try(cloud: Cloud, hub: str | None) -> str:
-    source = "hf://local/small-llama" if hub else "hf://org/name"
+def _what_to_try(cloud: Cloud, hub: str, model: str, speed: float) -> str:
+    pace = "as fast as the wall's" if speed == 1 else f"{speed:g} times as fast as the wall's"
     lines = [
-        f"The embedded cloud is ready. API: {cloud.api_url}   AWS endpoint: {cloud.endpoint_url}",
-        *([f"Hub: {hub}"] if hub else []),
+        f"The embedded cloud is ready; its clock runs {pace}. What generates text in it is simulated.",
         "",
-        "Try:",
-        f"  export PILOTLIGHT_URL={cloud.api_url}",
-        f"  pilotlight deploy {source} --name first --backend bedrock --watch",
-        f"  curl {cloud.api_url}/health",
+        f"  API            {cloud.api_url}",
+        f"  AWS endpoint   {cloud.endpoint_url}",
+        f"  hub            {hub}",
+        "",
+        "Try, in another terminal:",
+        "",
+        f"  export PILOTLIGHT_URL={cloud.api_url} PATH=$PWD/.venv/bin:$PATH",
+        f"  pilotlight preflight hf://{model}",
+        f"  pilotlight deploy hf://{model} --name first --watch",
+        '  pilotlight invoke first "What keeps a model warm?"',
+        "  pilotlight status first",
+        "  pilotlight teardown first --yes --watch",
+        f"  curl {cloud.api_url}/deployments",
         "",
         "Ctrl-C ends it; nothing is kept.",
     ]
+    if speed == 1:
+        lines.insert(-1, "An import takes ten minutes and a cold start two, as they do on AWS: ARGS='--speed 60' makes")
+        lines.insert(-1, "a minute of it a second.")
+        lines.insert(-1, "")
     return "\n".join(lines)
 
 

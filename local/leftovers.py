@@ -1,0 +1,73 @@
+"""What a stack leaves in the embedded cloud, found by listing the cloud itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
+
+_ENTERED = "StateEntered"
+
+
+def left_behind(cloud: Cloud) -> list[str]:
+    """Return everything that a deployment may have made and that is still there.
+
+    Invocations' bodies are not in it: they are kept for a week on purpose, and the bucket's lifecycle removes them.
+    """
+    return [*_models(cloud), *_weights(cloud), *_executions(cloud), *_messages(cloud), *_endpoints(cloud)]
+
+
+def transitions(cloud: Cloud) -> int:
+    """Return how many state transitions all executions took so far, those of finished ones included."""
+    return sum(
+        event["type"].endswith(_ENTERED)
+        for execution in _all_executions(cloud)
+        for page in cloud.client("stepfunctions")
+        .get_paginator("get_execution_history")
+        .paginate(executionArn=execution["executionArn"])
+        for event in page["events"]
+    )
+
+
+def _models(cloud: Cloud) -> Iterator[str]:
+    bedrock = cloud.client("bedrock")
+    for page in bedrock.get_paginator("list_imported_models").paginate():
+        yield from (f"imported model {each['modelName']}" for each in page["modelSummaries"])
+    for page in bedrock.get_paginator("list_model_import_jobs").paginate(statusEquals="InProgress"):
+        yield from (f"import job {each['jobName']}" for each in page["modelImportJobSummaries"])
+
+
+def _weights(cloud: Cloud) -> Iterator[str]:
+    s3, bucket = cloud.client("s3"), cloud.resources["ArtifactBucket"]
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="artifacts/"):
+        yield from (f"object {each['Key']}" for each in page.get("Contents", []))
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        yield from (f"unfinished upload of {each['Key']}" for each in page.get("Uploads", []))
+
+
+def _executions(cloud: Cloud) -> Iterator[str]:
+    running = (each for each in _all_executions(cloud) if each["status"] == "RUNNING")
+    yield from (f"running execution {each['name']}" for each in running)
+
+
+def _all_executions(cloud: Cloud) -> Iterator[dict[str, Any]]:
+    steps = cloud.client("stepfunctions")
+    for machine in steps.list_state_machines()["stateMachines"]:
+        for page in steps.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"]):
+            yield from page["executions"]
+
+
+def _messages(cloud: Cloud) -> Iterator[str]:
+    sqs = cloud.client("sqs")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for logical in ("InvocationQueue", "DeadInvocations", "LostEvents"):
+        told = sqs.get_queue_attributes(QueueUrl=cloud.resources[logical], AttributeNames=names)["Attributes"]
+        if waiting := sum(int(told[name]) for name in names):
+            yield f"{waiting} message(s) in {logical}"
+
+
+def _endpoints(cloud: Cloud) -> Iterator[str]:
+    endpoints = cloud.client("sagemaker").list_endpoints()["Endpoints"]
+    yield from (f"endpoint {each['EndpointName']}" for each in endpoints)

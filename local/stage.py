@@ -1,0 +1,56 @@
+"""What `up` and `demo` stand on: the cloud with this repository's template, and a hub with a small real model."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
+MODEL = "local/small-llama"
+PUBLIC_HUB = "https://huggingface.co"
+PART_MIB = "5"  # S3's smallest: so that a small model, too, is copied in parts
+
+
+def start_hub(closing: ExitStack, folder: Path | None = None) -> str:
+    """Give the address of a hub of our own that holds one small model, made on the spot."""
+    from local.checkpoints import write_checkpoint  # noqa: PLC0415 - only with a hub of our own
+    from local.hub import Hub  # noqa: PLC0415 - likewise
+
+    home = folder or Path(closing.enter_context(TemporaryDirectory(prefix="pilotlight-hub-")))
+    model = write_checkpoint(home / "small-llama")
+    hub = closing.enter_context(Hub())
+    hub.add(MODEL, model)
+    return hub.url
+
+
+def hub_address() -> str:
+    """Give the hub that `HF_ENDPOINT` names, or the public one."""
+    return os.environ.get("HF_ENDPOINT") or PUBLIC_HUB
+
+
+def start_cloud(
+    closing: ExitStack, *, hub: str, speed: float, port: int | None, template: Path = TEMPLATE, prewarm: bool = True
+) -> Cloud:
+    """Start the stack on that hub; a token for gated models comes from `HF_TOKEN`.
+
+    Raises: PortTakenError.
+    """
+    from local.cloud import Cloud  # noqa: PLC0415 - brings moto along
+
+    token = os.environ.get("HF_TOKEN")
+    return closing.enter_context(
+        Cloud(
+            template,
+            speed=speed,
+            api_port=port,
+            parameters={"HubEndpoint": hub, "PartMib": PART_MIB},
+            environment={"HF_TOKEN": token} if token else {},
+            prewarm=prewarm,
+        )
+    )
