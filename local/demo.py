@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotlight_client import Pilotlight
 from pilotlight_client.uploading import UploadBucket, plan_upload, read_folder
+from pilotlight_client.views import Window
 from rich.console import Console
 from rich.markup import escape
 
@@ -130,8 +131,8 @@ class Demo:
         began = time.monotonic()
         answer = self._pilotlight.invoke("demo", PROMPT)
         self.story["warm_invocation_ms"] = round((time.monotonic() - began) * 1000)
-        output = answer["output"]
-        if answer["was_cold"] or not output["text"]:
+        output = answer.get("output")
+        if answer["was_cold"] or not output or not output["text"]:
             raise StepFailedError(f"a warm model was asked and answered {answer}")
         self.tell(f"warm invocation answered in {self.story['warm_invocation_ms']} ms: “{output['text'][:70]}…”")
 
@@ -166,7 +167,7 @@ class Demo:
         self._until("demo", "it goes cold again", lambda view: view["warmth"]["state"] == "COLD")
         now = self._pilotlight.now
         start, end = (f"{now + timedelta(minutes=minutes):%H:%M}" for minutes in (2, 8))
-        window = {"days": "*", "start": start, "end": end, "timezone": "UTC"}
+        window: Window = {"days": "*", "start": start, "end": end, "timezone": "UTC"}
         self._pilotlight.set_keep_warm("demo", {"policy": "window", "windows": [window]})
         self._until("demo", "its window warms it", lambda view: view["warmth"]["state"] == "WARM")
         self.tell(f"keep-warm window {start}–{end} UTC opened: warm without a caller")

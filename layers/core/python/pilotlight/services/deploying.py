@@ -1,5 +1,7 @@
 """The steps of `deploy` that are the same for every backend: from a request to SERVING, or to FAILED with a reason."""
 
+from datetime import timedelta
+
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
@@ -13,6 +15,7 @@ from pilotlight.services.records import amend, amend_artifact
 
 STAGING_MACHINE = "stage_artifact"
 STAGING_POLL_SECONDS = 10
+LONGEST_STAGING_POLL_SECONDS = 60
 STAGING_ATTEMPTS = 3
 
 
@@ -63,7 +66,7 @@ class Deploying:
                 return Wait(done=True)
             case ArtifactStatus.STAGING:
                 self._revive(artifact, task.correlation_id)
-                return Wait(done=False, wait_seconds=STAGING_POLL_SECONDS)
+                return Wait(done=False, wait_seconds=_staging_wait(self._clock.now() - artifact.updated_at))
             case _:
                 raise SourceRefused(
                     artifact.failure_reason or f"Artifact {artifact.id} is {artifact.status}.",
@@ -179,3 +182,8 @@ class Deploying:
         again = amend_artifact(self._artifacts, artifact.id, next_attempt)
         if again:
             self._stage(again, correlation_id)
+
+
+def _staging_wait(elapsed: timedelta) -> int:
+    """Return how long to wait for weights that have been on their way for that long: a long copy is asked for less."""
+    return round(min(max(elapsed.total_seconds() / 5, STAGING_POLL_SECONDS), LONGEST_STAGING_POLL_SECONDS))
