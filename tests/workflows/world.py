@@ -1,0 +1,341 @@
+"""The whole product on the embedded cloud as its users see it: an API, boto3, a hub; and the knobs of what is simulated.
+
+Times are simulated unless a name says otherwise: one second of the wall is SPEED of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from local.bedrock import simulation
+from local.bedrock.settings import Settings
+from local.bedrock.simulation import Knobs, Simulation
+from local.checkpoints import write_checkpoint
+from local.cloud import Cloud
+from local.hub import Hub
+
+ROOT = Path(__file__).parents[2]
+SPEED = 120
+PATIENCE = 60.0  # wall seconds: what is waited for takes few, unless the machine is busy with something else
+STACK = "pilotlight"
+SMALL = "hf://acme/small-llama"
+
+# Two files of two parts each: small, and all the same staged in parts.
+PART_MIB = "5"
+SHARDS = {"shards": 2, "shard_bytes": 6_000_000}
+
+# Bounds that the product has in its environment, so small that a test sees them.
+ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "15", "IMPORT_POLL_SECONDS": "20", "UPLOAD_SETTLE_SECONDS": "60"}
+
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution: how it ended, and the states that it entered, in their order."""
+
+    name: str
+    status: str
+    error: str | None
+    path: tuple[str, ...]
+
+
+class World:
+    """A running cloud with the product in it."""
+
+    def __init__(self, cloud: Cloud, hub: Hub, folder: Path) -> None:
+        self.cloud = cloud
+        self.hub = hub
+        self.http = httpx.Client(base_url=cloud.api_url, timeout=40)
+        self._folder = folder
+        self._numbers = itertools.count(1)
+
+    # ---- what is simulated -----------------------------------------------------------------------------------
+
+    @property
+    def bedrock(self) -> Simulation:
+        """Give the simulated service: its knobs, settings, jobs and models."""
+        return simulation()
+
+    def calm(self) -> None:
+        """Turn every knob back: everything works, quickly, and there is room for everybody."""
+        self.bedrock.knobs = Knobs()
+        self.bedrock.settings = Settings(
+            import_floor_seconds=30,
+            import_overhead_seconds=0,
+            verdict_seconds=10,
+            cold_start_seconds=20,
+            imported_models=200,
+            import_jobs=50,
+        )
+        self.hub.faults.clear()
+
+    def publish(self, **kind: Any) -> str:
+        """Give the source of a model of its own on the hub; `kind` is what `write_checkpoint` takes."""
+        repository = f"acme/model-{next(self._numbers)}"
+        visibility = {key: kind.pop(key) for key in ("gated", "private") if key in kind}
+        folder = self._folder / "small"
+        if kind:
+            folder = self._folder / repository
+            write_checkpoint(folder, **{"shards": 1, "shard_bytes": 300_000, **kind})
+        self.hub.add(repository, folder, **visibility)
+        return f"hf://{repository}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Give the folder of the small model."""
+        return self._folder / "small"
+
+    # ---- what a user does ------------------------------------------------------------------------------------
+
+    def name(self) -> str:
+        """Give a name that no deployment had."""
+        return f"model-{next(self._numbers)}"
+
+    def deploy(self, name: str | None = None, source: str = SMALL, **fields: Any) -> str:
+        """Ask for a deployment and give its name."""
+        name = name or self.name()
+        answer = self.http.post("/deployments", json={"name": name, "source": source, **fields})
+        assert answer.status_code == 202, answer.text
+        return name
+
+    def serving(self, name: str | None = None, source: str = SMALL, **fields: Any) -> str:
+        """Give the name of a deployment that takes invocations."""
+        name = self.deploy(name, source, **fields)
+        self.until(name, "SERVING")
+        return name
+
+    def failed(self, name: str | None = None, source: str = SMALL, **fields: Any) -> dict[str, Any]:
+        """Give a deployment that failed, as the API shows it."""
+        return self.until(self.deploy(name, source, **fields), "FAILED")
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Give a deployment as the API shows it."""
+        answer = self.http.get(f"/deployments/{name}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def until(self, name: str, status: str) -> dict[str, Any]:
+        """Give a deployment once it has that status; one that ends elsewhere says why."""
+        ends = {"FAILED", "GONE"} - {status}
+
+        def look() -> dict[str, Any] | None:
+            view = self.deployment(name)
+            assert view["status"] not in ends, f"{name} is {view['status']}: {view.get('failure')}"
+            return view if view["status"] == status else None
+
+        return eventually(look, f"{name} to be {status}", but=lambda: str(self.deployment(name)))
+
+    def until_gone(self, name: str) -> dict[str, Any]:
+        """Give a deployment once nothing of it is left, whatever it was before."""
+        return eventually(lambda: self._if(name, "GONE"), f"{name} to be GONE", but=lambda: str(self.reasons(name)))
+
+    def _if(self, name: str, status: str) -> dict[str, Any] | None:
+        view = self.deployment(name)
+        return view if view["status"] == status else None
+
+    def tear_down(self, name: str) -> dict[str, Any]:
+        """Delete a deployment and give it once it is GONE."""
+        assert self.http.delete(f"/deployments/{name}").status_code == 202
+        return self.until_gone(name)
+
+    def invoke(self, name: str, prompt: str = "Why is the sky blue?", *, wait: int = 0, **fields: Any) -> httpx.Response:
+        """Ask a model."""
+        headers = {"Prefer": f"wait={wait}"} if wait else {}
+        body = {"parameters": {"max_tokens": 64}, **({} if "messages" in fields else {"prompt": prompt}), **fields}
+        return self.http.post(f"/deployments/{name}/invocations", json=body, headers=headers)
+
+    def answered(self, invocation_id: str) -> dict[str, Any]:
+        """Give an invocation once it is over."""
+
+        def look() -> dict[str, Any] | None:
+            view = self.http.get(f"/invocations/{invocation_id}").json()
+            return view if view["status"] in ("SUCCEEDED", "FAILED") else None
+
+        return eventually(look, f"an answer to {invocation_id}")
+
+    def go_cold(self, name: str) -> None:
+        """Let the backend drop a model from memory, and wait until the product believes so, too."""
+        self.bedrock.evict(self.deployment(name)["model_arn"])
+        eventually(lambda: self.deployment(name)["warmth"]["state"] == "COLD", f"{name} to be cold")
+
+    # ---- what there is to see --------------------------------------------------------------------------------
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Give a deployment's whole timeline."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            query = {"cursor": cursor} if cursor else {}
+            page = self.http.get(f"/deployments/{name}/events", params=query).json()
+            items += page["items"]
+            cursor = page.get("next")
+            if not cursor:
+                return items
+
+    def reasons(self, name: str) -> list[str]:
+        """Give the sentences of a deployment's timeline."""
+        return [event["reason"] for event in self.events(name)]
+
+    def executions(self, machine: str, of: str = "") -> list[str]:
+        """Give the names of a machine's executions that begin so."""
+        listing = self.cloud.client("stepfunctions").get_paginator("list_executions")
+        pages = listing.paginate(stateMachineArn=self._machine_arn(machine))
+        names = (execution["name"] for page in pages for execution in page["executions"])
+        return sorted(name for name in names if name.startswith(of))
+
+    def execution(self, machine: str, name: str) -> Execution:
+        """Give an execution once it is over."""
+        client = self.cloud.client("stepfunctions")
+        arn = f"{self._machine_arn(machine).replace(':stateMachine:', ':execution:')}:{name}"
+
+        def look() -> dict[str, Any] | None:
+            described = client.describe_execution(executionArn=arn)
+            return described if described["status"] != "RUNNING" else None
+
+        described = eventually(look, f"execution {name} of {machine} to end")
+        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        path = tuple(event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
+        return Execution(name, described["status"], described.get("error"), path)
+
+    def only_execution(self, machine: str, of: str) -> Execution:
+        """Give the one execution whose name begins so, once it is over."""
+        (name,) = self.executions(machine, of)
+        return self.execution(machine, name)
+
+    def objects(self, prefix: str = "artifacts/") -> list[str]:
+        """Give the keys in the artifact bucket."""
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.artifact_bucket, Prefix=prefix)
+        return [item["Key"] for page in found for item in page.get("Contents", ())]
+
+    def unfinished_uploads(self, prefix: str) -> list[str]:
+        """Give the keys of multipart uploads that nobody completed or aborted."""
+        held = self.cloud.client("s3").list_multipart_uploads(Bucket=self.artifact_bucket).get("Uploads", ())
+        return [upload["Key"] for upload in held if upload["Key"].startswith(prefix)]
+
+    def imported_models(self, name: str) -> list[str]:
+        """Give the names of the imported models of a deployment."""
+        found = self.cloud.client("bedrock").list_imported_models(nameContains=f"{STACK}-{name}-g")["modelSummaries"]
+        return [model["modelName"] for model in found]
+
+    def left_behind(self, name: str, artifact_id: str | None) -> list[str]:
+        """Give what the cloud holds of a deployment, found by listing the cloud and not by its record."""
+        prefix = f"artifacts/{artifact_id}/"
+        jobs = self.cloud.client("bedrock").list_model_import_jobs(
+            nameContains=f"{STACK}-{name}-g", statusEquals="InProgress"
+        )["modelImportJobSummaries"]
+        stored = self.objects(prefix) + self.unfinished_uploads(prefix) if artifact_id else []
+        return self.imported_models(name) + [job["jobName"] for job in jobs] + stored
+
+    def log_lines(self) -> list[str]:
+        """Give every line of every log group."""
+        logs = self.cloud.client("logs")
+        lines: list[str] = []
+        for group in logs.describe_log_groups()["logGroups"]:
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+            lines += [event["message"] for page in pages for event in page["events"]]
+        return lines
+
+    @property
+    def artifact_bucket(self) -> str:
+        """Give the name of the bucket of weights."""
+        return self.cloud.outputs["ArtifactBucketName"]
+
+    @property
+    def upload_bucket(self) -> str:
+        """Give the name of the bucket that is uploaded to."""
+        return self.cloud.outputs["UploadBucketName"]
+
+    def _machine_arn(self, machine: str) -> str:
+        return f"arn:aws:states:us-east-1:123456789012:stateMachine:{STACK}-{machine.replace('_', '-')}"
+
+    # ---- what goes wrong -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def unreachable(self, function: str) -> Iterator[None]:
+        """Let Lambda refuse every call of a function: its concurrency is reserved away, as an operator could do."""
+        name = f"{STACK}-{function.replace('_', '-')}"
+        client = self.cloud.client("lambda")
+        client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        try:
+            yield
+        finally:
+            client.delete_function_concurrency(FunctionName=name)
+
+    @contextmanager
+    def crashing(self, function: str) -> Iterator[None]:
+        """Let a function end at its start: its handler is not there."""
+        name = f"{STACK}-{function.replace('_', '-')}"
+        client = self.cloud.client("lambda")
+        client.update_function_configuration(FunctionName=name, Handler="handler.nowhere")
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=name, Handler="handler.handler")
+
+    @contextmanager
+    def told(self) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """Subscribe a queue to the topic, and give what it has been told so far."""
+        sqs, sns = self.cloud.client("sqs"), self.cloud.client("sns")
+        url = sqs.create_queue(QueueName=f"told-{next(self._numbers)}")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        topic = self.cloud.outputs["NotificationTopicArn"]
+        subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+        messages: list[dict[str, Any]] = []
+
+        def read() -> list[dict[str, Any]]:
+            while received := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+                for message in received:
+                    messages.append(json.loads(json.loads(message["Body"])["Message"]))
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return messages
+
+        try:
+            yield read
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription)
+            sqs.delete_queue(QueueUrl=url)
+
+
+def eventually(
+    look: Callable[[], Seen | None], what: str, *, seconds: float = PATIENCE, but: Callable[[], str] = str
+) -> Seen:
+    """Give the first true thing that is seen; fails when there is none in time, with what there is instead."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"Waited {seconds:.0f} s in vain for {what}. {but()}"
+        time.sleep(0.05)
+    return seen
+
+
+@contextmanager
+def running_world(folder: Path, *, prewarm: bool = True, **parameters: str) -> Iterator[World]:
+    """Run the product of this repository on the embedded cloud, with one small model on its hub."""
+    write_checkpoint(folder / "small", **SHARDS)
+    with ExitStack() as closing:
+        hub = closing.enter_context(Hub())
+        hub.add(SMALL.removeprefix("hf://"), folder / "small")
+        cloud = closing.enter_context(
+            Cloud(
+                ROOT / "template.yaml",
+                speed=SPEED,
+                parameters={"PartMib": PART_MIB, "HubEndpoint": hub.url, **parameters},
+                environment=ENVIRONMENT,
+                prewarm=prewarm,
+            )
+        )
+        world = World(cloud, hub, folder)
+        closing.callback(world.http.close)
+        world.calm()
+        yield world
