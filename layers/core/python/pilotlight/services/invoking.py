@@ -73,17 +73,19 @@ class Invoking:
         invocation = self._fresh(deployment, request, correlation_id)
         belief = self._accounting.warmth(deployment, self._clock.now())
         quick = fits(request.parameters, self._accounting.speed(deployment), within_seconds=self._limits.direct_seconds)
+        patience = min(wait_seconds, self._limits.longest_wait_seconds)
         if belief.state is Warmth.WARM and quick:
             try:
                 return self._answer_at_once(deployment, invocation, request, prompt)
             except Retryable:
                 belief = belief.changed(state=Warmth.COLD)
+                patience = min(patience, self._limits.longest_wait_seconds - self._limits.direct_seconds)
         cold = belief.state is not Warmth.WARM
         invocation = invocation.changed(was_cold=cold)
         self._enqueue(invocation, request)
         if cold:
             self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
-        return self._wait(invocation, wait_seconds)
+        return self._wait(invocation, patience)
 
     def view(self, invocation_id: str) -> InvocationView:
         """Return an invocation with its output, while that is kept."""
@@ -111,9 +113,8 @@ class Invoking:
         self._invocations.put(invocation)
         self._queue.send(invocation.id, invocation.correlation_id)
 
-    def _wait(self, invocation: Invocation, wait_seconds: float) -> InvocationView:
+    def _wait(self, invocation: Invocation, patience: float) -> InvocationView:
         """Hold the request until its answer or the end of its patience; beyond a bound of held ones, not at all."""
-        patience = min(wait_seconds, self._limits.longest_wait_seconds)
         began = self._clock.now()
         if patience <= 0 or not self._invocations.hold(began, self._limits.held_requests):
             return self._view(invocation)

@@ -4,6 +4,8 @@ Level-triggered: the record goes to TEARING_DOWN first, every step looks at what
 success, and nothing without our tags is deleted.
 """
 
+from datetime import timedelta
+
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
@@ -15,6 +17,7 @@ from pilotlight.services.records import amend, amend_artifact
 
 MACHINE = "teardown"
 IMPORT_POLL_SECONDS = 60
+IN_FLIGHT_SECONDS = 90  # longer than a Lambda that starts an import job may run
 
 
 class TearingDown:
@@ -96,6 +99,8 @@ class TearingDown:
                     deployment, f"waits for import job {job.name}: it cannot be stopped, its model is deleted then"
                 )
                 return Wait(done=False, wait_seconds=IMPORT_POLL_SECONDS)
+        if self._may_be_starting(deployment):
+            return Wait(done=False, wait_seconds=IN_FLIGHT_SECONDS)
         model = self._imports.model(names.imported_model_name(deployment.name, deployment.generation))
         if model is None:
             return Wait(done=True)
@@ -160,6 +165,13 @@ class TearingDown:
         deployment = amend(self._deployments, task.deployment, noted)
         self._notifying.tell("failed", deployment, reason)
         return deployment
+
+    def _may_be_starting(self, deployment: Deployment) -> bool:
+        """Say whether a Lambda that outlived its stopped execution may still be starting an import job."""
+        imported = deployment.imported
+        if imported is None or imported.job_arn or imported.model_arn:
+            return False
+        return self._clock.now() - imported.started_at < timedelta(seconds=IN_FLIGHT_SECONDS)
 
     def _torn(self, task: DeploymentTask) -> Deployment:
         return self._deployments.get(task.deployment).require(task.generation, Status.TEARING_DOWN)
