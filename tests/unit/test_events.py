@@ -1,0 +1,263 @@
+"""The examples in events/ are what the functions are really given: each is understood, and each has its outcome."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pilotlight import runtime as composition
+from pilotlight.contracts import (
+    ExecutionEvent,
+    FailureTask,
+    QueueBatch,
+    SpanTask,
+    StagingFailureTask,
+    UploadEvent,
+    WakeFailureTask,
+)
+from pilotlight.domain.deployment import Status
+from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.services.requesting import Requesting
+from pilotlight.settings import Settings
+from tests import fakes
+from tests.factories import (
+    a_checkpoint,
+    a_deployment,
+    a_serving_deployment,
+    a_window,
+    an_artifact,
+    an_event,
+    an_invocation,
+    an_upload,
+)
+from tools.cloudformation import ROOT
+
+EVENTS = ROOT / "events"
+SOURCE = "local/small-llama"
+ANSWERED = "get-invocation"
+
+# What the API answers to each example where the deployments `assistant` (it serves) and `house-style` (it failed) exist.
+OUTCOMES = {
+    "create-deployment": 202,
+    "create-deployment-name-taken": 409,
+    "create-deployment-not-as-json": 415,
+    "create-deployment-not-json": 400,
+    "create-deployment-wrong-fields": 422,
+    "delete-deployment": 202,
+    "get-deployment": 200,
+    "get-deployment-missing": 404,
+    "get-invocation": 200,
+    "get-invocation-missing": 404,
+    "health": 200,
+    "invoke-deployment": 200,
+    "invoke-deployment-cold": 202,
+    "invoke-deployment-not-serving": 409,
+    "invoke-deployment-prefer-wait": 200,
+    "invoke-deployment-unsupported-parameter": 422,
+    "list-deployments": 200,
+    "list-deployments-wrong-limit": 422,
+    "list-events": 200,
+    "list-uploads": 200,
+    "preflight": 200,
+    "preflight-unreadable-source": 422,
+    "put-keep-warm": 200,
+    "put-keep-warm-unknown-zone": 422,
+    "put-lease": 200,
+    "put-lease-wrong": 422,
+    "retry-deployment": 202,
+    "retry-deployment-serving": 409,
+    "scale-down-deployment": 202,
+    "warm-up-deployment": 202,
+}
+NAME_IS_FREE = {"create-deployment"}
+NOT_YET_SERVING = {"invoke-deployment-not-serving"}
+COLD = {"invoke-deployment-cold"}
+
+
+def example(function: str, case: str) -> Any:
+    return json.loads((EVENTS / function / f"{case}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ModuleType]:
+    """The module of functions/api, as Lambda imports it."""
+    spec = importlib.util.spec_from_file_location("pilotlight_api", ROOT / "functions/api/app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[composition.Runtime]:
+    """The runtime of this process, over fakes: no client is ever made."""
+    for name in Settings.model_fields.values():
+        if name.alias and not name.alias.startswith("POWERTOOLS"):
+            monkeypatch.delenv(name.alias, raising=False)
+    monkeypatch.setenv("UPLOAD_BUCKET", "uploads")
+    composition.runtime.cache_clear()
+    runtime = composition.runtime()
+    clock = fakes.ManualClock()
+    source = fakes.FakeSource(clock)
+    source.push(SOURCE, a_checkpoint())
+    vars(runtime).update(
+        clock=clock,
+        source=source,
+        deployments=fakes.FakeDeployments(),
+        artifacts=fakes.FakeArtifacts(),
+        uploads=fakes.FakeUploads(),
+        invocations=fakes.FakeInvocations(),
+        bodies=fakes.FakeBodies(),
+        queue=fakes.FakeQueue(),
+        executions=fakes.FakeExecutions(),
+        imports=fakes.FakeImports(clock),
+        backend=fakes.FakeBackend(clock),
+        journal=fakes.FakeJournal(),
+        topic=fakes.FakeTopic(),
+    )
+    keys = fakes.FakeKeys()
+    vars(runtime).update(
+        requesting=Requesting(runtime.deployments, runtime.executions, keys, runtime.viewing, clock),
+    )
+    yield runtime
+    composition.runtime.cache_clear()
+
+
+def api_examples() -> list[str]:
+    return sorted(path.stem for path in (EVENTS / "api").glob("*.json"))
+
+
+def populate(runtime: composition.Runtime, case: str) -> None:
+    """Make the deployments that the examples speak of."""
+    artifact = runtime.artifacts.save(None, an_artifact())
+    assistant = a_serving_deployment("assistant", artifact_id=artifact.id)
+    if case in NOT_YET_SERVING:
+        assistant = assistant.changed(status=Status.STAGING)
+    if case not in NAME_IS_FREE:
+        runtime.deployments.reserve(assistant, an_event("made for an example"))
+    if case not in COLD:
+        runtime.deployments.open_window("assistant", a_window())
+    runtime.deployments.reserve(a_deployment("house-style", status=Status.FAILED), an_event())
+    runtime.uploads.save(an_upload("house-style"), an_upload("house-style"))
+    if case == ANSWERED:
+        invocation_id = example("api", case)["pathParameters"]["invocation_id"]
+        runtime.invocations.put(an_invocation(invocation_id, status=InvocationStatus.SUCCEEDED))
+        runtime.bodies.put_output(invocation_id, {"text": "Yes."})
+
+
+@pytest.mark.parametrize("case", api_examples())
+def test_the_api_answers_each_example_as_its_name_says(
+    api: ModuleType, runtime: composition.Runtime, case: str
+) -> None:
+    populate(runtime, case)
+
+    response = api.app(example("api", case), SimpleNamespace(aws_request_id="r-1"))
+
+    assert response["statusCode"] == OUTCOMES[case], response["body"]
+    problem = response["statusCode"] >= 400
+    assert response["headers"]["Content-Type"] == ("application/problem+json" if problem else "application/json")
+    assert json.loads(response["body"])
+
+
+def test_every_route_of_the_api_has_an_example_that_succeeds(api: ModuleType) -> None:
+    routes = {(method, path) for path, methods in api.app.routes.items() for method in methods}
+
+    answered = {
+        (event["httpMethod"], event["resource"])
+        for case, status in OUTCOMES.items()
+        if status < 300
+        for event in [example("api", case)]
+    }
+
+    assert answered == routes
+
+
+def test_an_example_of_a_request_is_routed_by_its_resource_path() -> None:
+    for case in api_examples():
+        event = example("api", case)
+
+        assert event["requestContext"]["resourcePath"] == event["resource"], case
+        assert event["requestContext"]["httpMethod"] == event["httpMethod"], case
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "said"),
+    [
+        ("import-failed", "import-failed", "Failed to load the tokenizer"),
+        ("preflight-refused", "preflight-refused", "L-45B04988"),
+        ("staging-failed", "source-refused", "broke"),
+        ("warm-up-exhausted", "warm-up-exhausted", "no answer within"),
+    ],
+)
+def test_a_failed_step_tells_its_code_and_its_sentence(case: str, code: str, said: str) -> None:
+    error = FailureTask.model_validate(example("mark_failed", case)).error
+
+    assert error.code == code
+    assert said in error.readable
+    assert "Traceback" not in error.readable
+
+
+def test_a_failed_map_tells_only_that_it_failed() -> None:
+    task = StagingFailureTask.model_validate(example("mark_artifact_failed", "span-failed"))
+
+    assert task.error.code == "States.ExceedToleratedFailureThreshold"
+
+
+def test_a_wake_ends_with_an_error_or_with_the_reason_for_which_it_gave_up() -> None:
+    gave_up = WakeFailureTask.model_validate(example("mark_wake_failed", "gave-up"))
+    superseded = WakeFailureTask.model_validate(example("mark_wake_failed", "superseded"))
+
+    assert gave_up.probe
+    assert gave_up.probe.give_up
+    assert gave_up.error is None
+    assert superseded.error
+    assert superseded.error.code == "superseded"
+
+
+def test_the_parts_of_a_span_cover_it_exactly() -> None:
+    span = SpanTask.model_validate(example("copy_span", "run-of-parts")).span
+
+    parts = span.parts()
+
+    assert sum(part.size_bytes for part in parts) == span.size_bytes
+    assert [part.number for part in parts] == list(range(span.first_part, span.first_part + len(parts)))
+    assert parts[0].offset == span.offset
+
+
+def test_an_ended_execution_tells_which_deployment_it_worked_on() -> None:
+    for case in ("aborted", "failed"):
+        event = ExecutionEvent.model_validate(example("fail_execution", case))
+
+        assert event.detail.status == case.upper()
+        assert event.detail.name.startswith(f"{event.detail.task.deployment}-g{event.detail.task.generation}")
+
+
+def test_an_uploaded_object_tells_its_folder() -> None:
+    for case in ("object-created", "marked-complete"):
+        event = UploadEvent.model_validate(example("note_upload", case))
+
+        assert event.detail.key.startswith("uploads/house-style/")
+
+
+def test_a_message_of_the_queue_holds_an_id_and_no_prompt() -> None:
+    for path in [*EVENTS.glob("run_invocation/*.json"), *EVENTS.glob("fail_invocation/*.json")]:
+        batch = QueueBatch.model_validate(json.loads(path.read_text()))
+
+        assert set(json.loads(json.loads(path.read_text())["Records"][0]["body"])) == {
+            "invocation_id",
+            "correlation_id",
+        }
+        assert batch.messages[0].body.invocation_id
+
+
+def test_an_example_is_named_in_words_joined_by_hyphens() -> None:
+    for path in EVENTS.rglob("*.json"):
+        assert path.stem.replace("-", "").isalnum(), path
+        assert path.stem == path.stem.lower(), path
