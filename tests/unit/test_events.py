@@ -8,7 +8,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-
 from pilotlight import runtime as composition
 from pilotlight.contracts import (
     ExecutionEvent,
@@ -23,6 +22,7 @@ from pilotlight.domain.deployment import Status
 from pilotlight.domain.invocation import InvocationStatus
 from pilotlight.services.requesting import Requesting
 from pilotlight.settings import Settings
+
 from tests import fakes
 from tests.factories import (
     a_checkpoint,
@@ -40,7 +40,7 @@ EVENTS = ROOT / "events"
 SOURCE = "local/small-llama"
 ANSWERED = "get-invocation"
 
-# What the API answers to each example where the deployments `assistant` (it serves) and `house-style` (it failed) exist.
+# What the API answers to each example where `assistant` serves and `house-style` has failed.
 OUTCOMES = {
     "create-deployment": 202,
     "create-deployment-name-taken": 409,
