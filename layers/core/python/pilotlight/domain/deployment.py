@@ -185,9 +185,9 @@ class Deployment(Model):
         """Return when the sweep must look at this record next, and what for; None once it is GONE."""
         looks: list[tuple[datetime, str]] = []
         if self.status in UNDER_WAY:
-            looks.append((now + CHECK_INTERVAL, "make sure that its execution is alive"))
+            looks.append((now + CHECK_INTERVAL, "see that it goes on"))
         if self.status is Status.TEARING_DOWN:
-            return now + CHECK_INTERVAL, "make sure that its teardown is under way"
+            return now + CHECK_INTERVAL, "see that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
         if self.status is Status.SERVING:
@@ -199,7 +199,7 @@ class Deployment(Model):
         if self.lease.warn_at and not self.lease.warned:
             looks.append((self.lease.warn_at, "tell that the lease ends soon"))
         if self.wake:
-            looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "make sure that the wake is alive"))
+            looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "see that the wake goes on"))
         if self.wants_warm(now):
             looks.append((now + SWEEP_INTERVAL, "keep the model warm"))
         else:

@@ -52,6 +52,7 @@ class Wake(Model):
     deadline: Moment
     attempts: int = 0
     usd: float = 0.0
+    answered_at: Moment | None = None
 
     def require(self, wake_id: str) -> None:
         """Let only the holder of this wake go on.

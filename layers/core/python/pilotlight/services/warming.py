@@ -121,7 +121,11 @@ class Warming:
 
         def counted(before: Deployment) -> Change:
             wake = self._require_wake(before.require(task.generation, *WARMABLE), task.wake_id)
-            probed = wake.changed(attempts=wake.attempts + 1, usd=round(wake.usd + usd, 6))
+            probed = wake.changed(
+                attempts=wake.attempts + 1,
+                usd=round(wake.usd + usd, 6),
+                answered_at=now if answered else None,
+            )
             said = "answered" if answered else "not ready"
             reason = f"probe {probed.attempts} {said} after {probed.elapsed(now):.0f} s"
             return change(before, before.changed(wake=probed), EventKind.WAKE, reason, now, wake=wake.id)
@@ -144,7 +148,7 @@ class Warming:
             if before.last_wake and before.last_wake.id == task.wake_id:
                 return None
             wake = self._require_wake(before, task.wake_id)
-            took = wake.elapsed(now)
+            took = wake.elapsed(wake.answered_at or now)
             outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
             after = before.with_cold_start(took).changed(wake=None, last_wake=outcome)
             return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
