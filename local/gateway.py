@@ -212,7 +212,7 @@ def _context(request: Request, api: RestApi, route: Route) -> dict[str, Any]:
             "caller": None,
             "accountId": None,
         },
-        "path": f"/{api.stage}{unquote(_raw_path(request))}",
+        "path": unquote(_raw_path(request)),  # as under a domain of one's own: no stage before the path
         "protocol": request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
         "requestId": str(uuid.uuid4()),
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
