@@ -10,12 +10,19 @@ from typing import Any
 import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 # Where `sam package` would name an upload, the local template names the folder itself under this "bucket".
 SOURCE_BUCKET = "local-source"
 
 Template = dict[str, Any]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML with CloudFormation's short tags; libyaml's parser, where there is one, is ten times as fast."""
+
+
+_Loader.add_multi_constructor("!", intrinsics_multi_constructor)
 
 
 class TemplateError(ValueError):
@@ -27,7 +34,7 @@ def translate(template: Path, parameters: Mapping[str, str] | None = None) -> Te
 
     Raises: TemplateError naming the resource whose source is missing, or what the translator found wrong.
     """
-    source = yaml_parse(template.read_text(encoding="utf-8"))
+    source = yaml.load(template.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     _point_at_sources(source, template.parent.resolve())
     try:
         translated = transform(source, dict(parameters or {}), _NoManagedPolicies())
