@@ -203,7 +203,8 @@ class Deployment(Model):
         if self.wants_warm(now):
             looks.append((now + SWEEP_INTERVAL, "keep the model warm"))
         else:
-            opening = self.keep_warm.next_opening(now) or self.quiet_until
+            end_of_quiet = self.quiet_until if self.keep_warm.wants_warm(now) else None
+            opening = self.keep_warm.next_opening(now) or end_of_quiet
             looks += [(opening, "keep-warm window opens: wake the model")] if opening else []
         return looks
 

@@ -2,7 +2,8 @@
 
 A window is wall-clock time in its own zone, from `start` up to but not including `end`; one that ends at or
 before its start runs past midnight. Whether it is open is asked at a moment, never by equality with an
-edge: a daylight-saving change can therefore neither skip nor double it.
+edge: a daylight-saving change can therefore neither skip nor double an edge. A window wholly inside an hour that
+the clock skips does not occur that day; one wholly inside an hour that it repeats is open both times.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -37,8 +38,8 @@ def expand_days(text: str) -> frozenset[int]:
         return frozenset(range(7))
     days: set[int] = set()
     for part in text.upper().split(","):
-        first, _, last = part.partition("-")
-        if first not in DAYS or (last and last not in DAYS):
+        first, dash, last = part.partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
             raise ValueError(f'{text!r} is not a set of days: write "MON-FRI", "SAT,SUN" or "*"')
         begin, end = DAYS.index(first), DAYS.index(last or first)
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))

@@ -172,7 +172,7 @@ def parse_prefer(header: str | None) -> float:
     for preference in (header or "").split(","):
         key, _, value = preference.strip().partition("=")
         if key.strip().lower() == "wait":
-            if not value.strip().isdigit():
+            if not (value.strip().isascii() and value.strip().isdigit()):
                 raise InvalidInput(
                     f"Prefer: {preference.strip()} is not understood; write wait=20.",
                     field="Prefer",
