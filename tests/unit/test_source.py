@@ -1,0 +1,63 @@
+"""A source is read as a user writes it, and a wrong one is refused with the forms that exist."""
+
+import pytest
+from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.source import Source, SourceKind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "location", "revision"),
+    [
+        ("hf://org/name", SourceKind.HUB, "org/name", "main"),
+        ("hf://org/name@v1.0", SourceKind.HUB, "org/name", "v1.0"),
+        ("hf://org/name@refs/pr/7", SourceKind.HUB, "org/name", "refs/pr/7"),
+        ("hf://Qwen/Qwen2.5-7B_x", SourceKind.HUB, "Qwen/Qwen2.5-7B_x", "main"),
+        ("s3://weights", SourceKind.BUCKET, "weights/", None),
+        ("s3://weights/", SourceKind.BUCKET, "weights/", None),
+        ("s3://weights/a/b/", SourceKind.BUCKET, "weights/a/b/", None),
+    ],
+)
+def test_a_source_is_read_as_it_is_written(text, kind, location, revision):
+    source = Source.parse(text)
+
+    assert (source.kind, source.location, source.revision) == (kind, location, revision)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "org/name",
+        "hf://name",
+        "hf://org/name/more",
+        "hf://org/../name",
+        "hf://org/name@",
+        "hf://org/name@a..b",
+        "hf://örg/name",
+        "s3://",
+        "s3://UPPER/x/",
+        "s3://a b/",
+        "https://huggingface.co/org/name",
+    ],
+)
+def test_anything_else_is_refused_with_the_forms_that_exist(text):
+    with pytest.raises(InvalidInput, match=r"hf://org/name@revision.*s3://bucket/prefix/") as caught:
+        Source.parse(text)
+
+    assert caught.value.detail["field"] == "source"
+
+
+def test_a_prefix_without_its_slash_is_refused_with_the_folder_that_was_meant():
+    with pytest.raises(InvalidInput, match="'s3://weights/llama/'"):
+        Source.parse("s3://weights/llama")
+
+
+def test_a_bucket_source_tells_its_bucket_and_its_prefix():
+    source = Source.parse("s3://weights/a/b/")
+
+    assert (source.bucket, source.prefix) == ("weights", "a/b/")
+
+
+def test_a_pinned_source_is_written_with_its_revision():
+    assert str(Source.parse("hf://org/name").at("c0ffee")) == "hf://org/name@c0ffee"
+    assert str(Source.parse("s3://weights/a/").at("c0ffee")) == "s3://weights/a/@c0ffee"
