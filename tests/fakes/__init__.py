@@ -1,0 +1,25 @@
+"""Honest fakes of `pilotlight.ports`: they refuse what the real services refuse, and tests look at what is left."""
+
+from tests.fakes.bedrock import FakeBackend, FakeImports, FakeRenderer
+from tests.fakes.machinery import FakeExecutions, FakeJournal, FakeQueue, FakeTopic, ManualClock
+from tests.fakes.records import FakeArtifacts, FakeDeployments, FakeInvocations, FakeKeys, FakeUploads
+from tests.fakes.storage import FakeBodies, FakeBucket, FakeSource
+
+__all__ = [
+    "FakeArtifacts",
+    "FakeBackend",
+    "FakeBodies",
+    "FakeBucket",
+    "FakeDeployments",
+    "FakeExecutions",
+    "FakeImports",
+    "FakeInvocations",
+    "FakeJournal",
+    "FakeKeys",
+    "FakeQueue",
+    "FakeRenderer",
+    "FakeSource",
+    "FakeTopic",
+    "FakeUploads",
+    "ManualClock",
+]

@@ -1,0 +1,136 @@
+"""Time that is set by hand, executions by name, and what collects messages."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pilotlight.domain.errors import PilotlightError
+
+from tests.factories import NOON
+
+
+class ManualClock:
+    """Implements `ports.Clock`. Time passes by `advance`, and by `pause`, during which `meanwhile` happens."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+        self.meanwhile: deque[Callable[[], object]] = deque()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def pause(self, wall_seconds: float) -> None:
+        self.advance(seconds=wall_seconds)
+        if self.meanwhile:
+            self.meanwhile.popleft()()
+
+    def advance(self, **span: float) -> datetime:
+        """Let that much time pass, as `timedelta` names it; return the moment it is then."""
+        self._now += timedelta(**span)
+        return self._now
+
+    def set(self, moment: datetime) -> None:
+        self._now = moment
+
+
+@dataclass
+class Execution:
+    """One execution: what it works on, and how it is."""
+
+    machine: str
+    name: str
+    work: dict[str, Any]
+    status: str = "RUNNING"
+    stopped_because: str | None = None
+
+
+@dataclass
+class FakeExecutions:
+    """Implements `ports.Executions`: a name is taken for good, whatever became of its execution."""
+
+    by_name: dict[tuple[str, str], Execution] = field(default_factory=dict)
+    refusals: deque[PilotlightError] = field(default_factory=deque)
+    """What the next calls of `start` raise, each once, before anything was started."""
+
+    def start(self, machine: str, name: str, work: dict[str, Any]) -> None:
+        if self.refusals:
+            raise self.refusals.popleft()
+        self.by_name.setdefault((machine, name), Execution(machine, name, work))
+
+    def is_running(self, machine: str, name: str) -> bool:
+        found = self.by_name.get((machine, name))
+        return found is not None and found.status == "RUNNING"
+
+    def stop(self, machine: str, name: str, reason: str) -> None:
+        if self.is_running(machine, name):
+            self.end(machine, name, "ABORTED")
+            self.by_name[machine, name].stopped_because = reason
+
+    def end(self, machine: str, name: str, status: str = "SUCCEEDED") -> None:
+        self.by_name[machine, name].status = status
+
+    def of(self, machine: str) -> list[Execution]:
+        return [each for each in self.by_name.values() if each.machine == machine]
+
+    def names(self, machine: str) -> list[str]:
+        return [each.name for each in self.of(machine)]
+
+
+@dataclass
+class FakeTopic:
+    """Implements `ports.Topic`."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def publish(self, message: dict[str, Any], *, event: str) -> None:
+        assert message["event"] == event
+        self.messages.append(message)
+
+    @property
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.messages]
+
+
+@dataclass
+class FakeJournal:
+    """Implements `ports.Journal`."""
+
+    invocations: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[tuple[str, float, dict[str, str]]] = field(default_factory=list)
+    facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    surprises: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def invocation(self, record: dict[str, Any]) -> None:
+        self.invocations.append(record)
+
+    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
+        self.counts.append((metric, value, dimensions))
+
+    def fact(self, message: str, **values: Any) -> None:
+        self.facts.append((message, values))
+
+    def surprise(self, message: str, **values: Any) -> None:
+        self.surprises.append((message, values))
+
+    def everything(self) -> str:
+        """Return all that was ever written, as one text to search in."""
+        return repr((self.invocations, self.counts, self.facts, self.surprises))
+
+
+@dataclass
+class FakeQueue:
+    """Implements `ports.InvocationQueue`; `hidden` tells for how long each receipt was sent away."""
+
+    messages: list[tuple[str, str]] = field(default_factory=list)
+    hidden: list[tuple[str, int]] = field(default_factory=list)
+
+    def send(self, invocation_id: str, correlation_id: str) -> None:
+        self.messages.append((invocation_id, correlation_id))
+
+    def hide(self, receipt: str, wait_seconds: int) -> None:
+        self.hidden.append((receipt, wait_seconds))
+
+    def depth(self) -> int:
+        return len(self.messages)

@@ -1,0 +1,250 @@
+"""The table in memory: records as JSON under fences, timelines, billing windows, places, idempotency keys."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
+from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyReused, InvalidInput, NameTaken, NotFound
+from pilotlight.domain.invocation import Invocation
+from pilotlight.domain.pricing import BillingWindow
+from pilotlight.domain.upload import Upload
+from pilotlight.domain.values import Model
+
+Record = TypeVar("Record", bound=Model)
+Item = TypeVar("Item")
+
+
+class Shelf(Generic[Record]):
+    """Records as JSON; a write with an old version is refused, as the table's fence does.
+
+    `meanwhile` holds what others do before our next writes: each is called once, before one write.
+    """
+
+    def __init__(self, model: type[Record]) -> None:
+        self._model = model
+        self._records: dict[str, dict[str, Any]] = {}
+        self.meanwhile: deque[Callable[[], object]] = deque()
+
+    def find(self, key: str) -> Record | None:
+        stored = self._records.get(key)
+        return None if stored is None else self._model.model_validate(stored)
+
+    def all(self) -> list[Record]:
+        return [self._model.model_validate(self._records[key]) for key in sorted(self._records)]
+
+    def put(self, key: str, record: Record, before_version: int | None) -> Record:
+        if self.meanwhile:
+            self.meanwhile.popleft()()
+        stored = self._records.get(key)
+        if (stored["version"] if stored else None) != (before_version or None):
+            raise ConcurrentChange(f"{key} was changed by somebody else; read it again.", record=key)
+        return self.write(key, record, (before_version or 0) + 1)
+
+    def write(self, key: str, record: Record, version: int) -> Record:
+        self._records[key] = record.changed(version=version).dump()
+        return record.changed(version=version)
+
+
+def page_of(items: Sequence[Item], cursor: str | None, limit: int) -> tuple[list[Item], str | None]:
+    if cursor is not None and not cursor.isdigit():
+        raise InvalidInput("The cursor is not one that a list gave.", field="cursor", rule="`next` of a list")
+    start = int(cursor or 0)
+    return list(items[start : start + limit]), str(start + limit) if start + limit < len(items) else None
+
+
+class FakeDeployments:
+    """Implements `ports.Deployments`."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf(Deployment)
+        self._events: dict[str, list[Event]] = {}
+        self._windows: dict[tuple[str, int], list[BillingWindow]] = {}
+
+    def get(self, name: str) -> Deployment:
+        if found := self.find(name):
+            return found
+        raise NotFound(f"There is no deployment named {name}.", deployment=name)
+
+    def find(self, name: str) -> Deployment | None:
+        return self.shelf.find(name)
+
+    def reserve(self, fresh: Deployment, event: Event) -> Deployment:
+        holder = self.find(fresh.name)
+        if holder and holder.is_live:
+            raise NameTaken(
+                f"Deployment {fresh.name} exists already ({holder.status}).",
+                holder={"name": holder.name, "generation": holder.generation, "status": holder.status},
+            )
+        record = next_generation(holder, fresh) if holder else fresh
+        reserved = self.shelf.put(record.name, record, holder.version if holder else None)
+        self.note(record.name, event.changed(generation=record.generation, after=record.status))
+        return reserved
+
+    def save(self, before: Deployment, change: Change) -> Deployment:
+        saved = self.shelf.put(change.after.name, change.after, before.version)
+        self.note(saved.name, change.event)
+        return saved
+
+    def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:
+        stored = self.find(deployment.name)
+        if stored and stored.version == deployment.version:
+            when, step = look or (None, None)
+            self.shelf.write(stored.name, stored.changed(next_look_at=when, next_step=step), stored.version)
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
+        return page_of(self.shelf.all(), cursor, limit)
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        looks = [(each.next_look_at, each.name) for each in self.shelf.all() if each.next_look_at]
+        return [name for when, name in sorted(looks) if when <= now][:limit]
+
+    def events(self, name: str, cursor: str | None, limit: int) -> tuple[list[Event], str | None]:
+        return page_of(self._events.get(name, []), cursor, limit)
+
+    def note(self, name: str, event: Event) -> None:
+        timeline = self._events.setdefault(name, [])
+        timeline.append(Event.model_validate(event.dump()))
+        timeline.sort(key=lambda each: each.at)
+
+    def latest_window(self, name: str, generation: int) -> BillingWindow | None:
+        windows = self._windows.get((name, generation), [])
+        return max(windows, key=lambda window: window.ordinal, default=None)
+
+    def open_window(self, name: str, window: BillingWindow) -> bool:
+        windows = self._windows.setdefault((name, window.generation), [])
+        if any(each.ordinal == window.ordinal for each in windows):
+            return False
+        windows.append(window)
+        return True
+
+    def touch_window(self, name: str, window: BillingWindow) -> None:
+        windows = self._windows.get((name, window.generation), [])
+        for index, held in enumerate(windows):
+            if held.ordinal == window.ordinal and held.last_answer_at <= window.last_answer_at:
+                speed = window.tokens_per_second or held.tokens_per_second
+                windows[index] = held.changed(last_answer_at=window.last_answer_at, tokens_per_second=speed)
+
+    def timeline(self, name: str) -> list[str]:
+        """Return the reasons of a timeline, oldest first."""
+        return [event.reason for event in self._events.get(name, [])]
+
+
+class FakeArtifacts:
+    """Implements `ports.Artifacts`."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf(Artifact)
+        self._spans: dict[tuple[str, int, int], int] = {}
+        self._troubles: dict[tuple[str, int], tuple[str, str]] = {}
+
+    def find(self, artifact_id: str) -> Artifact | None:
+        return self.shelf.find(artifact_id)
+
+    def get(self, artifact_id: str) -> Artifact:
+        if found := self.find(artifact_id):
+            return found
+        raise NotFound(f"There is no artifact {artifact_id!r}.", artifact_id=artifact_id)
+
+    def save(self, before: Artifact | None, after: Artifact) -> Artifact:
+        return self.shelf.put(after.id, after, before.version if before else None)
+
+    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
+        self._spans[artifact_id, attempt, number] = size_bytes
+
+    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
+        return sum(size for key, size in self._spans.items() if key[:2] == (artifact_id, attempt))
+
+    def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
+        self._troubles[artifact_id, attempt] = (code, reason)
+
+    def trouble(self, artifact_id: str, attempt: int) -> tuple[str, str] | None:
+        return self._troubles.get((artifact_id, attempt))
+
+    def forget_spans(self, artifact_id: str) -> None:
+        self._spans = {key: size for key, size in self._spans.items() if key[0] != artifact_id}
+
+
+class FakeInvocations:
+    """Implements `ports.Invocations`; places are counted by the half minute in which they were taken."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf(Invocation)
+        self._held: dict[int, int] = {}
+
+    def put(self, invocation: Invocation) -> None:
+        self.shelf.write(invocation.id, invocation, 1)
+
+    def get(self, invocation_id: str) -> Invocation:
+        if found := self.shelf.find(invocation_id):
+            return found
+        raise NotFound(f"There is no invocation {invocation_id}.", id=invocation_id)
+
+    def save(self, before: Invocation, after: Invocation) -> Invocation:
+        return self.shelf.put(after.id, after, before.version or 1)
+
+    def hold(self, now: datetime, bound: int) -> bool:
+        held = self._held.get(_half_minute(now), 0)
+        if held >= bound:
+            return False
+        self._held[_half_minute(now)] = held + 1
+        return True
+
+    def release(self, taken_at: datetime) -> None:
+        self._held[_half_minute(taken_at)] = max(0, self._held.get(_half_minute(taken_at), 0) - 1)
+
+
+class FakeUploads:
+    """Implements `ports.Uploads`."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf(Upload)
+
+    def find(self, folder: str) -> Upload | None:
+        return self.shelf.find(folder)
+
+    def note_event(self, folder: str, look_at: datetime, now: datetime) -> None:
+        upload = self.find(folder) or Upload(folder=folder, updated_at=now)
+        self.shelf.write(folder, upload.changed(look_at=look_at, updated_at=now), upload.version + 1)
+
+    def save(self, before: Upload, after: Upload) -> Upload:
+        return self.shelf.put(after.folder, after, before.version or None)
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        looks = [(each.look_at, each.folder) for each in self.shelf.all() if each.look_at]
+        return [folder for when, folder in sorted(looks) if when <= now][:limit]
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Upload], str | None]:
+        return page_of(self.shelf.all(), cursor, limit)
+
+
+class FakeKeys:
+    """Implements `ports.IdempotencyKeys`: a claim without an answer can be taken over after a minute."""
+
+    CLAIM = timedelta(seconds=60)
+
+    def __init__(self) -> None:
+        self._keys: dict[str, dict[str, Any]] = {}
+
+    def claim(self, key: str, body_hash: str, now: datetime) -> dict[str, Any] | None:
+        stored = self._keys.get(key)
+        if stored and stored["body_hash"] != body_hash:
+            raise IdempotencyKeyReused("This Idempotency-Key came before with another body.", key=key)
+        if stored and (answer := stored.get("answer")):
+            return dict(answer)
+        if stored and now <= stored["claimed_until"]:
+            raise Conflict("The first request with this Idempotency-Key is still under way.", key=key)
+        self._keys[key] = {"body_hash": body_hash, "claimed_until": now + self.CLAIM}
+        return None
+
+    def answer(self, key: str, response: dict[str, Any]) -> None:
+        self._keys.setdefault(key, {})["answer"] = response
+
+    def forget(self, key: str) -> None:
+        self._keys.pop(key, None)
+
+
+def _half_minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 30

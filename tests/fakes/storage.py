@@ -1,0 +1,207 @@
+"""Hubs and buckets in memory: revisions that change, multipart uploads, bodies that expire."""
+
+import hashlib
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pilotlight.domain.artifact import SMALLEST_PART_BYTES, UploadedPart
+from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, SourceNotFound, SourceRefused, Terminal
+from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind
+from pilotlight.domain.upload import version_of
+
+from tests.fakes.machinery import ManualClock
+
+
+class FakeSource:
+    """Implements `ports.ModelSource`: a hub keeps every commit, a bucket has only what lies there now."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._commits: dict[str, dict[str, dict[str, bytes]]] = {}
+        self._heads: dict[str, str] = {}
+        self._objects: dict[str, dict[str, tuple[bytes, datetime]]] = {}
+        self.ranges: list[tuple[str, int, int]] = []
+        self.cuts: list[int] = []
+        """After how many bytes the next streams end, each once."""
+        self.trouble: dict[str, PilotlightError] = {}
+        """What reading a location raises."""
+
+    def push(self, location: str, files: Mapping[str, bytes]) -> str:
+        """Make a commit of a repository's main branch; return it."""
+        commit = hashlib.sha1(repr(sorted(files.items())).encode(), usedforsecurity=False).hexdigest()
+        self._commits.setdefault(location, {})[commit] = dict(files)
+        self._heads[location] = commit
+        return commit
+
+    def upload(self, location: str, files: Mapping[str, bytes]) -> None:
+        """Put objects into a folder `bucket/prefix/`, over those of the same name."""
+        folder = self._objects.setdefault(location, {})
+        folder.update({path: (content, self._clock.now()) for path, content in files.items()})
+
+    def remove(self, location: str, *paths: str) -> None:
+        for path in paths or tuple(self._objects[location]):
+            del self._objects[location][path]
+
+    def resolve(self, source: Source) -> Listing:
+        if source.location in self.trouble:
+            raise self.trouble[source.location]
+        if source.kind is SourceKind.HUB:
+            commit = self._commit(source)
+            return Listing(source=source.at(commit), files=tuple(_files(self._commits[source.location][commit])))
+        files = self._bucket_files(source)
+        revision = version_of(files)
+        if source.revision and source.revision != revision:
+            raise SourceChanged(f"{source.location} is at {revision} now, {source.revision} was asked for.")
+        return Listing(source=source.at(revision), files=tuple(files))
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        content = self._content(source, path)
+        if len(content) > limit_bytes:
+            raise SourceRefused(f"{path} is larger than {limit_bytes} bytes.")
+        return content
+
+    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+        self.ranges.append((file.path, offset, size_bytes))
+        content = self._content(source, file.path)
+        if file.etag and file.etag != _etag(content):
+            raise SourceChanged(f"{file.path} has been replaced since it was listed.")
+        wanted = content[offset : offset + size_bytes]
+        yield wanted[: self.cuts.pop(0)] if self.cuts else wanted
+
+    def _commit(self, source: Source) -> str:
+        commits = self._commits.get(source.location, {})
+        wanted = source.revision or "main"
+        commit = self._heads.get(source.location, "") if wanted == "main" else wanted
+        if commit not in commits:
+            raise SourceNotFound(f"There is no {source}.")
+        return commit
+
+    def _content(self, source: Source, path: str) -> bytes:
+        if source.kind is SourceKind.HUB:
+            return self._commits[source.location][self._commit(source)][path]
+        try:
+            return self._objects[source.location][path][0]
+        except KeyError as exc:
+            raise SourceNotFound(f"{source} has no file {path}.") from exc
+
+    def _bucket_files(self, source: Source) -> list[SourceFile]:
+        folder = self._objects.get(source.location)
+        if not folder:
+            raise SourceNotFound(f"There is nothing below s3://{source.location}.")
+        return [
+            SourceFile(path=path, size_bytes=len(content), etag=_etag(content), modified_at=modified_at)
+            for path, (content, modified_at) in sorted(folder.items())
+        ]
+
+
+@dataclass
+class _Upload:
+    key: str
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class FakeBucket:
+    """Implements `ports.ArtifactBucket`."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, _Upload] = field(default_factory=dict)
+    keeps: set[str] = field(default_factory=set)
+    """Keys that cannot be deleted."""
+
+    def start_upload(self, key: str) -> str:
+        if under_way := next((each for each, upload in self.uploads.items() if upload.key == key), None):
+            return under_way
+        upload_id = f"upload-{len(self.uploads) + 1}-{key}"
+        self.uploads[upload_id] = _Upload(key)
+        return upload_id
+
+    def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
+        held = self._upload(key, upload_id).parts
+        return {number: _part(number, body) for number, body in held.items()}
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
+        self._upload(key, upload_id).parts[number] = body
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
+        upload = self._upload(key, upload_id)
+        listed = sorted(parts, key=lambda part: part.number)
+        bodies = [upload.parts[part.number] for part in listed]
+        assert [part.etag for part in listed] == [_part(0, body).etag for body in bodies], "InvalidPart"
+        assert all(len(body) >= SMALLEST_PART_BYTES for body in bodies[:-1]), "EntityTooSmall"
+        self.objects[key] = b"".join(bodies)
+        del self.uploads[upload_id]
+        return f"{_crc32(self.objects[key])}-{len(bodies)}"
+
+    def abort_uploads(self, prefix: str) -> int:
+        below = [each for each, upload in self.uploads.items() if upload.key.startswith(prefix)]
+        for upload_id in below:
+            del self.uploads[upload_id]
+        return len(below)
+
+    def put(self, key: str, body: bytes) -> None:
+        self.objects[key] = body
+
+    def get(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return {key: len(body) for key, body in sorted(self.objects.items()) if key.startswith(prefix)}
+
+    def delete(self, prefix: str) -> int:
+        below = [key for key in self.objects if key.startswith(prefix)]
+        if kept := self.keeps & set(below):
+            raise Terminal(f"S3 keeps {kept}.")
+        for key in below:
+            del self.objects[key]
+        return len(below)
+
+    def _upload(self, key: str, upload_id: str) -> _Upload:
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise NotFound(f"The upload of {key} is over or was aborted.", key=key)
+        return upload
+
+
+@dataclass
+class FakeBodies:
+    """Implements `ports.InvocationBodies`."""
+
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def put_request(self, invocation_id: str, request: InvocationRequest) -> None:
+        self.requests[invocation_id] = request.dump()
+
+    def get_request(self, invocation_id: str) -> InvocationRequest:
+        if invocation_id not in self.requests:
+            raise NotFound(f"The request of invocation {invocation_id} is no longer kept.", id=invocation_id)
+        return InvocationRequest.model_validate(self.requests[invocation_id])
+
+    def put_output(self, invocation_id: str, output: dict[str, Any]) -> None:
+        self.outputs[invocation_id] = output
+
+    def get_output(self, invocation_id: str) -> dict[str, Any] | None:
+        return self.outputs.get(invocation_id)
+
+
+def _files(contents: Mapping[str, bytes]) -> Iterator[SourceFile]:
+    for path, content in sorted(contents.items()):
+        yield SourceFile(path=path, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _etag(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _crc32(content: bytes) -> str:
+    return b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+
+
+def _part(number: int, body: bytes) -> UploadedPart:
+    return UploadedPart(number=number, size_bytes=len(body), etag=f'"{_etag(body)}"', checksum_crc32=_crc32(body))

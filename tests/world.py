@@ -1,0 +1,336 @@
+"""The services over fakes, and the steps that the state machines would take, in their order.
+
+A test says how far a deployment has come (`bring`), lets something happen, and looks at what is left.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from pilotlight.contracts import (
+    DeploymentTask,
+    FailureTask,
+    ProbeTask,
+    SpanTask,
+    StagingFailureTask,
+    StagingTask,
+    TaskError,
+    Wait,
+    WakeFailureTask,
+    WakeStarted,
+    WarmUpTask,
+)
+from pilotlight.domain import names
+from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.answering import Answering
+from pilotlight.services.deploying import Deploying
+from pilotlight.services.importing import Importing, ImportRules
+from pilotlight.services.invoking import InvocationLimits, Invoking
+from pilotlight.services.notifying import Notifying
+from pilotlight.services.preflight import Preflight
+from pilotlight.services.queue_work import QueueWork, WorkerLimits
+from pilotlight.services.requesting import Requesting
+from pilotlight.services.staging import Staging
+from pilotlight.services.sweeping import Sweeping, SweepReport
+from pilotlight.services.tearing_down import TearingDown
+from pilotlight.services.uploading import Uploading
+from pilotlight.services.viewing import Viewing
+from pilotlight.services.warming import Warming
+from pydantic import TypeAdapter
+
+from tests import fakes
+from tests.factories import FIVE_MIB_PARTS, HUB_SOURCE, a_checkpoint, a_request
+
+STACK = "pilotlight"
+ARTIFACT_BUCKET = "artifacts-bucket"
+UPLOAD_BUCKET = "uploads-bucket"
+ROLE = "arn:aws:iam::123456789012:role/import"
+IDLE = timedelta(minutes=5)
+REGION = "us-east-1"
+SETTLE = timedelta(seconds=60)
+LIMITS = InvocationLimits(held_requests=2, queue_depth=5)
+_SPANS = TypeAdapter(list[SpanTask])
+_CAUSE = TypeAdapter(dict[str, Any])
+WAY = (Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.WARMING, Status.SERVING)
+
+
+class World:
+    """Everything there is: the ports as fakes, the services over them."""
+
+    def __init__(self, budget: WakeBudget | None = None) -> None:
+        self.budget = budget or WakeBudget(max_attempts=20, max_seconds=600, max_usd=5.0)
+        self.clock = fakes.ManualClock()
+        self.deployments = fakes.FakeDeployments()
+        self.artifacts = fakes.FakeArtifacts()
+        self.uploads = fakes.FakeUploads()
+        self.invocations = fakes.FakeInvocations()
+        self.keys = fakes.FakeKeys()
+        self.source = fakes.FakeSource(self.clock)
+        self.bucket = fakes.FakeBucket()
+        self.bodies = fakes.FakeBodies()
+        self.queue = fakes.FakeQueue()
+        self.imports = fakes.FakeImports(self.clock)
+        self.backend = fakes.FakeBackend(self.clock)
+        self.executions = fakes.FakeExecutions()
+        self.topic = fakes.FakeTopic()
+        self.journal = fakes.FakeJournal()
+        self.accounting = self.accounting_in(REGION)
+        self._build_control()
+        self._build_serving()
+        self.source.push("acme/llama-8b", a_checkpoint())
+
+    def accounting_in(self, region: str, *, idle_window_is_billed: bool = True) -> Accounting:
+        return Accounting(
+            self.deployments,
+            region=region,
+            idle_seconds=int(IDLE.total_seconds()),
+            idle_window_is_billed=idle_window_is_billed,
+        )
+
+    def _build_control(self) -> None:
+        rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
+        self.notifying = Notifying(self.topic, self.clock)
+        self.preflight = Preflight(self.source, self.imports, REGION)
+        self.viewing = Viewing(
+            self.deployments,
+            self.artifacts,
+            self.uploads,
+            self.accounting,
+            self.clock,
+            region=REGION,
+            upload_bucket=UPLOAD_BUCKET,
+        )
+        self.requesting = Requesting(self.deployments, self.executions, self.keys, self.viewing, self.clock)
+        self.staging = Staging(
+            self.artifacts,
+            self.bucket,
+            self.source,
+            self.preflight,
+            self.clock,
+            bucket_name=ARTIFACT_BUCKET,
+            limits=FIVE_MIB_PARTS,
+        )
+        self.deploying = Deploying(
+            self.deployments, self.artifacts, self.preflight, self.executions, self.notifying, self.clock
+        )
+        self.importing = Importing(self.deployments, self.imports, self.clock, rules)
+        self.warming = Warming(
+            self.deployments, self.backend, self.executions, self.accounting, self.clock, self.budget
+        )
+        self.tearing_down = TearingDown(
+            self.deployments,
+            self.artifacts,
+            self.uploads,
+            self.bucket,
+            self.imports,
+            self.executions,
+            self.notifying,
+            self.clock,
+            stack=STACK,
+        )
+        self.uploading = Uploading(
+            self.uploads,
+            self.deployments,
+            self.source,
+            self.requesting,
+            self.preflight,
+            self.clock,
+            bucket=UPLOAD_BUCKET,
+            settle_seconds=int(SETTLE.total_seconds()),
+        )
+
+    def _build_serving(self) -> None:
+        self.answering = Answering(
+            self.artifacts,
+            self.invocations,
+            self.backend,
+            fakes.FakeRenderer(),
+            self.accounting,
+            self.journal,
+            self.clock,
+        )
+        self.invoking = Invoking(
+            self.deployments,
+            self.invocations,
+            self.bodies,
+            self.queue,
+            self.answering,
+            self.accounting,
+            self.warming,
+            self.clock,
+            LIMITS,
+        )
+        self.queue_work = QueueWork(
+            self.deployments,
+            self.invocations,
+            self.bodies,
+            self.queue,
+            self.answering,
+            self.warming,
+            self.clock,
+            WorkerLimits(),
+        )
+        self.sweeping = Sweeping(
+            self.deployments,
+            self.uploads,
+            self.requesting,
+            self.warming,
+            self.tearing_down,
+            self.uploading,
+            self.executions,
+            self.notifying,
+            self.journal,
+            self.clock,
+        )
+
+    # ---- what there is -------------------------------------------------------------------------------------
+
+    def deployment(self, name: str = "llama") -> Deployment:
+        return self.deployments.get(name)
+
+    def status(self, name: str = "llama") -> Status:
+        return self.deployment(name).status
+
+    def artifact(self, name: str = "llama") -> Artifact:
+        return self.artifacts.get(self.deployment(name).artifact_id or "")
+
+    def wake(self, name: str = "llama") -> Wake:
+        wake = self.deployment(name).wake
+        assert wake is not None, "no wake is under way"
+        return wake
+
+    def task(self, name: str = "llama") -> DeploymentTask:
+        found = self.deployment(name)
+        return DeploymentTask(
+            deployment=name, generation=found.generation, attempt=found.attempt, correlation_id=found.correlation_id
+        )
+
+    # ---- what state machines do ----------------------------------------------------------------------------
+
+    def bring(self, to: Status = Status.SERVING, name: str = "llama", **request: Any) -> Deployment:
+        """Ask for a deployment unless there is one, and take it on its way until it has that status."""
+        found = self.deployments.find(name)
+        if found is None or found.status is Status.GONE:
+            self.requesting.request(a_request(name, **{"source": HUB_SOURCE, **request}), correlation_id=f"c-{name}")
+        if to is Status.FAILED:
+            self.bring(Status.STAGING, name)
+            self.fail(name)
+        elif to in (Status.TEARING_DOWN, Status.GONE):
+            self.bring(Status.SERVING, name)
+            self.tearing_down.begin(name, reason="enough", correlation_id="c-end")
+            if to is Status.GONE:
+                self.run_teardown(name)
+        else:
+            for step in WAY[WAY.index(self.status(name)) + 1 : WAY.index(to) + 1]:
+                self._next_step(step, name)
+        return self.deployment(name)
+
+    def _next_step(self, to: Status, name: str) -> None:
+        task = self.task(name)
+        match to:
+            case Status.STAGING:
+                self.deploying.start_staging(task)
+            case Status.IMPORTING:
+                if not self.deploying.check_staging(task).done:
+                    self.run_staging(name)
+                self._until_done(lambda: self.importing.start(task))
+            case Status.WARMING:
+                self._until_done(lambda: self.importing.check(task))
+                self.warming.start_warm_up(task)
+            case _:
+                wake_id = self.wake(name).id
+                self.run_wake(name)
+                warm_up = WarmUpTask(**dict(task), warm_up=WakeStarted(wake_id=wake_id))
+                assert self.warming.check_warm_up(warm_up).done
+                self.deploying.mark_serving(task)
+
+    def run_staging(self, name: str = "llama") -> Artifact:
+        """Do what `stage_artifact` does."""
+        task = self.staging_task(name)
+        for span in self.plan(task):
+            self.staging.copy(span)
+        return self.staging.seal(task)
+
+    def staging_task(self, name: str = "llama") -> StagingTask:
+        artifact = self.artifact(name)
+        return StagingTask(artifact_id=artifact.id, attempt=artifact.attempt, correlation_id="c-1")
+
+    def plan(self, task: StagingTask) -> list[SpanTask]:
+        """Return the items that the Map of `stage_artifact` would be given."""
+        summary = self.staging.plan(task)
+        stored = self.bucket.get(summary.spans_key)
+        assert stored is not None
+        spans = _SPANS.validate_json(stored)
+        assert len(spans) == summary.spans
+        return spans
+
+    def fail_staging(self, code: str, reason: str, name: str = "llama") -> None:
+        task = self.staging_task(name)
+        self.staging.mark_failed(StagingFailureTask(**dict(task), error=an_error(PilotlightError(reason), code)))
+
+    def fail(self, name: str = "llama", reason: str = "it broke") -> Deployment:
+        """Do what `deploy` does when a step of it has failed."""
+        task = self.task(name)
+        self.executions.end("deploy", names.run_name(name, task.generation, task.attempt), "FAILED")
+        return self.deploying.mark_failed(FailureTask(**dict(task), error=an_error(PilotlightError(reason))))
+
+    def run_wake(self, name: str = "llama") -> ProbeDecision:
+        """Do what `warm` does, to its end."""
+        task = self.probe_task(name)
+        while True:
+            decision = self.warming.probe(task)
+            if decision.ready:
+                self.warming.mark_warm(task)
+            elif decision.give_up:
+                self.warming.mark_wake_failed(WakeFailureTask(**dict(task), probe=decision))
+            else:
+                self.clock.advance(seconds=decision.wait_seconds)
+                continue
+            run = names.wake_name(name, task.generation, task.wake_id)
+            self.executions.end("warm", run, "SUCCEEDED" if decision.ready else "FAILED")
+            return decision
+
+    def probe_task(self, name: str = "llama") -> ProbeTask:
+        generation = self.deployment(name).generation
+        return ProbeTask(deployment=name, generation=generation, wake_id=self.wake(name).id, correlation_id="c-1")
+
+    def run_teardown(self, name: str = "llama") -> Deployment:
+        """Do what `teardown` does."""
+        task = self.task(name)
+        self.tearing_down.stop_executions(task)
+        self._until_done(lambda: self.tearing_down.delete_model(task))
+        self.tearing_down.release_artifact(task)
+        return self.tearing_down.mark_gone(task)
+
+    def sweep(self) -> SweepReport:
+        return self.sweeping.sweep(correlation_id="c-sweep")
+
+    def _until_done(self, poll: Any) -> None:
+        for _ in range(1000):
+            wait: Wait = poll()
+            if wait.done:
+                return
+            self.clock.advance(seconds=wait.wait_seconds)
+        raise AssertionError("the poll has no end")
+
+    # ---- what is left --------------------------------------------------------------------------------------
+
+    def traces(self) -> dict[str, Any]:
+        """Return what the account still holds that costs money or place."""
+        found = {
+            "objects": sorted(self.bucket.objects),
+            "uploads": sorted(self.bucket.uploads),
+            "models": self.imports.models,
+            "jobs": [job.name for job in self.imports.running_jobs()],
+        }
+        return {kind: left for kind, left in found.items() if left}
+
+
+def an_error(error: PilotlightError, code: str | None = None) -> TaskError:
+    """Return an error as Step Functions hands it on after a Lambda raised it."""
+    told = error.to_message() if code is None else error.to_message().replace(f'"{error.code}"', f'"{code}"', 1)
+    cause = _CAUSE.dump_json({"errorType": "Terminal", "errorMessage": told, "stackTrace": []}).decode()
+    return TaskError.model_validate({"Error": "Terminal", "Cause": cause})
