@@ -39,11 +39,13 @@ class Accounting:
         at: datetime,
         opener: WindowOpener,
         *,
+        asked_at: datetime | None = None,
         tokens_per_second: float | None = None,
     ) -> Money:
         """Enter a successful call in the ledger and return what it added to the bill: a window, or nothing.
 
-        Two calls that find no window race for its ordinal: one opens it, the other is covered by it.
+        Two calls that find no window race for its ordinal: one opens it, the other is covered by it. A window that
+        the wake of a waiting call opened, since it was asked at `asked_at`, was opened for that call.
         """
         latest = self._deployments.latest_window(deployment.name, deployment.generation)
         window = window_at(at, latest, generation=deployment.generation, opener=opener)
@@ -57,7 +59,8 @@ class Accounting:
         stale = at - latest.last_answer_at >= TOUCH_EVERY
         if stale or (tokens_per_second and latest.tokens_per_second is None):
             self._deployments.touch_window(deployment.name, window)
-        return Money(usd=0.0)
+        opened_for_it = asked_at is not None and latest.starts_at >= asked_at
+        return self.tariff(deployment).window if opened_for_it else Money(usd=0.0)
 
     def warmth(self, deployment: Deployment, now: datetime) -> WarmthEstimate:
         """Return what to believe of the model's memory now."""
