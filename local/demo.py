@@ -160,7 +160,10 @@ class Demo:
         self.story["cold_invocation_seconds"] = round(time.monotonic() - began, 2)
         if not answer["was_cold"]:
             raise StepFailedError(f"a cold model was asked and answered as a warm one: {answer}")
-        self.tell(f"cold invocation queued, model woken, answered after {self.story['cold_invocation_seconds']} s")
+        self.tell(
+            f"cold invocation queued, model woken, answered after {self.story['cold_invocation_seconds']} s "
+            f"(${answer.get('cost', {}).get('usd', 0):.2f}: the window that it opened)"
+        )
 
     def keep_warm_in_a_window(self) -> None:
         """Open a keep-warm window: the model is warm without a caller, and cold again after it."""
