@@ -158,11 +158,12 @@ class Demo:
         began = time.monotonic()
         answer = self._pilotlight.invoke("demo", PROMPT)
         self.story["cold_invocation_seconds"] = round(time.monotonic() - began, 2)
-        if not answer["was_cold"]:
+        cost = answer.get("cost")
+        if not answer["was_cold"] or cost is None:
             raise StepFailedError(f"a cold model was asked and answered as a warm one: {answer}")
         self.tell(
             f"cold invocation queued, model woken, answered after {self.story['cold_invocation_seconds']} s "
-            f"(${answer.get('cost', {}).get('usd', 0):.2f}: the window that it opened)"
+            f"(${cost['usd']:.2f}: the window that it opened)"
         )
 
     def keep_warm_in_a_window(self) -> None:
