@@ -4,6 +4,7 @@ On "not ready" the worker makes sure that one wake is under way and lets the mes
 sits and waits for a cold start, which would be paid for.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from pilotlight.domain.errors import (
@@ -65,12 +66,11 @@ class QueueWork:
             self._answering.fail(invocation, DeadlinePassed("Nobody could answer it before it expired."))
             return True
         if invocation.claimed_until and now < invocation.claimed_until:
-            self._queue.hide(receipt, self._limits.wait_seconds)
-            return False
+            return self._look_again(receipt)
         try:
             claimed = self._claim(invocation)
         except ConcurrentChange:
-            return False
+            return self._look_again(receipt)
         return self._run_claimed(claimed, receipt)
 
     def fail(self, invocation_id: str, reason: str) -> None:
@@ -118,7 +118,12 @@ class QueueWork:
         return self._invocations.save(invocation, claimed)
 
     def _come_back(self, invocation: Invocation, receipt: str) -> bool:
+        """Give the claim back and let the message come back; a record that others changed needs no claim of ours."""
         waiting = invocation.changed(status=InvocationStatus.QUEUED, claimed_until=None)
-        self._invocations.save(invocation, waiting)
+        with suppress(ConcurrentChange):
+            self._invocations.save(invocation, waiting)
+        return self._look_again(receipt)
+
+    def _look_again(self, receipt: str) -> bool:
         self._queue.hide(receipt, self._limits.wait_seconds)
         return False
