@@ -1,7 +1,7 @@
 """Bedrock in memory: one slot, a quota, tokens that answer with the old job, names that are never given back."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -46,6 +46,8 @@ class FakeImports:
     failure: str | None = None
     loses_answers: int = 0
     """How many of the next starts take effect, and then break before they answer."""
+    before_start: deque[Callable[[], object]] = field(default_factory=deque)
+    """What others do just before our next starts, each once."""
 
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _models: dict[str, ImportedModelState] = field(default_factory=dict)
@@ -53,6 +55,8 @@ class FakeImports:
     def start(
         self, *, job_name: str, model_name: str, role_arn: str, s3_uri: str, token: str, tags: dict[str, str]
     ) -> str:
+        if self.before_start:
+            self.before_start.popleft()()
         self._pass_time()
         if known := next((job for job in self._jobs.values() if job.token == token), None):
             return known.state.arn

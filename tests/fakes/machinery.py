@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pilotlight.domain.errors import PilotlightError
 
 from tests.factories import NOON
 
@@ -51,13 +50,16 @@ class FakeExecutions:
     """Implements `ports.Executions`: a name is taken for good, whatever became of its execution."""
 
     by_name: dict[tuple[str, str], Execution] = field(default_factory=dict)
-    refusals: deque[PilotlightError] = field(default_factory=deque)
+    refusals: deque[BaseException] = field(default_factory=deque)
     """What the next calls of `start` raise, each once, before anything was started."""
 
-    def start(self, machine: str, name: str, work: dict[str, Any]) -> None:
+    def start(self, machine: str, name: str, work: dict[str, Any]) -> bool:
         if self.refusals:
             raise self.refusals.popleft()
-        self.by_name.setdefault((machine, name), Execution(machine, name, work))
+        if (machine, name) in self.by_name:
+            return False
+        self.by_name[machine, name] = Execution(machine, name, work)
+        return True
 
     def is_running(self, machine: str, name: str) -> bool:
         found = self.by_name.get((machine, name))

@@ -76,7 +76,10 @@ class ImportedModel(Model):
 
 
 class Deployment(Model):
-    """The record of one deployment. `version` is the fence: a write with an old one is refused."""
+    """The record of one deployment. `version` is the fence: a write with an old one is refused.
+
+    `former_artifacts` are those of earlier attempts at another revision: they are released with the last one.
+    """
 
     name: DeploymentName
     generation: int = Field(default=1, ge=1)
@@ -93,6 +96,7 @@ class Deployment(Model):
     created_at: Moment
     updated_at: Moment
     artifact_id: str | None = None
+    former_artifacts: tuple[str, ...] = ()
     revision: str | None = None
     imported: ImportedModel | None = None
     failure: Failure | None = None

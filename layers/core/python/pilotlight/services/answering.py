@@ -102,14 +102,17 @@ class Answering:
 
     def fail(self, invocation: Invocation, error: PilotlightError) -> None:
         """Keep the failure for whoever asks."""
-        failed = invocation.changed(
+        self.record(self._invocations.save(invocation, self.failed(invocation, error)))
+
+    def failed(self, invocation: Invocation, error: PilotlightError) -> Invocation:
+        """Return the invocation as failed."""
+        return invocation.changed(
             status=InvocationStatus.FAILED,
             ended_at=self._clock.now(),
             claimed_until=None,
             error_code=error.code,
             error_message=error.message,
         )
-        self.record(self._invocations.save(invocation, failed))
 
     def record(self, invocation: Invocation) -> None:
         """Write the one structured record of an invocation: lengths, never contents."""

@@ -1,12 +1,13 @@
 """The steps of `deploy` that are the same for every backend: from a request to SERVING, or to FAILED with a reason."""
 
 from datetime import timedelta
+from typing import Any
 
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
-from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused, Terminal
+from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused
 from pilotlight.domain.source import Source
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
 from pilotlight.services.notifying import Notifying
@@ -41,9 +42,13 @@ class Deploying:
     def start_staging(self, task: DeploymentTask) -> Wait:
         """Judge the model from its small files, then start staging its artifact, or join whoever does.
 
+        A retry goes on from the artifact that it has sealed, whatever has become of the source since.
         Raises: PreflightRefused with every refusal; SourceRefused.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, Status.REQUESTED, Status.STAGING)
+        if sealed := self._sealed(deployment):
+            self._go_on_from(sealed, deployment)
+            return Wait(done=True)
         model_name = names.imported_model_name(deployment.name, deployment.generation)
         inspection = self._preflight.require(
             Source.parse(deployment.source), deployment.backend, own_model_name=model_name
@@ -98,7 +103,8 @@ class Deploying:
         reason = task.error.readable
 
         def failed(before: Deployment) -> Change | None:
-            if before.generation != task.generation or before.status not in UNDER_WAY:
+            stale = (before.generation, before.attempt) != (task.generation, task.attempt)
+            if stale or before.status not in UNDER_WAY:
                 return None
             failure = Failure(code=task.error.code, reason=reason, during=before.status, at=now)
             after = before.moved_to(Status.FAILED, now, failure=failure, wake=None, waiting_for=None)
@@ -117,13 +123,33 @@ class Deploying:
             before.require(deployment.generation, Status.REQUESTED, Status.STAGING)
             if before.status is Status.STAGING and before.artifact_id == artifact_id:
                 return None
-            fields = {"artifact_id": artifact_id, "revision": revision}
+            fields: dict[str, Any] = {"artifact_id": artifact_id, "revision": revision}
+            if before.artifact_id and before.artifact_id != artifact_id:
+                fields["former_artifacts"] = (*before.former_artifacts, before.artifact_id)
             moved = before.status is Status.REQUESTED
             after = before.moved_to(Status.STAGING, now, **fields) if moved else before.changed(**fields)
             reason = f"preflight passed; staging {inspection.plan.total_bytes:,} bytes of revision {revision[:12]}"
             return change(before, after, EventKind.STATUS, reason, now, artifact_id=artifact_id)
 
         amend(self._deployments, deployment.name, staging)
+
+    def _sealed(self, deployment: Deployment) -> Artifact | None:
+        """Return the artifact that an earlier run of this deployment sealed, or None."""
+        artifact = self._artifacts.find(deployment.artifact_id) if deployment.artifact_id else None
+        mine = artifact and artifact.status is ArtifactStatus.SEALED and deployment.as_user in artifact.users
+        return artifact if mine else None
+
+    def _go_on_from(self, artifact: Artifact, deployment: Deployment) -> None:
+        now = self._clock.now()
+
+        def staged(before: Deployment) -> Change | None:
+            before.require(deployment.generation, Status.REQUESTED, Status.STAGING)
+            if before.status is Status.STAGING:
+                return None
+            reason = f"goes on from artifact {artifact.id}, sealed at revision {artifact.revision[:12]}"
+            return change(before, before.moved_to(Status.STAGING, now), EventKind.ARTIFACT, reason, now)
+
+        amend(self._deployments, deployment.name, staged)
 
     def _use(self, artifact_id: str, user: str, inspection: Inspection) -> Artifact:
         now = self._clock.now()
@@ -146,7 +172,7 @@ class Deploying:
                 raise ConcurrentChange(f"Artifact {artifact_id} is being deleted; staging begins when it is gone.")
             if before.status is ArtifactStatus.FAILED:
                 again = before.changed(status=ArtifactStatus.STAGING, attempt=before.attempt + 1, updated_at=now)
-                return again.changed(failure_code=None, failure_reason=None).used_by(user)
+                return again.changed(failure_code=None, failure_reason=None, revivals=0).used_by(user)
             return before.used_by(user)
 
         artifact = amend_artifact(self._artifacts, artifact_id, used)
@@ -163,7 +189,10 @@ class Deploying:
         self._executions.start(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt), work)
 
     def _revive(self, artifact: Artifact, correlation_id: str) -> None:
-        """Start staging again under the next attempt where its execution is no longer there."""
+        """Start staging again under the next attempt where its execution is no longer there.
+
+        One that died too often has failed: the next look tells it, and a retry begins afresh.
+        """
         if self._executions.is_running(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt)):
             return
         now = self._clock.now()
@@ -172,10 +201,12 @@ class Deploying:
             if before is None or before.status is not ArtifactStatus.STAGING or before.attempt != artifact.attempt:
                 return None
             if before.revivals >= STAGING_ATTEMPTS:
-                raise Terminal(
-                    f"Staging {artifact.source} died {before.revivals} times without saying why; its parts stay for a "
-                    "retry.",
-                    artifact_id=artifact.id,
+                reason = f"staging {artifact.source} died {before.revivals + 1} times without saying why"
+                return before.changed(
+                    status=ArtifactStatus.FAILED,
+                    failure_code="staging-died",
+                    failure_reason=f"{reason}; its parts stay for a retry",
+                    updated_at=now,
                 )
             return before.changed(attempt=before.attempt + 1, revivals=before.revivals + 1, updated_at=now)
 

@@ -51,8 +51,8 @@ class Importing:
         if model := self._own_model(deployment):
             self._adopt(deployment, model)
             return Wait(done=True)
-        if self._imports.job(self._job_name(deployment)):
-            return Wait(done=True)
+        if job := self._imports.job(self._job_name(deployment)):
+            return self._record_job(deployment, job.arn)
         self._require_quota()
         if holders := self._imports.running_jobs():
             return self._wait_for_slot(deployment, holders)
@@ -146,13 +146,18 @@ class Importing:
             if holders := self._imports.running_jobs():  # somebody took the slot between our look and our call
                 return self._wait_for_slot(deployment, holders)
             raise
+        return self._record_job(deployment, arn)
+
+    def _record_job(self, deployment: Deployment, arn: str) -> Wait:
+        """Note that the job runs: the one just started, or one that an earlier run started and could not note."""
         now = self._clock.now()
 
         def started(before: Deployment) -> Change | None:
-            before.require(generation, Status.IMPORTING)
+            before.require(deployment.generation, Status.IMPORTING)
             if before.imported is None or before.imported.job_arn == arn:
                 return None
-            after = before.changed(imported=before.imported.changed(job_arn=arn, started_at=now))
+            imported = before.imported.changed(job_arn=arn, started_at=now)
+            after = before.changed(imported=imported, waiting_for=None)
             return change(before, after, EventKind.IMPORT, "import job started", now, job_arn=arn)
 
         amend(self._deployments, deployment.name, started)

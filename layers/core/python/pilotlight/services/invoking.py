@@ -11,7 +11,7 @@ from ulid import ULID
 
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import InvalidInput, QueueFull, Retryable
+from pilotlight.domain.errors import InvalidInput, ModelNotReady, QueueFull, Retryable, Terminal
 from pilotlight.domain.invocation import KEPT, Invocation, InvocationRequest, InvocationStatus, Output, fits
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import Warmth
@@ -74,13 +74,13 @@ class Invoking:
         belief = self._accounting.warmth(deployment, self._clock.now())
         quick = fits(request.parameters, self._accounting.speed(deployment), within_seconds=self._limits.direct_seconds)
         patience = min(wait_seconds, self._limits.longest_wait_seconds)
-        if belief.state is Warmth.WARM and quick:
+        cold = belief.state is not Warmth.WARM
+        if quick and not cold:
             try:
                 return self._answer_at_once(deployment, invocation, request, prompt)
-            except Retryable:
-                belief = belief.changed(state=Warmth.COLD)
+            except Retryable as exc:
+                cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
                 patience = min(patience, self._limits.longest_wait_seconds - self._limits.direct_seconds)
-        cold = belief.state is not Warmth.WARM
         invocation = invocation.changed(was_cold=cold)
         self._enqueue(invocation, request)
         if cold:
@@ -94,9 +94,14 @@ class Invoking:
     def _answer_at_once(
         self, deployment: Deployment, invocation: Invocation, request: InvocationRequest, prompt: Prompt
     ) -> InvocationView:
-        answer, latency_ms = self._answering.call(
-            deployment, prompt, request, within=self._limits.direct_seconds, correlation_id=invocation.correlation_id
-        )
+        within = self._limits.direct_seconds
+        try:
+            answer, latency_ms = self._answering.call(
+                deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
+            )
+        except Terminal as exc:
+            self._answering.record(self._answering.failed(invocation, exc))
+            raise
         over, output = self._answering.settle(deployment, invocation, prompt, answer, latency_ms)
         over = over.changed(body_kept=False)  # its output went with the answer
         self._invocations.put(over)

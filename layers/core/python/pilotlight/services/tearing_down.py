@@ -10,7 +10,6 @@ from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.errors import NotOurs
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, Deployments, Executions, ModelImports, Uploads
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend, amend_artifact
@@ -106,10 +105,9 @@ class TearingDown:
             return Wait(done=True)
         ours = names.ownership_tags(self._stack, deployment.name, deployment.generation)
         if any(model.tags.get(key) != value for key, value in ours.items()):
-            raise NotOurs(
-                f"An imported model named {model.name} exists without this deployment's tags; it is left alone.",
-                model_arn=model.arn,
-            )
+            reason = f"imported model {model.name} is left alone: it does not have this deployment's tags"
+            self._note(deployment, reason, model_arn=model.arn)
+            return Wait(done=True)
         self._imports.delete_model(model.arn)
         self._note(deployment, f"imported model {model.name} deleted", model_arn=model.arn)
         return Wait(done=True)
@@ -117,8 +115,12 @@ class TearingDown:
     def release_artifact(self, task: DeploymentTask) -> Wait:
         """Give the artifact back; when nobody else refers to it, stop its staging and delete its every byte."""
         deployment = self._torn(task)
-        if deployment.artifact_id is None:
-            return Wait(done=True)
+        for artifact_id in (*deployment.former_artifacts, deployment.artifact_id):
+            if artifact_id:
+                self._release(artifact_id, deployment)
+        return Wait(done=True)
+
+    def _release(self, artifact_id: str, deployment: Deployment) -> None:
         now = self._clock.now()
 
         def released(before: Artifact | None) -> Artifact | None:
@@ -127,13 +129,12 @@ class TearingDown:
             after = before.released_by(deployment.as_user)
             return after if after.users else after.changed(status=ArtifactStatus.DELETING, updated_at=now)
 
-        artifact = amend_artifact(self._artifacts, deployment.artifact_id, released)
+        artifact = amend_artifact(self._artifacts, artifact_id, released)
         if artifact and artifact.status is ArtifactStatus.DELETING:
             self._delete(artifact)
             self._note(deployment, f"artifact {artifact.id} deleted: nobody else refers to it")
         elif artifact and artifact.users:
             self._note(deployment, f"artifact {artifact.id} stays: used by {', '.join(artifact.users)}")
-        return Wait(done=True)
 
     def mark_gone(self, task: DeploymentTask) -> Deployment:
         """End a teardown: the record stays, its name is free."""
@@ -143,7 +144,9 @@ class TearingDown:
             before.require(task.generation, Status.TEARING_DOWN, Status.GONE)
             if before.status is Status.GONE:
                 return None
-            after = before.moved_to(Status.GONE, now, artifact_id=None, wake=None, waiting_for=None)
+            after = before.moved_to(
+                Status.GONE, now, artifact_id=None, former_artifacts=(), wake=None, waiting_for=None
+            )
             return change(before, after, EventKind.STATUS, "every trace is removed; the name is free", now)
 
         deployment = amend(self._deployments, task.deployment, gone)

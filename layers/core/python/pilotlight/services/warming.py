@@ -83,7 +83,7 @@ class Warming:
             before.require(task.generation, Status.IMPORTING, Status.CREATING, Status.WARMING)
             if before.status is Status.WARMING:
                 return None
-            after = before.moved_to(Status.WARMING, now)
+            after = before.moved_to(Status.WARMING, now, last_wake=None)  # that of an earlier attempt says nothing
             return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
 
         amend(self._deployments, task.deployment, warming)
@@ -150,7 +150,8 @@ class Warming:
             wake = self._require_wake(before, task.wake_id)
             took = wake.elapsed(wake.answered_at or now)
             outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
-            after = before.with_cold_start(took).changed(wake=None, last_wake=outcome)
+            was_cold = wake.attempts > 1  # a model that answers the first probe had not to be loaded
+            after = (before.with_cold_start(took) if was_cold else before).changed(wake=None, last_wake=outcome)
             return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
 
         return amend(self._deployments, task.deployment, warm)
