@@ -123,7 +123,10 @@ def _is_folder(found: "ObjectTypeDef") -> bool:
 
 def _source_file(source: Source, found: "ObjectTypeDef") -> SourceFile:
     return SourceFile(
-        path=found["Key"].removeprefix(source.prefix), size_bytes=found["Size"], etag=found["ETag"].strip('"')
+        path=found["Key"].removeprefix(source.prefix),
+        size_bytes=found["Size"],
+        etag=found["ETag"].strip('"'),
+        modified_at=found["LastModified"],
     )
 
 

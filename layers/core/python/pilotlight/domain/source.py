@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field
 
 from pilotlight.domain.errors import InvalidInput
-from pilotlight.domain.values import Model
+from pilotlight.domain.values import Model, Moment
 
 SUPPORTED_FORMS = "hf://org/name, hf://org/name@revision, s3://bucket/ or s3://bucket/prefix/"
 
@@ -73,12 +73,13 @@ class Source(Model):
 
 
 class SourceFile(Model):
-    """One file of a source. `path` is relative to it; `sha256` (hex) where the source knows it."""
+    """One file of a source. `path` is relative to it; `sha256` (hex) and `modified_at` where the source knows them."""
 
     path: str
     size_bytes: int = Field(ge=0)
     sha256: str | None = None
     etag: str | None = None
+    modified_at: Moment | None = None
 
 
 class Listing(Model):

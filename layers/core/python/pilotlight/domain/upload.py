@@ -26,13 +26,17 @@ class UploadStatus(StrEnum):
 
 
 class Upload(Model):
-    """The record of one folder. `seen` is the version of the last look, `started` the one that was started."""
+    """The record of one folder. `seen` is the version of the last look, `started` the one that was started.
+
+    `newest_at` is when the newest file of what was started was written, by the bucket's clock.
+    """
 
     folder: str
     status: UploadStatus = UploadStatus.RESTING
     look_at: Moment | None = None
     seen: str | None = None
     started: str | None = None
+    newest_at: Moment | None = None
     deployment: str | None = None
     held_by: str | None = None
     missing: tuple[str, ...] = ()
@@ -41,6 +45,11 @@ class Upload(Model):
     updated_at: Moment
     version: int = 0
     schema_version: int = 1
+
+    def came_again(self, files: Iterable[SourceFile]) -> bool:
+        """Say whether a file has been written since this folder was started: both times are the bucket's."""
+        newest = newest_of(files)
+        return self.newest_at is not None and newest is not None and newest > self.newest_at
 
     def rests(self, version: str, files: Iterable[SourceFile]) -> bool:
         """Say whether the folder is at rest: unchanged since the last look, or marked complete by its uploader."""
@@ -70,6 +79,11 @@ def version_of(files: Iterable[SourceFile]) -> str:
         if file.path != COMPLETE_MARK:
             digest.update(f"{file.path}\0{file.etag}\0{file.size_bytes}\n".encode())
     return digest.hexdigest()[:40]
+
+
+def newest_of(files: Iterable[SourceFile]) -> datetime | None:
+    """Return when the newest of some files was written, or None where their source does not tell."""
+    return max((file.modified_at for file in files if file.modified_at), default=None)
 
 
 def due(upload: Upload, now: datetime) -> bool:

@@ -1,4 +1,9 @@
-"""Folders uploaded to S3 that start their own import: looked at when they rest, started once per version."""
+"""Folders uploaded to S3 that start their own import: looked at when they rest, started once per version.
+
+A version that was started, and whose deployment is GONE, starts again when any of its files (the uploader's mark
+will do) has been written since: that is somebody who uploads it again. A late or repeated event is not, because it
+writes nothing.
+"""
 
 from datetime import timedelta
 
@@ -9,7 +14,7 @@ from pilotlight.domain.checkpoint_config import UnreadableError, WeightIndex, pa
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import ConcurrentChange, NameTaken, SourceNotFound
+from pilotlight.domain.errors import ConcurrentChange, NameTaken, SourceChanged, SourceNotFound, SourceRefused
 from pilotlight.domain.source import Listing, Source, SourceKind
 from pilotlight.domain.upload import (
     COMPLETE_MARK,
@@ -19,6 +24,7 @@ from pilotlight.domain.upload import (
     UploadStatus,
     folder_of,
     folder_problem,
+    newest_of,
     version_of,
 )
 from pilotlight.ports import Clock, Deployments, ModelSource, Uploads
@@ -85,25 +91,45 @@ class Uploading:
         version = version_of(listing.files)
         seen = upload.changed(seen=version, size_bytes=sum(file.size_bytes for file in listing.files), updated_at=now)
         if version == upload.started and self._holder(upload.folder):
-            return self._settled(seen, UploadStatus.STARTED, reason=upload.reason, deployment=upload.deployment)
-        if version == upload.started and upload.status is UploadStatus.STARTED:
-            return self._settled(seen, UploadStatus.STARTED, reason="started, and gone since; upload it again to redo")
+            return self._started(seen, listing, upload.reason)
+        if version == upload.started and not upload.came_again(listing.files):
+            reason = "started, and gone since; upload it again to redo"
+            return self._settled(seen, UploadStatus.STARTED, reason=reason)
         if not upload.rests(version, listing.files):
-            return seen.changed(status=UploadStatus.RESTING, look_at=now + self._settle, reason="waits until it rests")
+            return self._resting(seen)
         if problem := folder_problem(upload.folder):
             return self._settled(seen, UploadStatus.REFUSED, reason=problem)
+        try:
+            return self._judged(seen, listing, correlation_id)
+        except (SourceChanged, SourceNotFound):
+            return self._resting(seen)
+        except SourceRefused as exc:
+            return self._settled(seen, UploadStatus.REFUSED, reason=exc.message)
+        except ValidationError as exc:
+            return self._settled(seen, UploadStatus.REFUSED, reason=_readable(exc))
+
+    def _judged(self, upload: Upload, listing: Listing, correlation_id: str) -> Upload:
+        """Return the record of a resting folder: incomplete, refused, held, or started.
+
+        Raises: ValidationError for settings that break a rule; SourceRefused for files that cannot be read.
+        """
         if missing := self._missing(listing):
-            return self._settled(seen, UploadStatus.INCOMPLETE, reason="files are missing", missing=missing)
-        if self._holder(upload.folder) is None and (refused := self._refused(seen, listing)):
+            return self._settled(upload, UploadStatus.INCOMPLETE, reason="files are missing", missing=missing)
+        if self._holder(upload.folder) is None and (refused := self._refused(upload, listing)):
             return refused
-        return self._start(seen, listing, version, correlation_id)
+        return self._start(upload, listing, correlation_id)
+
+    def _resting(self, upload: Upload) -> Upload:
+        look_at = self._clock.now() + self._settle
+        return upload.changed(status=UploadStatus.RESTING, look_at=look_at, reason="waits until it rests")
+
+    def _started(self, upload: Upload, listing: Listing, reason: str | None) -> Upload:
+        started = upload.changed(started=version_of(listing.files), newest_at=newest_of(listing.files))
+        return self._settled(started, UploadStatus.STARTED, reason=reason, deployment=upload.folder)
 
     def _refused(self, upload: Upload, listing: Listing) -> Upload | None:
         """Return the record of a folder that the backend would not take; None where it would."""
-        try:
-            settings = self._settings(listing)
-        except ValidationError as exc:
-            return self._settled(upload, UploadStatus.REFUSED, reason=_readable(exc))
+        settings = self._settings(listing)
         refusals = self._preflight.inspect(listing.source, settings.backend).verdict.refusals
         if not refusals:
             return None
@@ -113,25 +139,23 @@ class Uploading:
             return self._settled(upload, UploadStatus.HELD, reason=reason, look_at=look_at)
         return self._settled(upload, UploadStatus.REFUSED, reason=reason)
 
-    def _start(self, upload: Upload, listing: Listing, version: str, correlation_id: str) -> Upload:
+    def _start(self, upload: Upload, listing: Listing, correlation_id: str) -> Upload:
+        key = f"upload:{upload.folder}:{version_of(listing.files)}:"
         try:
             settings = self._settings(listing)
             wanted = DeploymentRequest(
                 name=upload.folder, source=str(listing.source.changed(revision=None)), **dict(settings)
             )
-            key = f"upload:{upload.folder}:{version}:{self._generations(upload.folder)}"
-            deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=key)
+            once = f"{key}{self._generations(upload.folder)}"
+            deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=once)
         except NameTaken as held:
             holder = self._holder(upload.folder)
+            if holder and (holder.request_key or "").startswith(key):  # a look that ended before it was noted
+                return self._started(upload, listing, f"started as generation {holder.generation}")
             status = holder.status if holder else "live"
             reason = f"deployment {upload.folder} is {status}; this version starts after it is GONE ({held.message})"
             return self._settled(upload, UploadStatus.HELD, reason=reason, held_by=upload.folder)
-        return self._settled(
-            upload.changed(started=version),
-            UploadStatus.STARTED,
-            reason=f"started as generation {deployment.generation}",
-            deployment=deployment.name,
-        )
+        return self._started(upload, listing, f"started as generation {deployment.generation}")
 
     def _settled(self, upload: Upload, status: UploadStatus, **fields: object) -> Upload:
         cleared = {"missing": (), "held_by": None, "reason": None, "deployment": None}
