@@ -90,7 +90,11 @@ def test_a_key_does_not_help_another_key_to_a_taken_name(world):
 
 
 def test_a_repeat_while_the_first_is_under_way_is_told_to_wait(world):
-    world.deployments.shelf.meanwhile.append(lambda: pytest.raises(Conflict, ask, world, key="k"))
+    def ask_again():
+        with pytest.raises(Conflict, match="still under way"):
+            ask(world, key="k")
+
+    world.deployments.shelf.meanwhile.append(ask_again)
 
     assert ask(world, key="k").status is Status.REQUESTED
     assert len(world.deployments.timeline("llama")) == 1
