@@ -113,7 +113,7 @@ def test_a_place_lost_between_preflight_and_import_fails_naming_the_holders(worl
     with world.unreachable("start_import"):
         name = world.deploy()
         world.until(name, "STAGING")
-        eventually(lambda: "StartImport" in _entered(world, name), "the import to be tried")
+        eventually(lambda: "StartImport" in world.path("deploy", f"{name}-g1"), "the import to be tried")
         world.bedrock.settings.imported_models = 1
 
     view = world.until(name, "FAILED")
@@ -121,12 +121,6 @@ def test_a_place_lost_between_preflight_and_import_fails_naming_the_holders(worl
     assert view["failure"]["code"] == "quota-exceeded"
     assert "L-45B04988" in view["failure"]["reason"]
     assert f"pilotlight-{holder}-g1" in view["failure"]["reason"]
-
-
-def _entered(world: World, name: str) -> str:
-    client = world.cloud.client("stepfunctions")
-    arn = f"{world._machine_arn('deploy').replace(':stateMachine:', ':execution:')}:{name}-g1"
-    return str(client.get_execution_history(executionArn=arn, maxResults=1000)["events"])
 
 
 def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The whole product on the embedded cloud as its users see it: an API, boto3, a hub; and the knobs of what is simulated.
+"""The whole product on the embedded cloud as its users see it: an API, boto3, a hub; and what a test may turn.
 
 Times are simulated unless a name says otherwise: one second of the wall is SPEED of them.
 """
@@ -128,27 +128,32 @@ class World:
         """Give a deployment once it has that status; one that ends elsewhere says why."""
         ends = {"FAILED", "GONE"} - {status}
 
-        def look() -> dict[str, Any] | None:
-            view = self.deployment(name)
-            assert view["status"] not in ends, f"{name} is {view['status']}: {view.get('failure')}"
-            return view if view["status"] == status else None
+        def look() -> bool:
+            is_now = self._status(name)
+            assert is_now not in ends, f"{name} is {is_now}: {self.deployment(name).get('failure')}"
+            return is_now == status
 
-        return eventually(look, f"{name} to be {status}", but=lambda: str(self.deployment(name)))
+        eventually(look, f"{name} to be {status}", but=lambda: str(self.deployment(name)))
+        return self.deployment(name)
 
     def until_gone(self, name: str) -> dict[str, Any]:
         """Give a deployment once nothing of it is left, whatever it was before."""
-        return eventually(lambda: self._if(name, "GONE"), f"{name} to be GONE", but=lambda: str(self.reasons(name)))
+        gone = lambda: self._status(name) == "GONE"  # noqa: E731
+        eventually(gone, f"{name} to be GONE", but=lambda: str(self.reasons(name)))
+        return self.deployment(name)
 
-    def _if(self, name: str, status: str) -> dict[str, Any] | None:
-        view = self.deployment(name)
-        return view if view["status"] == status else None
+    def _status(self, name: str) -> str | None:
+        """Give a status from the table: asking the API twenty times a second would slow down what is waited for."""
+        return self.record(f"DEPLOYMENT#{name}").get("status")
 
     def tear_down(self, name: str) -> dict[str, Any]:
         """Delete a deployment and give it once it is GONE."""
         assert self.http.delete(f"/deployments/{name}").status_code == 202
         return self.until_gone(name)
 
-    def invoke(self, name: str, prompt: str = "Why is the sky blue?", *, wait: int = 0, **fields: Any) -> httpx.Response:
+    def invoke(
+        self, name: str, prompt: str = "Why is the sky blue?", *, wait: int = 0, **fields: Any
+    ) -> httpx.Response:
         """Ask a model."""
         headers = {"Prefer": f"wait={wait}"} if wait else {}
         body = {"parameters": {"max_tokens": 64}, **({} if "messages" in fields else {"prompt": prompt}), **fields}
@@ -189,24 +194,27 @@ class World:
     def executions(self, machine: str, of: str = "") -> list[str]:
         """Give the names of a machine's executions that begin so."""
         listing = self.cloud.client("stepfunctions").get_paginator("list_executions")
-        pages = listing.paginate(stateMachineArn=self._machine_arn(machine))
+        pages = listing.paginate(stateMachineArn=self.machine_arn(machine))
         names = (execution["name"] for page in pages for execution in page["executions"])
         return sorted(name for name in names if name.startswith(of))
 
     def execution(self, machine: str, name: str) -> Execution:
         """Give an execution once it is over."""
         client = self.cloud.client("stepfunctions")
-        arn = f"{self._machine_arn(machine).replace(':stateMachine:', ':execution:')}:{name}"
 
         def look() -> dict[str, Any] | None:
-            described = client.describe_execution(executionArn=arn)
+            described = client.describe_execution(executionArn=self.execution_arn(machine, name))
             return described if described["status"] != "RUNNING" else None
 
         described = eventually(look, f"execution {name} of {machine} to end")
-        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
-        events = [event for page in pages for event in page["events"]]
-        path = tuple(event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
-        return Execution(name, described["status"], described.get("error"), path)
+        return Execution(name, described["status"], described.get("error"), self.path(machine, name))
+
+    def path(self, machine: str, name: str) -> tuple[str, ...]:
+        """Give the states that an execution has entered so far."""
+        pages = self.cloud.client("stepfunctions").get_paginator("get_execution_history")
+        found = pages.paginate(executionArn=self.execution_arn(machine, name))
+        entered = (event.get("stateEnteredEventDetails") for page in found for event in page["events"])
+        return tuple(state["name"] for state in entered if state)
 
     def only_execution(self, machine: str, of: str) -> Execution:
         """Give the one execution whose name begins so, once it is over."""
@@ -257,8 +265,19 @@ class World:
         """Give the name of the bucket that is uploaded to."""
         return self.cloud.outputs["UploadBucketName"]
 
-    def _machine_arn(self, machine: str) -> str:
+    def machine_arn(self, machine: str) -> str:
+        """Give a state machine's ARN."""
         return f"arn:aws:states:us-east-1:123456789012:stateMachine:{STACK}-{machine.replace('_', '-')}"
+
+    def execution_arn(self, machine: str, name: str) -> str:
+        """Give an execution's ARN."""
+        return f"{self.machine_arn(machine).replace(':stateMachine:', ':execution:')}:{name}"
+
+    def record(self, key: str) -> dict[str, Any]:
+        """Give the fields of a record of the table, such as ARTIFACT#<id>, that are texts or numbers."""
+        table = self.cloud.outputs["TableName"]
+        item = self.cloud.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": key}, "sk": {"S": "META"}})
+        return {name: value.get("S", value.get("N")) for name, value in item.get("Item", {}).items()}
 
     # ---- what goes wrong -------------------------------------------------------------------------------------
 
@@ -320,7 +339,7 @@ def eventually(
 
 
 @contextmanager
-def running_world(folder: Path, *, prewarm: bool = True, **parameters: str) -> Iterator[World]:
+def running_world(folder: Path, **parameters: str) -> Iterator[World]:
     """Run the product of this repository on the embedded cloud, with one small model on its hub."""
     write_checkpoint(folder / "small", **SHARDS)
     with ExitStack() as closing:
@@ -332,7 +351,6 @@ def running_world(folder: Path, *, prewarm: bool = True, **parameters: str) -> I
                 speed=SPEED,
                 parameters={"PartMib": PART_MIB, "HubEndpoint": hub.url, **parameters},
                 environment=ENVIRONMENT,
-                prewarm=prewarm,
             )
         )
         world = World(cloud, hub, folder)

@@ -364,8 +364,8 @@ class PromptRenderer(Protocol):
 class Executions(Protocol):
     """Executions of our state machines."""
 
-    def start(self, machine: str, name: str, work: dict[str, Any]) -> None:
-        """Start an execution; one of that name already there is a success."""
+    def start(self, machine: str, name: str, work: dict[str, Any]) -> bool:
+        """Start an execution; False where one of that name is there already, which is a success."""
         ...
 
     def is_running(self, machine: str, name: str) -> bool:

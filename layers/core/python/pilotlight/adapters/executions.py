@@ -17,8 +17,8 @@ class StepFunctionsExecutions:
         self._client = client
         self._prefix = state_machine_arn_prefix
 
-    def start(self, machine: str, name: str, work: dict[str, Any]) -> None:
-        """Start an execution; one of that name already there is a success."""
+    def start(self, machine: str, name: str, work: dict[str, Any]) -> bool:
+        """Start an execution; False where one of that name is there already, which is a success."""
         with translated(f"starting execution {name} of {machine}"):
             try:
                 self._client.start_execution(
@@ -27,6 +27,8 @@ class StepFunctionsExecutions:
             except ClientError as exc:
                 if code_of(exc) != "ExecutionAlreadyExists":
                     raise
+                return False
+        return True
 
     def is_running(self, machine: str, name: str) -> bool:
         """Say whether an execution of that name is under way."""

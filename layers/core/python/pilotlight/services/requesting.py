@@ -84,10 +84,10 @@ class Requesting:
         self.resume(deployment)
         return deployment
 
-    def resume(self, deployment: Deployment) -> None:
-        """Start the execution that carries out a request; one already there is a success."""
+    def resume(self, deployment: Deployment) -> bool:
+        """Start the execution that carries out a request; False where it was there already."""
         name = names.run_name(deployment.name, deployment.generation, deployment.attempt)
-        self._executions.start(MACHINE, name, input_of(deployment))
+        return self._executions.start(MACHINE, name, input_of(deployment))
 
     def retry(self, name: str, *, correlation_id: str) -> Deployment:
         """Go on with a failed deployment from what it has: a sealed artifact and a finished import stay.

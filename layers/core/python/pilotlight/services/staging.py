@@ -113,7 +113,9 @@ class Staging:
         try:
             self._copy(task)
         except PilotlightError as exc:
-            self._artifacts.note_trouble(task.artifact_id, task.attempt, exc.code, exc.message)
+            path = task.span.path
+            told = exc.message if path in exc.message else f"{path}: {exc.message}"
+            self._artifacts.note_trouble(task.artifact_id, task.attempt, exc.code, told)
             raise
 
     def seal(self, task: StagingTask) -> Artifact:

@@ -1,0 +1,146 @@
+"""`stage_artifact`: a checkpoint sealed in our bucket byte for byte, or an artifact's record that says why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.workflows.world import World, eventually
+
+WEIGHTS = "/repos/"  # only weights are redirected to the hub's file server
+
+
+def staged(world: World, name: str) -> str:
+    """Give the id of a deployment's artifact once it is sealed."""
+    artifact_id = artifact_of(world, name)
+    sealed = lambda: world.record(f"ARTIFACT#{artifact_id}")["status"] == "SEALED"  # noqa: E731
+    eventually(sealed, f"artifact {artifact_id} to be sealed", but=lambda: str(world.deployment(name)))
+    return artifact_id
+
+
+def artifact_of(world: World, name: str) -> str:
+    return eventually(lambda: str(world.deployment(name).get("artifact_id", "")), f"the artifact of {name}")
+
+
+def content(world: World, key: str) -> bytes:
+    return world.cloud.client("s3").get_object(Bucket=world.artifact_bucket, Key=key)["Body"].read()
+
+
+def test_what_is_sealed_is_byte_for_byte_what_the_hub_has(world: World) -> None:
+    artifact_id = staged(world, world.deploy(source=world.publish()))
+
+    prefix = f"artifacts/{artifact_id}/weights/"
+    stored = {key.removeprefix(prefix): content(world, key) for key in world.objects(prefix)}
+    assert stored == {path: (world.checkpoint / path).read_bytes() for path in stored}
+    assert {path for path in stored if path.endswith(".safetensors")} == {
+        path.name for path in world.checkpoint.glob("*.safetensors")
+    }
+    assert {"config.json", "tokenizer.json", "tokenizer_config.json"} <= set(stored)
+    assert world.unfinished_uploads(prefix) == []
+    execution = world.only_execution("stage_artifact", artifact_id)
+    assert execution.status == "SUCCEEDED"
+    assert (execution.path[0], *execution.path[-2:]) == ("PlanStaging", "SealArtifact", "Sealed")
+
+
+def test_the_manifest_lies_beside_the_weights_and_names_what_was_skipped(world: World) -> None:
+    artifact_id = staged(world, world.deploy(source=world.publish(chat_template="separate")))
+
+    manifest = json.loads(content(world, f"artifacts/{artifact_id}/manifest.json"))
+    assert {"LICENSE", "original/consolidated.00.pth"} <= {skipped["path"] for skipped in manifest["skipped"]}
+    derived = next(file for file in manifest["files"] if file["path"] == "tokenizer_config.json")
+    assert derived["derived_from"] == ["tokenizer_config.json", "chat_template.jinja"]
+    folded = json.loads(content(world, f"artifacts/{artifact_id}/weights/tokenizer_config.json"))
+    assert "<think>" in folded["chat_template"]
+
+
+def test_two_deployments_of_one_source_stage_it_once(world: World) -> None:
+    source = world.publish()
+    first, second = world.deploy(source=source), world.deploy(source=source)
+
+    artifact_id = staged(world, first)
+
+    assert artifact_of(world, second) == artifact_id
+    assert world.executions("stage_artifact", artifact_id) == [f"{artifact_id}-a1"]
+
+
+def test_a_body_that_is_cut_short_is_asked_for_again(world: World) -> None:
+    world.hub.faults.cut_after(1_000_000, times=2, path=WEIGHTS)
+
+    artifact_id = staged(world, world.deploy(source=world.publish()))
+
+    assert world.only_execution("stage_artifact", artifact_id).status == "SUCCEEDED"
+
+
+def test_a_body_that_is_always_cut_short_fails_with_its_reason_and_a_retry_copies_only_the_rest(world: World) -> None:
+    broken = next(path.name for path in world.checkpoint.glob("*.safetensors"))
+    world.hub.faults.cut_after(1_000_000, times=1000, path=f"name={broken}")
+    view = world.failed(source=world.publish())
+    name, artifact_id = view["name"], view["artifact_id"]
+
+    assert view["failure"]["code"] == "source-refused"
+    assert view["failure"]["reason"].startswith(f"{broken}: The connection to 127.0.0.1 broke")
+    assert world.record(f"ARTIFACT#{artifact_id}")["failure_code"] == "body-cut-short"
+    execution = world.execution("stage_artifact", f"{artifact_id}-a1")
+    assert (execution.status, execution.error) == ("FAILED", "StagingFailed")
+    assert execution.path[-2:] == ("MarkArtifactFailed", "StagingFailed")
+
+    world.hub.faults.clear()
+    world.hub.requests.clear()
+    world.http.post(f"/deployments/{name}/retry")
+    staged(world, name)
+    whole = [request.path for request in world.hub.requests if request.server == "cdn" and broken not in request.path]
+    assert whole == []
+    assert content(world, f"artifacts/{artifact_id}/weights/{broken}") == (world.checkpoint / broken).read_bytes()
+
+
+@pytest.mark.parametrize("step", ["plan_staging", "seal_artifact"])
+def test_a_step_that_cannot_be_made_fails_the_artifact_and_with_it_the_deployment(world: World, step: str) -> None:
+    with world.unreachable(step):
+        view = world.failed(source=world.publish())
+
+    state = "".join(word.capitalize() for word in step.split("_"))
+    execution = world.execution("stage_artifact", f"{view['artifact_id']}-a1")
+    assert (execution.status, execution.path[-3:]) == ("FAILED", (state, "MarkArtifactFailed", "StagingFailed"))
+    assert world.record(f"ARTIFACT#{view['artifact_id']}")["failure_code"] == "Lambda.TooManyRequestsException"
+    assert view["failure"]["during"] == "STAGING"
+
+
+def test_a_step_that_can_be_made_again_in_time_is_retried_and_succeeds(world: World) -> None:
+    with world.unreachable("plan_staging"):
+        artifact_id = artifact_of(world, world.deploy(source=world.publish()))
+        eventually(lambda: world.path("stage_artifact", f"{artifact_id}-a1"), "staging to begin")
+
+    assert world.only_execution("stage_artifact", artifact_id).status == "SUCCEEDED"
+
+
+def test_a_model_that_leaves_the_hub_while_it_is_staged_is_said_to_be_gone(world: World) -> None:
+    source = world.publish()
+    with world.unreachable("plan_staging"):
+        name = world.deploy(source=source)
+        artifact_of(world, name)
+        del world.hub.repositories[source.removeprefix("hf://")]
+
+    view = world.until(name, "FAILED")
+
+    assert world.record(f"ARTIFACT#{view['artifact_id']}")["failure_code"] == "source-not-found"
+    assert "The hub has no model" in view["failure"]["reason"]
+
+
+def test_a_staging_that_dies_without_a_word_is_started_again_a_few_times_only(world: World) -> None:
+    with world.unreachable("plan_staging"), world.unreachable("mark_artifact_failed"):
+        view = world.failed(source=world.publish())
+
+    assert "died 3 times without saying why" in view["failure"]["reason"]
+    runs = world.executions("stage_artifact", view["artifact_id"])
+    assert runs == [f"{view['artifact_id']}-a{attempt}" for attempt in (1, 2, 3, 4)]
+    assert {world.execution("stage_artifact", run).path[-1] for run in runs} == {"StagingFailed"}
+
+
+def test_what_a_failed_staging_left_is_removed_with_its_deployment(world: World, tmp_path: Path) -> None:
+    world.hub.faults.cut_after(1_000_000, times=1000, path=WEIGHTS)
+    view = world.failed(source=world.publish())
+    assert world.left_behind(view["name"], view["artifact_id"]) != []
+
+    world.tear_down(view["name"])
+
+    assert world.left_behind(view["name"], view["artifact_id"]) == []
