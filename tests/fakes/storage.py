@@ -23,6 +23,7 @@ class FakeSource:
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self._commits: dict[str, dict[str, dict[str, bytes]]] = {}
+        self._listed: dict[str, tuple[SourceFile, ...]] = {}
         self._heads: dict[str, str] = {}
         self._objects: dict[str, dict[str, tuple[bytes, datetime]]] = {}
         self.ranges: list[tuple[str, int, int]] = []
@@ -33,8 +34,10 @@ class FakeSource:
 
     def push(self, location: str, files: Mapping[str, bytes]) -> str:
         """Make a commit of a repository's main branch; return it."""
-        commit = hashlib.sha1(repr(sorted(files.items())).encode(), usedforsecurity=False).hexdigest()
+        listed = tuple(_files(files))
+        commit = hashlib.sha1(repr(listed).encode(), usedforsecurity=False).hexdigest()
         self._commits.setdefault(location, {})[commit] = dict(files)
+        self._listed[commit] = listed
         self._heads[location] = commit
         return commit
 
@@ -52,7 +55,7 @@ class FakeSource:
             raise self.trouble[source.location]
         if source.kind is SourceKind.HUB:
             commit = self._commit(source)
-            return Listing(source=source.at(commit), files=tuple(_files(self._commits[source.location][commit])))
+            return Listing(source=source.at(commit), files=self._listed[commit])
         files = self._bucket_files(source)
         revision = version_of(files)
         if source.revision and source.revision != revision:

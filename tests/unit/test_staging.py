@@ -1,0 +1,236 @@
+"""Weights are copied byte for byte, only what is missing, and sealed only when all of them are there."""
+
+import json
+
+import pytest
+from pilotlight.domain.artifact import MIB, ArtifactStatus, Manifest, manifest_key
+from pilotlight.domain.deployment import Status
+from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, Superseded, Throttled
+
+from tests.factories import a_checkpoint
+
+SHARDS = {f"model-{n}.safetensors": bytes([n]) * size for n, size in ((1, 12 * MIB), (2, 5 * MIB + 1), (3, 2048))}
+FILES = a_checkpoint(shards=SHARDS)
+
+
+@pytest.fixture
+def task(world):
+    world.source.push("acme/llama-8b", {**FILES, "README.md": b"# Llama", "original/consolidated.00.pth": b"x" * 2048})
+    world.bring(Status.STAGING)
+    return world.staging_task()
+
+
+def weights(world):
+    prefix = f"artifacts/{world.artifact().id}/weights/"
+    return {key.removeprefix(prefix): body for key, body in world.bucket.objects.items() if key.startswith(prefix)}
+
+
+def manifest(world):
+    stored = world.bucket.get(manifest_key(world.artifact().id))
+    return None if stored is None else Manifest.model_validate_json(stored)
+
+
+def copied(world):
+    return sum(size for path, _, size in world.source.ranges if path.endswith(".safetensors"))
+
+
+def test_what_is_sealed_is_byte_for_byte_what_the_source_has(world, task):
+    artifact = world.run_staging()
+
+    assert weights(world) == FILES
+    assert artifact.status is ArtifactStatus.SEALED
+    assert artifact.total_bytes == sum(map(len, FILES.values()))
+    assert world.bucket.uploads == {}
+
+
+def test_the_manifest_says_what_is_there_and_what_was_left_behind(world, task):
+    world.run_staging()
+
+    told = manifest(world)
+    assert {file.path: file.size_bytes for file in told.files} == {path: len(body) for path, body in FILES.items()}
+    assert {file.path for file in told.skipped} == {"README.md", "original/consolidated.00.pth"}
+    parts = {file.path: file.parts for file in told.files if file.path in SHARDS}
+    assert parts == {"model-1.safetensors": 3, "model-2.safetensors": 2, "model-3.safetensors": 1}
+    assert told.facts.architecture == "LlamaForCausalLM"
+    assert told.revision == world.artifact().revision
+
+
+def test_nothing_looks_sealed_before_everything_is(world, task):
+    for span in world.plan(task):
+        world.staging.copy(span)
+
+    assert manifest(world) is None
+    assert world.artifact().status is ArtifactStatus.STAGING
+
+
+def test_a_separate_chat_template_is_folded_into_a_tokenizer_config_of_our_own(world):
+    files = a_checkpoint()
+    config = json.loads(files["tokenizer_config.json"])
+    del config["chat_template"]
+    files |= {"tokenizer_config.json": json.dumps(config).encode(), "chat_template.jinja": b"{{ messages }}"}
+    world.source.push("acme/llama-8b", files)
+    world.bring(Status.STAGING)
+    world.run_staging()
+
+    assert json.loads(weights(world)["tokenizer_config.json"])["chat_template"] == "{{ messages }}"
+    assert "chat_template.jinja" not in weights(world)
+    (derived,) = [file for file in manifest(world).files if file.derived_from]
+    assert derived.path == "tokenizer_config.json"
+
+
+def test_a_span_that_is_given_twice_is_copied_once(world, task):
+    spans = world.plan(task)
+    for span in spans:
+        world.staging.copy(span)
+    before = copied(world)
+
+    for span in spans:
+        if span.span.upload_id:
+            world.staging.copy(span)
+
+    assert copied(world) == before
+    assert world.artifacts.staged_bytes(task.artifact_id, 1) == sum(map(len, FILES.values()))
+
+
+def test_the_next_attempt_copies_only_what_is_missing(world, task):
+    spans = world.plan(task)
+    for span in spans[:-2]:
+        world.staging.copy(span)
+    left = sum(span.span.size_bytes for span in spans[-2:])
+    world.fail_staging("throttled", "too many requests")
+    world.fail()
+    world.requesting.retry("llama", correlation_id="c-2")
+    world.deploying.start_staging(world.task())
+    world.source.ranges.clear()
+
+    world.run_staging()
+
+    assert sum(size for _, _, size in world.source.ranges) == left
+    assert weights(world) == FILES
+
+
+def test_a_part_that_arrived_short_is_copied_again(world, task):
+    big = next(span for span in world.plan(task) if span.span.path == "model-1.safetensors")
+    world.bucket.upload_part(f"artifacts/{task.artifact_id}/weights/{big.span.path}", big.span.upload_id, 1, b"short")
+
+    world.run_staging()
+
+    assert weights(world) == FILES
+
+
+def test_a_body_that_ends_early_is_told_and_a_repeat_makes_it_whole(world, task):
+    world.source.cuts = [100]
+    spans = world.plan(task)
+
+    with pytest.raises(BodyCutShort, match="gave 100 of"):
+        world.staging.copy(spans[0])
+    code, reason = world.artifacts.trouble(task.artifact_id, 1)
+    assert code == "body-cut-short"
+    assert spans[0].span.path in reason
+    world.run_staging()
+
+    assert weights(world) == FILES
+
+
+def test_an_incomplete_file_is_not_sealed_and_named(world, task):
+    spans = world.plan(task)
+    for span in spans:
+        if span.span.path != "model-1.safetensors":
+            world.staging.copy(span)
+
+    with pytest.raises(BodyCutShort, match=r"model-1\.safetensors lacks 3 of 3 parts"):
+        world.staging.seal(task)
+
+    assert (manifest(world), world.artifact().status) == (None, ArtifactStatus.STAGING)
+
+
+def test_a_small_file_that_is_missing_is_not_sealed_over(world, task):
+    for span in world.plan(task):
+        world.staging.copy(span)
+    del world.bucket.objects[f"artifacts/{task.artifact_id}/weights/config.json"]
+
+    with pytest.raises(BodyCutShort, match=r"config\.json has 0 of"):
+        world.staging.seal(task)
+
+
+def test_a_seal_that_broke_after_joining_is_finished_by_its_repeat(world, task):
+    for span in world.plan(task):
+        world.staging.copy(span)
+    world.artifacts.shelf.meanwhile.append(lambda: (_ for _ in ()).throw(Throttled("slow down")))
+    with pytest.raises(Throttled):
+        world.staging.seal(task)
+
+    assert world.staging.seal(task).status is ArtifactStatus.SEALED
+    assert weights(world) == FILES
+
+
+def test_a_late_copier_finds_its_file_joined_already(world, task):
+    spans = world.plan(task)
+    for span in spans:
+        world.staging.copy(span)
+    big = next(span for span in spans if span.span.upload_id)
+    key = f"artifacts/{task.artifact_id}/weights/{big.span.path}"
+    world.bucket.complete(key, big.span.upload_id, list(world.bucket.parts(key, big.span.upload_id).values()))
+
+    world.staging.copy(big)
+
+    assert world.staging.seal(task).status is ArtifactStatus.SEALED
+
+
+def test_an_upload_that_was_aborted_meanwhile_is_told(world, task):
+    big = next(span for span in world.plan(task) if span.span.upload_id)
+    world.bucket.abort_uploads("")
+
+    with pytest.raises(NotFound, match="over or was aborted"):
+        world.staging.copy(big)
+
+
+def test_a_source_that_changed_before_the_plan_is_refused(world):
+    world.source.upload("weights/llama/", FILES)
+    world.bring(Status.STAGING, source="s3://weights/llama/")
+    world.source.upload("weights/llama/", {"config.json": b"{}"})
+
+    with pytest.raises(SourceChanged):
+        world.staging.plan(world.staging_task())
+
+
+def test_a_source_that_changes_during_the_copy_is_noticed_and_never_sealed(world):
+    world.source.upload("weights/llama/", FILES)
+    world.bring(Status.STAGING, source="s3://weights/llama/")
+    spans = world.plan(world.staging_task())
+    world.source.upload("weights/llama/", {"model-1.safetensors": b"z" * 12 * MIB})
+    changed = [span for span in spans if span.span.path == "model-1.safetensors"]
+
+    for span in changed:
+        with pytest.raises(SourceChanged, match="replaced"):
+            world.staging.copy(span)
+    world.fail_staging("States.ExceedToleratedFailureThreshold", "too many items failed")
+
+    artifact = world.artifact()
+    assert (artifact.status, artifact.failure_code) == (ArtifactStatus.FAILED, "source-changed")
+    assert "replaced since it was listed" in (artifact.failure_reason or "")
+
+
+@pytest.mark.parametrize("stale", [{"attempt": 2}, {"attempt": 7}])
+def test_another_attempts_copier_must_not_act(world, task, stale):
+    spans = world.plan(task)
+
+    with pytest.raises(Superseded):
+        world.staging.copy(spans[0].changed(**stale))
+    with pytest.raises(Superseded):
+        world.staging.seal(task.changed(**stale))
+
+
+def test_a_sealed_artifact_is_never_written_again(world, task):
+    spans = world.plan(task)
+    world.run_staging()
+    before = dict(world.bucket.objects)
+
+    with pytest.raises(Superseded):
+        world.staging.copy(spans[0])
+    with pytest.raises(Superseded):
+        world.staging.plan(task)
+    world.fail_staging("late", "an execution that was thought dead")
+
+    assert world.bucket.objects == before
+    assert world.artifact().status is ArtifactStatus.SEALED
