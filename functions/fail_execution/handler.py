@@ -9,4 +9,4 @@ def handler(work: ExecutionEvent) -> None:
     """Fail the deployment of an execution that failed, timed out or was aborted, unless it is failed already."""
     told = work.detail.task
     reason = f"execution {work.detail.name} ended as {work.detail.status}"
-    runtime().sweeping.fail_execution(told.deployment, told.generation, reason)
+    runtime().sweeping.fail_execution(told.deployment, told.generation, told.attempt, reason)

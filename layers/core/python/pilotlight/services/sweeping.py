@@ -101,17 +101,21 @@ class Sweeping:
         run = names.run_name(deployment.name, deployment.generation, deployment.attempt)
         if self._executions.is_running("deploy", run):
             return
-        if deployment.status is Status.REQUESTED:
-            self._requesting.resume(deployment)
+        began = deployment.status is Status.REQUESTED and self._requesting.resume(deployment)
+        if began or self._executions.is_running("deploy", run):
             return
-        self.fail_execution(deployment.name, deployment.generation, f"execution {run} ended without a word")
+        reason = f"execution {run} ended without a word"
+        self.fail_execution(deployment.name, deployment.generation, deployment.attempt, reason)
 
-    def fail_execution(self, name: str, generation: int, reason: str) -> None:
-        """Fail a deployment whose execution ended in a way that it could not catch itself."""
+    def fail_execution(self, name: str, generation: int, attempt: int, reason: str) -> None:
+        """Fail a deployment whose execution ended in a way that it could not catch itself.
+
+        Word of an earlier attempt's end may come after a retry, which it must not fail.
+        """
         now = self._clock.now()
 
         def failed(before: Deployment) -> Change | None:
-            if before.generation != generation or before.status not in UNDER_WAY:
+            if (before.generation, before.attempt) != (generation, attempt) or before.status not in UNDER_WAY:
                 return None
             failure = Failure(code="execution-ended", reason=reason, during=before.status, at=now)
             after = before.moved_to(Status.FAILED, now, failure=failure, wake=None, waiting_for=None)
