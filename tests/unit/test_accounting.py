@@ -116,3 +116,15 @@ def test_the_speed_is_remembered_across_windows(world, deployment):
     answer(world, deployment)
 
     assert world.accounting.speed(deployment) == 100.0
+
+
+def test_a_cold_call_is_told_what_its_wake_cost_also_where_windows_adjoin(world, deployment):
+    answer(world, deployment)
+    world.clock.advance(minutes=5, seconds=1)
+    asked_at = world.clock.now()
+    world.clock.advance(seconds=90)
+    world.accounting.answered(deployment, world.clock.now(), WindowOpener.PROBE)
+    world.clock.advance(seconds=1)
+
+    assert answer(world, deployment, asked_at=asked_at).usd == pytest.approx(0.5718)
+    assert answer(world, deployment, asked_at=world.clock.now()).usd == 0

@@ -59,8 +59,9 @@ class BillingWindow(Model):
     """One billed window of one generation, with the running totals up to and including it.
 
     `ordinal` counts the windows of the generation from 1, `chains` the runs of adjoining windows: each chain
-    ends in one idle window, which some sources count as billed. `last_answer_at` is kept to about half a
-    minute, so that a busy model does not write a record per call.
+    ends in one idle window, which some sources count as billed. `opened_at` is the call that opened it: later than
+    `starts_at` where the window adjoins its predecessor. `last_answer_at` is kept to about half a minute, so that a
+    busy model does not write a record per call.
     """
 
     generation: int
@@ -68,8 +69,10 @@ class BillingWindow(Model):
     chains: int = Field(ge=1)
     starts_at: Moment
     ends_at: Moment
+    opened_at: Moment
     last_answer_at: Moment
     opened_by: WindowOpener
+    opened_at: Moment | None = None
     tokens_per_second: float | None = None
 
     def covers(self, moment: datetime) -> bool:
@@ -95,8 +98,10 @@ def window_at(
         chains=chains,
         starts_at=start,
         ends_at=start + WINDOW,
+        opened_at=moment,
         last_answer_at=moment,
         opened_by=opener,
+        opened_at=moment,
         tokens_per_second=latest.tokens_per_second if latest else None,
     )
 

@@ -59,7 +59,7 @@ class Accounting:
         stale = at - latest.last_answer_at >= TOUCH_EVERY
         if stale or (tokens_per_second and latest.tokens_per_second is None):
             self._deployments.touch_window(deployment.name, window)
-        opened_for_it = asked_at is not None and latest.starts_at >= asked_at
+        opened_for_it = asked_at is not None and (latest.opened_at or latest.starts_at) >= asked_at
         return self.tariff(deployment).window if opened_for_it else Money(usd=0.0)
 
     def warmth(self, deployment: Deployment, now: datetime) -> WarmthEstimate:

@@ -4,6 +4,7 @@ The API never waits for a cold start. It calls the backend itself only where the
 measured speed; everything else is a record to ask for.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from ulid import ULID
 
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import InvalidInput, ModelNotReady, QueueFull, Retryable, Terminal
+from pilotlight.domain.errors import InvalidInput, ModelNotReady, QueueFull, Retryable, Superseded, Terminal
 from pilotlight.domain.invocation import KEPT, Invocation, InvocationRequest, InvocationStatus, Output, fits
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import Warmth
@@ -84,7 +85,8 @@ class Invoking:
         invocation = invocation.changed(was_cold=cold)
         self._enqueue(invocation, request)
         if cold:
-            self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
+            with suppress(Retryable, Superseded):  # it is queued: its worker sees to the wake, or tells why not
+                self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
         return self._wait(invocation, patience)
 
     def view(self, invocation_id: str) -> InvocationView:

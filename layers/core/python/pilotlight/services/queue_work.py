@@ -12,6 +12,8 @@ from pilotlight.domain.errors import (
     DeadlinePassed,
     ModelNotReady,
     PilotlightError,
+    Retryable,
+    Superseded,
     Throttled,
     Unavailable,
 )
@@ -93,11 +95,7 @@ class QueueWork:
                 correlation_id=invocation.correlation_id,
             )
         except ModelNotReady:
-            self._warming.wake(
-                invocation.deployment,
-                reason="a queued invocation found it cold",
-                correlation_id=invocation.correlation_id,
-            )
+            self._ensure_wake(invocation)
             return self._come_back(invocation.changed(was_cold=True), receipt)
         except (Throttled, Unavailable, ConcurrentChange):
             return self._come_back(invocation, receipt)
@@ -109,6 +107,15 @@ class QueueWork:
         self._invocations.save(invocation, over)
         self._answering.record(over)
         return True
+
+    def _ensure_wake(self, invocation: Invocation) -> None:
+        """Make sure that a wake is under way; where that cannot be done now, the next delivery sees to it."""
+        with suppress(Retryable, Superseded):
+            self._warming.wake(
+                invocation.deployment,
+                reason="a queued invocation found it cold",
+                correlation_id=invocation.correlation_id,
+            )
 
     def _claim(self, invocation: Invocation) -> Invocation:
         until = self._clock.now() + timedelta(seconds=self._limits.claim_seconds)

@@ -1,0 +1,184 @@
+"""A queued invocation is answered once, however often its message comes, and ends with a reason when it cannot be."""
+
+from datetime import timedelta
+
+import pytest
+from pilotlight.domain.deployment import Status
+from pilotlight.domain.errors import InvocationFailed, Throttled, Unavailable
+from pilotlight.domain.invocation import InvocationStatus
+
+from tests.factories import a_question
+from tests.world import IDLE
+
+
+@pytest.fixture
+def queued(world):
+    """Return a world in which one invocation waits for a cold model."""
+    world.bring(Status.SERVING)
+    world.clock.advance(seconds=IDLE.total_seconds() + 1)
+    world.invoking.invoke("llama", a_question(), wait_seconds=0, correlation_id="c-ask")
+    return world
+
+
+def record(world):
+    (invocation,) = world.invocations.shelf.all()
+    return invocation
+
+
+def run(world, receipt="r-1"):
+    return world.queue_work.run(record(world).id, receipt=receipt)
+
+
+def test_an_invocation_is_answered_and_its_output_kept(queued):
+    assert run(queued)
+
+    assert (record(queued).status, record(queued).attempts) == (InvocationStatus.SUCCEEDED, 1)
+    assert queued.bodies.get_output(record(queued).id)["text"] == "Because of Rayleigh scattering."
+    assert [entry["status"] for entry in queued.journal.invocations] == ["SUCCEEDED"]
+
+
+def test_a_second_delivery_of_an_answered_invocation_does_nothing(queued):
+    run(queued)
+
+    assert run(queued)
+
+    assert len(queued.backend.prompts) == 1
+    assert len(queued.journal.invocations) == 1
+
+
+def test_a_second_delivery_while_another_worker_is_at_it_waits(queued):
+    def deliver_again():
+        assert run(queued, "r-2") is False
+
+    queued.invocations.shelf.meanwhile.extend([lambda: None, deliver_again])
+
+    assert run(queued)
+
+    assert len(queued.backend.prompts) == 1
+    assert [receipt for receipt, _ in queued.queue.hidden] == ["r-2"]
+
+
+def test_two_workers_that_race_for_the_claim_answer_once(queued):
+    queued.invocations.shelf.meanwhile.append(lambda: run(queued, "r-2"))
+
+    assert run(queued, "r-1") is False
+
+    assert len(queued.backend.prompts) == 1
+    assert record(queued).status is InvocationStatus.SUCCEEDED
+
+
+def test_a_worker_that_died_is_followed_by_another_when_its_claim_is_over(queued):
+    queued.backend.refusals.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run(queued)
+    assert run(queued) is False
+    queued.clock.advance(seconds=901)
+
+    assert run(queued)
+
+    assert (record(queued).status, record(queued).attempts) == (InvocationStatus.SUCCEEDED, 2)
+
+
+def test_a_model_that_is_not_ready_lets_the_message_come_back_and_makes_sure_of_one_wake(queued):
+    queued.backend.cold_for = 2
+    wakes = len(queued.executions.of("warm"))
+
+    assert run(queued) is False
+    assert run(queued) is False
+
+    assert (record(queued).status, record(queued).claimed_until) == (InvocationStatus.QUEUED, None)
+    assert queued.queue.hidden == [("r-1", 10), ("r-1", 10)]
+    assert len(queued.executions.of("warm")) == wakes, "the one that the caller began is under way"
+    assert run(queued)
+    assert record(queued).was_cold
+
+
+def test_a_wake_that_cannot_be_begun_now_does_not_hold_the_invocation(queued):
+    queued.backend.cold_for = 1
+    queued.executions.refusals.append(Throttled("slow down"))
+
+    assert run(queued) is False
+
+    assert record(queued).status is InvocationStatus.QUEUED
+    assert run(queued)
+
+
+@pytest.mark.parametrize("refusal", [Throttled("slow down"), Unavailable("no answer")])
+def test_a_fault_that_passes_lets_the_message_come_back(queued, refusal):
+    queued.backend.refusals.append(refusal)
+
+    assert run(queued) is False
+    assert run(queued)
+
+    assert record(queued).status is InvocationStatus.SUCCEEDED
+
+
+def test_a_call_that_cannot_succeed_fails_with_its_reason(queued):
+    queued.backend.refusals.append(InvocationFailed("the model ran out of memory"))
+
+    assert run(queued)
+
+    view = queued.invoking.view(record(queued).id)
+    assert (view.status, view.output) == (InvocationStatus.FAILED, None)
+    assert view.error == {"code": "invocation-failed", "message": "the model ran out of memory"}
+    assert [entry["error_code"] for entry in queued.journal.invocations] == ["invocation-failed"]
+
+
+def test_an_expired_invocation_fails_and_is_not_answered(queued):
+    queued.clock.advance(hours=6)
+
+    assert run(queued)
+
+    assert (record(queued).status, record(queued).error_code) == (InvocationStatus.FAILED, "deadline-passed")
+    assert queued.backend.prompts == []
+
+
+def test_a_question_that_is_no_longer_kept_fails(queued):
+    queued.bodies.requests.clear()
+
+    assert run(queued)
+
+    assert record(queued).error_code == "not-found"
+
+
+@pytest.mark.parametrize(("to", "code"), [(Status.TEARING_DOWN, "not-serving"), (Status.GONE, "not-serving")])
+def test_a_deployment_that_went_meanwhile_fails_its_questions(queued, to, code):
+    queued.bring(to)
+
+    assert run(queued)
+
+    assert record(queued).error_code == code
+
+
+def test_a_question_to_an_older_generation_is_not_answered_by_a_newer_one(queued):
+    queued.bring(Status.GONE)
+    queued.bring(Status.SERVING)
+
+    assert run(queued)
+
+    assert (record(queued).status, record(queued).error_code) == (InvocationStatus.FAILED, "superseded")
+
+
+def test_a_dead_letter_becomes_a_failure_that_can_be_read(queued):
+    queued.queue_work.fail(record(queued).id, "tried as often as the queue allows")
+
+    assert record(queued).error_message == "tried as often as the queue allows"
+
+
+def test_a_dead_letter_of_an_answered_invocation_changes_nothing(queued):
+    run(queued)
+
+    queued.queue_work.fail(record(queued).id, "late")
+
+    assert record(queued).status is InvocationStatus.SUCCEEDED
+
+
+def test_an_output_that_has_expired_is_absent_and_the_record_stays(queued):
+    run(queued)
+    queued.bodies.outputs.clear()
+    queued.clock.advance(days=8)
+
+    view = queued.invoking.view(record(queued).id)
+
+    assert (view.status, view.output) == (InvocationStatus.SUCCEEDED, None)
+    assert view.ended_at < queued.clock.now() - timedelta(days=7)
