@@ -97,8 +97,6 @@ class Uploading:
             return self._settled(seen, UploadStatus.STARTED, reason=reason)
         if not upload.rests(version, listing.files):
             return self._resting(seen)
-        if problem := folder_problem(upload.folder):
-            return self._settled(seen, UploadStatus.REFUSED, reason=problem)
         try:
             return self._judged(seen, listing, correlation_id)
         except (SourceChanged, SourceNotFound):
@@ -113,6 +111,8 @@ class Uploading:
 
         Raises: ValidationError for settings that break a rule; SourceRefused for files that cannot be read.
         """
+        if problem := folder_problem(upload.folder):
+            return self._settled(upload, UploadStatus.REFUSED, reason=problem)
         if missing := self._missing(listing):
             return self._settled(upload, UploadStatus.INCOMPLETE, reason="files are missing", missing=missing)
         if self._holder(upload.folder) is None and (refused := self._refused(upload, listing)):

@@ -1,0 +1,253 @@
+"""Every minute what is due is looked at, each record alone: leases, windows, wakes and executions that died."""
+
+from datetime import timedelta
+
+import pytest
+from pilotlight.domain.deployment import Status
+from pilotlight.domain.errors import Throttled
+from pilotlight.domain.warmth import Warmth
+
+from tests.factories import a_checkpoint, always_warm, at, office_hours
+
+
+def pass_time(world, **span):
+    """Let time pass, with a sweep in every minute of it."""
+    for _ in range(round(timedelta(**span) / timedelta(minutes=1))):
+        world.clock.advance(minutes=1)
+        world.sweep()
+
+
+def warmth(world):
+    return world.accounting.warmth(world.deployment(), world.clock.now()).state
+
+
+def test_nothing_is_looked_at_before_it_is_due(world):
+    world.bring(Status.SERVING)
+
+    report = world.sweep()
+
+    assert (report.deployments, report.uploads, report.failed) == (0, 0, 0)
+
+
+# ---- leases ----------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_ends_takes_its_deployment_down(world):
+    world.bring(Status.SERVING, lease="60m")
+
+    pass_time(world, hours=1)
+
+    assert world.status() is Status.TEARING_DOWN
+    assert world.executions.names("teardown") == ["llama-g1-t1"]
+    assert "lease of 60m ended" in world.deployments.timeline("llama")
+
+
+@pytest.mark.parametrize("status", [Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.WARMING, Status.FAILED])
+def test_a_lease_ends_whatever_its_deployment_is_doing(world, status):
+    world.bring(status, lease="90m")
+    world.clock.advance(hours=2)
+
+    world.sweep()
+
+    assert world.status() is Status.TEARING_DOWN
+
+
+def test_the_owner_is_warned_once_and_says_how_to_keep_it(world):
+    world.bring(Status.SERVING, lease="10h")
+    pass_time(world, hours=9, minutes=30)
+
+    warnings = [message for message in world.topic.messages if message["event"] == "lease-ending"]
+
+    assert len(warnings) == 1
+    assert warnings[0]["reason"].endswith("renew it to keep the model")
+    assert world.status() is Status.SERVING
+
+
+def test_a_renewed_lease_is_not_ended_by_the_old_one(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.clock.advance(minutes=40)
+    world.requesting.renew_lease("llama", "60m")
+    pass_time(world, minutes=40)
+
+    assert world.status() is Status.SERVING
+
+
+def test_a_permanent_lease_never_ends(world):
+    world.bring(Status.SERVING, lease="permanent")
+    world.clock.advance(days=2000)
+
+    world.sweep()
+
+    assert world.status() is Status.SERVING
+
+
+# ---- windows ---------------------------------------------------------------------------------------------------
+
+
+def test_a_window_wakes_the_model_keeps_it_warm_and_lets_it_go(world):
+    world.clock.set(at("2026-11-20T08:00"))
+    world.bring(Status.SERVING, lease="permanent", keep_warm=office_hours(start="09:00", end="10:00"))
+    world.clock.set(at("2026-11-20T08:58"))
+    assert warmth(world) is Warmth.COLD
+
+    pass_time(world, minutes=2)
+    assert world.wake(), "09:00"
+    world.run_wake()
+    pass_time(world, minutes=55)
+    assert warmth(world) is Warmth.WARM
+
+    probes = world.backend.probes
+    pass_time(world, minutes=15)
+    assert world.backend.probes - probes <= 1
+    assert warmth(world) is Warmth.COLD
+    assert world.deployment().next_look_at == at("2026-11-23T09:00")
+
+
+def test_a_model_that_is_always_wanted_costs_one_probe_in_each_idle_time(world):
+    world.bring(Status.SERVING, lease="permanent", keep_warm=always_warm())
+    probes = world.backend.probes
+
+    pass_time(world, minutes=60)
+
+    assert warmth(world) is Warmth.WARM
+    assert world.backend.probes - probes == 20
+
+
+def test_a_model_that_was_scaled_down_is_left_alone_until_its_next_window(world):
+    world.clock.set(at("2026-11-19T10:00"))
+    world.bring(Status.SERVING, lease="permanent", keep_warm=office_hours())
+    world.warming.scale_down("llama")
+    probes = world.backend.probes
+
+    pass_time(world, minutes=30)
+    assert (world.backend.probes, warmth(world)) == (probes, Warmth.COLD)
+    world.clock.set(at("2026-11-20T09:00"))
+    world.sweep()
+
+    assert world.wake()
+
+
+# ---- what died -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.STAGING, Status.IMPORTING, Status.WARMING])
+def test_a_deployment_whose_execution_died_without_a_word_fails(world, status):
+    world.bring(status)
+    world.executions.end("deploy", "llama-g1", "ABORTED")
+    world.clock.advance(minutes=6)
+
+    world.sweep()
+
+    failure = world.deployment().failure
+    assert failure is not None
+    assert (failure.code, failure.during) == ("execution-ended", status)
+    assert "failed" in world.topic.events
+
+
+def test_a_deployment_whose_execution_is_alive_is_left_alone(world):
+    world.bring(Status.STAGING)
+    pass_time(world, minutes=30)
+
+    assert world.status() is Status.STAGING
+
+
+def test_a_request_whose_execution_never_began_is_begun(world):
+    world.executions.refusals.append(Throttled("slow down"))
+    with pytest.raises(Throttled):
+        world.bring(Status.REQUESTED)
+
+    pass_time(world, minutes=6)
+
+    assert world.executions.is_running("deploy", "llama-g1")
+
+
+def test_a_request_whose_execution_died_before_its_first_step_fails(world):
+    world.bring(Status.REQUESTED)
+    world.executions.end("deploy", "llama-g1", "TIMED_OUT")
+
+    pass_time(world, minutes=6)
+
+    assert world.status() is Status.FAILED
+
+
+@pytest.mark.parametrize(("generation", "attempt"), [(1, 1), (2, 2)])
+def test_word_of_an_earlier_run_does_not_fail_a_retry(world, generation, attempt):
+    world.bring(Status.FAILED)
+    world.requesting.retry("llama", correlation_id="c-2")
+
+    world.sweeping.fail_execution("llama", generation, attempt, "execution llama-g1 ended as FAILED")
+
+    assert world.status() is Status.REQUESTED
+    world.sweeping.fail_execution("llama", 1, 2, "execution llama-g1-r2 ended as TIMED_OUT")
+    assert world.status() is Status.FAILED
+
+
+def test_a_wake_that_died_is_replaced(world):
+    world.bring(Status.SERVING)
+    world.clock.advance(minutes=10)
+    world.warming.wake("llama", reason="asked for", correlation_id="c")
+    old = world.wake().id
+
+    pass_time(world, seconds=world.budget.max_seconds + 180)
+
+    assert world.wake().id != old
+
+
+def test_a_teardown_that_died_goes_on_in_its_next_round(world):
+    world.bring(Status.TEARING_DOWN)
+    world.executions.end("teardown", "llama-g1-t1", "TIMED_OUT")
+
+    pass_time(world, minutes=6)
+
+    assert world.executions.names("teardown") == ["llama-g1-t1", "llama-g1-t2"]
+
+
+# ---- each alone ------------------------------------------------------------------------------------------------
+
+
+def test_one_look_that_fails_does_not_keep_the_others_from_theirs(world):
+    world.source.push("acme/second", a_checkpoint(weights=b"2" * 2048))
+    world.bring(Status.SERVING, "aaa", lease="60m")
+    world.bring(Status.SERVING, "bbb", lease="60m", source="hf://acme/second")
+    world.clock.advance(hours=2)
+    world.executions.refusals.append(Throttled("slow down"))
+
+    report = world.sweep()
+
+    assert (report.deployments, report.failed) == (2, 1)
+    (surprise,) = world.journal.surprises
+    assert surprise[1] == {"kind": "deployment", "record": "aaa", "code": "throttled", "reason": "slow down"}
+    assert world.executions.names("teardown") == ["bbb-g1-t1"]
+
+
+def test_a_look_that_failed_is_made_up_for(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.clock.advance(hours=2)
+    world.executions.refusals.append(Throttled("slow down"))
+    world.sweep()
+
+    pass_time(world, minutes=6)
+
+    assert any(execution.machine == "teardown" for execution in world.executions.by_name.values())
+
+
+def test_a_sweep_that_comes_twice_changes_nothing_more(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.clock.advance(hours=2)
+    world.sweep()
+    before = world.deployment(), world.executions.names("teardown"), list(world.topic.messages)
+
+    world.sweep()
+
+    assert (world.deployment(), world.executions.names("teardown"), list(world.topic.messages)) == before
+
+
+def test_a_folder_whose_bucket_fails_keeps_nobody_from_their_turn(world):
+    world.uploads.note_event("llama", world.clock.now(), world.clock.now())
+    world.source.trouble["uploads-bucket/uploads/llama/"] = Throttled("slow down")
+    world.uploads.note_event("second", world.clock.now(), world.clock.now())
+
+    report = world.sweep()
+
+    assert (report.uploads, report.failed) == (2, 1)
+    assert world.uploads.find("second").reason == "the folder is empty"
