@@ -65,7 +65,8 @@ template: $(READY) $(SAM_READY) ## template.yaml through the translator, cfn-lin
 build: $(READY) $(SAM_READY) ## sam build: functions and layers for arm64, without Docker
 	@$(OFFLINE) $(BIN)/python -m tools.sam_build $(ARGS)
 
-deploy: build ## sam build, then sam deploy --guided into your account
+deploy: ## sam build, then sam deploy --guided into your account (ARGS= goes to sam deploy)
+	@$(MAKE) --no-print-directory build ARGS=
 	@$(SAM) deploy --guided $(ARGS)
 
 lock: $(READY) ## compile the lock files again (uv)

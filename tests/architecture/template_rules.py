@@ -149,12 +149,12 @@ RULES = (
 
 
 def chalice_routes(text: str) -> Iterator[Route]:
-    """Yield method and path of every `….view("METHOD", "/path")` in a module's text.
+    """Yield method and path of every `app.view("METHOD", "/path")` in a module's text.
 
     Raises: ValueError for a route that is computed: what the template must equal has to be readable.
     """
     for node in ast.walk(ast.parse(text)):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "view"):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "app.view"):
             continue
         try:
             method, path = (ast.literal_eval(argument) for argument in node.args)

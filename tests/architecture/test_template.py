@@ -119,11 +119,11 @@ def test_the_routes_of_the_api_are_the_routes_of_the_template(template: Template
 
 
 def test_routes_are_read_with_their_methods_and_must_be_written_out() -> None:
-    text = '@app.route("/a")\ndef f(): ...\n@app.route("/a/{name}", methods=["PUT", "DELETE"])\ndef g(): ...'
+    text = '@app.view("GET", "/a")\ndef f(): ...\n@app.view("PUT", "/a/{name}")\ndef g(): ...'
 
-    assert list(chalice_routes(text)) == [("GET", "/a"), ("PUT", "/a/{name}"), ("DELETE", "/a/{name}")]
+    assert list(chalice_routes(text)) == [("GET", "/a"), ("PUT", "/a/{name}")]
     with pytest.raises(ValueError, match="written out"):
-        list(chalice_routes("@app.route(PREFIX + '/a')\ndef f(): ..."))
+        list(chalice_routes("@app.view('GET', PREFIX + '/a')\ndef f(): ..."))
 
 
 def test_every_function_has_an_example_of_what_it_is_given() -> None:

@@ -20,6 +20,9 @@ from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.domain.values import Model
 
 PROBLEM_TYPE = "application/problem+json"
+OUR_NAMES = {"status": "deployment_status", "code": "cause_code", "detail": "more", "type": "kind"}
+"""What details are called where problem details (RFC 9457) have a meaning of their own for the name."""
+
 CORRELATION_HEADER = "X-Correlation-Id"
 NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
 LARGEST_BODY_BYTES = 10_000_000  # Source: Amazon API Gateway quotas, payload size
@@ -62,7 +65,7 @@ def problem(status: int, code: str, detail: str, **members: Any) -> Response:
 
 def problem_of(error: PilotlightError) -> Response:
     """Return the problem details of one of our errors."""
-    members = {key: value for key, value in error.detail.items() if key not in ("status", "code", "detail", "type")}
+    members = {OUR_NAMES.get(key, key): value for key, value in error.detail.items()}
     if isinstance(error, InvalidInput):
         told = {
             "field": error.detail.get("field", "body"),
@@ -157,10 +160,10 @@ class Api(Chalice):  # type: ignore[misc]
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway."""
         response: dict[str, Any] = super().__call__(event, context)
-        return _rewritten(response)
+        return _rewritten(response, self.correlation_id)
 
 
-def _rewritten(response: dict[str, Any]) -> dict[str, Any]:
+def _rewritten(response: dict[str, Any], correlation_id: str) -> dict[str, Any]:
     """Return a response with Chalice's own errors told as problem details."""
     if response["statusCode"] < HTTPStatus.BAD_REQUEST:
         return response
@@ -173,4 +176,5 @@ def _rewritten(response: dict[str, Any]) -> dict[str, Any]:
         told = {}
     code = re.sub(r"(?<!^)(?=[A-Z])", "-", str(told.get("Code", "refused")).removesuffix("Error")).lower()
     rewritten = problem(response["statusCode"], code, str(told.get("Message", "The request was refused.")))
-    return {**response, "body": rewritten.body, "headers": rewritten.headers, "multiValueHeaders": {}}
+    told_headers = {**rewritten.headers, CORRELATION_HEADER: correlation_id}
+    return {**response, "body": rewritten.body, "headers": told_headers, "multiValueHeaders": {}}

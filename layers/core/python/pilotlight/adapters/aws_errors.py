@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from pilotlight.domain.errors import AccessDenied, PilotlightError, Terminal, Throttled, Unavailable
 
@@ -58,5 +58,7 @@ def translated(what: str) -> Iterator[None]:
         yield
     except ClientError as exc:
         raise translate(exc, what) from exc
+    except ParamValidationError:
+        raise  # a mistake of ours: trying again cannot help
     except BotoCoreError as exc:
         raise Unavailable(f"{what}: {exc}") from exc

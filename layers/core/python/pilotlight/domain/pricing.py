@@ -69,7 +69,6 @@ class BillingWindow(Model):
     chains: int = Field(ge=1)
     starts_at: Moment
     ends_at: Moment
-    opened_at: Moment
     last_answer_at: Moment
     opened_by: WindowOpener
     opened_at: Moment | None = None
@@ -98,7 +97,6 @@ def window_at(
         chains=chains,
         starts_at=start,
         ends_at=start + WINDOW,
-        opened_at=moment,
         last_answer_at=moment,
         opened_by=opener,
         opened_at=moment,

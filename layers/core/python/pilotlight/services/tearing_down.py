@@ -94,7 +94,7 @@ class TearingDown:
         for attempt in range(1, deployment.attempt + 1):
             job = self._imports.job(deployment.import_job_name(attempt))
             if job and job.status == "InProgress":
-                self._note(
+                self._wait_for(
                     deployment, f"waits for import job {job.name}: it cannot be stopped, its model is deleted then"
                 )
                 return Wait(done=False, wait_seconds=IMPORT_POLL_SECONDS)
@@ -203,11 +203,23 @@ class TearingDown:
         amend_artifact(self._artifacts, artifact.id, gone)
 
     def _note(self, deployment: Deployment, reason: str, **detail: str) -> None:
+        """Add what was done to the timeline; the record no longer waits for anything."""
         now = self._clock.now()
 
         def noted(before: Deployment) -> Change | None:
-            if before.generation != deployment.generation or before.waiting_for == reason:
+            if before.generation != deployment.generation:
                 return None
-            return change(before, before.changed(waiting_for=reason), EventKind.TEARDOWN, reason, now, **detail)
+            return change(before, before.changed(waiting_for=None), EventKind.TEARDOWN, reason, now, **detail)
 
         amend(self._deployments, deployment.name, noted)
+
+    def _wait_for(self, deployment: Deployment, reason: str) -> None:
+        """Tell, once, what the teardown waits for."""
+        now = self._clock.now()
+
+        def waiting(before: Deployment) -> Change | None:
+            if before.generation != deployment.generation or before.waiting_for == reason:
+                return None
+            return change(before, before.changed(waiting_for=reason), EventKind.TEARDOWN, reason, now)
+
+        amend(self._deployments, deployment.name, waiting)

@@ -10,13 +10,14 @@ from pilotlight.contracts import (
     UploadView,
     WarmthView,
 )
-from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
 from pilotlight.services.accounting import Accounting
 
 PAGE = 50
+MAY_BILL = UNDER_WAY | {Status.SERVING}  # statuses whose model costs something by the hour, or will
 LARGEST_PAGE = 200
 
 
@@ -104,7 +105,7 @@ class Viewing:
             warmth=self._warmth(deployment),
             progress=self._progress(deployment),
             cost_so_far=self._accounting.cost_so_far(deployment, now),
-            cost_per_hour=self._accounting.tariff(deployment).hour if deployment.is_live else None,
+            cost_per_hour=self._accounting.tariff(deployment).hour if deployment.status in MAY_BILL else None,
             next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
             waiting_for=deployment.waiting_for,
             failure=deployment.failure.dump() if deployment.failure else None,
