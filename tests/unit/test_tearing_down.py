@@ -26,7 +26,9 @@ def tear_down(world, name="llama"):
 # ---- from every status -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [*UNDER_WAY - {Status.CREATING}, Status.SERVING, Status.FAILED, Status.TEARING_DOWN])
+@pytest.mark.parametrize(
+    "status", [*sorted(UNDER_WAY - {Status.CREATING}), Status.SERVING, Status.FAILED, Status.TEARING_DOWN]
+)
 def test_from_every_status_no_trace_is_left_and_the_name_is_free(world, status):
     world.bring(status)
 
