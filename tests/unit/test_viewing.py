@@ -23,7 +23,7 @@ def test_every_status_can_be_shown_and_read_back(world, status):
 
     assert shown.status is status
     assert type(shown).model_validate(shown.dump()) == shown
-    assert (shown.cost_per_hour is None) == (status is Status.GONE)
+    assert (shown.cost_per_hour is None) == (status in {Status.FAILED, Status.TEARING_DOWN, Status.GONE})
 
 
 def test_what_happens_next_and_when_is_told(world):
