@@ -151,6 +151,7 @@ class Runtime:
             local=self.settings.hub_token,
             secret_arn=self.settings.hub_token_secret_arn,
             client=lambda: self.client("secretsmanager"),
+            now=self.clock.now,
         )
         return Sources(
             {

@@ -1,28 +1,35 @@
 """The hub's token: from the environment on a laptop, from Secrets Manager when deployed."""
 
 import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
 
+KEPT = timedelta(minutes=1)  # whoever is told to set the token, and does, tries again at once
+
 
 class HubToken:
-    """Gives the token, read once; None where there is none. It is in no repr, log or error."""
+    """Gives the token, read again after a minute; None where there is none. It is in no repr, log or error."""
 
-    def __init__(self, *, local: str | None, secret_arn: str | None, client: Any) -> None:
+    def __init__(self, *, local: str | None, secret_arn: str | None, client: Any, now: Callable[[], datetime]) -> None:
         self._local = local
         self._secret_arn = secret_arn
         self._client = client
+        self._now = now
         self._read: str | None = None
+        self._read_at: datetime | None = None
 
     def __call__(self) -> str | None:
         """Return the token, or None."""
         if self._local:
             return self._local
-        if self._read is None and self._secret_arn:
-            self._read = self._from_secret()
+        now = self._now()
+        if self._secret_arn and (self._read_at is None or now - self._read_at >= KEPT):
+            self._read, self._read_at = self._from_secret(), now
         return self._read or None
 
     def _from_secret(self) -> str:
