@@ -22,11 +22,13 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
-from pilotlight.domain.errors import ConcurrentChange, InvalidInput
+from pilotlight.domain.errors import ConcurrentChange, InvalidInput, PilotlightError, Throttled
 
 META = "META"
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
+MET_ANOTHER = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+THROTTLED_WITHIN = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -173,9 +175,9 @@ class Table:
             try:
                 getattr(self.client, operation)(**request)
             except ClientError as exc:
-                if not _lost_condition(exc):
-                    raise
-                return False
+                if _lost_condition(exc):
+                    return False
+                raise _passing(exc, what) or exc from exc
         return True
 
 
@@ -186,6 +188,16 @@ def _lost_condition(error: ClientError) -> bool:
     return code_of(error) == TRANSACTION_CANCELLED and bool(
         reasons & {"ConditionalCheckFailed", "TransactionConflict"} or not reasons
     )
+
+
+def _passing(error: ClientError, what: str) -> PilotlightError | None:
+    """Return the error of a write that met another one or a throttle, which may succeed later; None for any other."""
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    if code_of(error) in MET_ANOTHER:
+        return ConcurrentChange(f"{what}: met another write; try again.", aws_code=code_of(error))
+    if reasons & THROTTLED_WITHIN:
+        return Throttled(f"{what}: the table asks us to slow down.", aws_code=code_of(error))
+    return None
 
 
 def _to_cursor(last: dict[str, Any]) -> str:
