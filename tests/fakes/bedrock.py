@@ -102,6 +102,10 @@ class FakeImports:
         self._models[name] = ImportedModelState(arn=arn, name=name, units=self.units, tags=tags)
         return arn
 
+    def retag(self, name: str, **tags: str) -> None:
+        """Give a model other tags than it has."""
+        self._models[name] = self._models[name].changed(tags=tags)
+
     def occupy(self, name: str = "somebody-elses-job") -> None:
         """Let somebody else's job take a slot."""
         self.start(job_name=name, model_name=name, role_arn="-", s3_uri="-", token=name, tags={})

@@ -6,7 +6,7 @@ import pytest
 from pilotlight.contracts import FailureTask
 from pilotlight.domain.artifact import MIB, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Status
-from pilotlight.domain.errors import NotFound, Superseded, Terminal
+from pilotlight.domain.errors import NotFound, NotOurs, Superseded, Terminal
 
 from tests.factories import a_checkpoint
 from tests.world import an_error
@@ -196,6 +196,20 @@ def test_a_strangers_model_of_our_name_is_left_alone_and_does_not_keep_us_from_g
     assert deployment.status is Status.GONE
     assert world.imports.models == ["pilotlight-llama-g1"]
     assert any("is left alone" in line for line in world.deployments.timeline("llama"))
+
+
+def test_our_own_model_that_lost_its_tags_is_left_alone_until_somebody_says_what_it_is(world):
+    world.bring(Status.SERVING)
+    model = world.deployment().imported.model_arn
+    world.imports.retag("pilotlight-llama-g1")
+    begin(world)
+
+    with pytest.raises(NotOurs, match="Tag it again, or delete it yourself"):
+        world.run_teardown()
+    assert (world.status(), world.imports.models) == (Status.TEARING_DOWN, ["pilotlight-llama-g1"])
+
+    world.imports.delete_model(model)
+    assert world.run_teardown().status is Status.GONE
 
 
 def test_models_and_weights_of_others_are_not_touched(world):

@@ -10,7 +10,17 @@ from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.ports import ArtifactBucket, Artifacts, Clock, Deployments, Executions, ModelImports, Uploads
+from pilotlight.domain.errors import NotOurs
+from pilotlight.ports import (
+    ArtifactBucket,
+    Artifacts,
+    Clock,
+    Deployments,
+    Executions,
+    ImportedModelState,
+    ModelImports,
+    Uploads,
+)
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend, amend_artifact
 
@@ -105,11 +115,24 @@ class TearingDown:
             return Wait(done=True)
         ours = names.ownership_tags(self._stack, deployment.name, deployment.generation)
         if any(model.tags.get(key) != value for key, value in ours.items()):
-            reason = f"imported model {model.name} is left alone: it does not have this deployment's tags"
-            self._note(deployment, reason, model_arn=model.arn)
-            return Wait(done=True)
+            return self._leave_alone(deployment, model)
         self._imports.delete_model(model.arn)
         self._note(deployment, f"imported model {model.name} deleted", model_arn=model.arn)
+        return Wait(done=True)
+
+    def _leave_alone(self, deployment: Deployment, model: ImportedModelState) -> Wait:
+        """Note a stranger's model of our name and go on: it is no trace of ours.
+
+        Raises: NotOurs for the very model that we imported: it lost our tags, and only a person knows why.
+        """
+        if deployment.imported and deployment.imported.model_arn == model.arn:
+            raise NotOurs(
+                f"Imported model {model.name} is without this deployment's tags; it is left alone. Tag it again, or "
+                "delete it yourself.",
+                model_arn=model.arn,
+            )
+        reason = f"imported model {model.name} is a stranger's: it is left alone"
+        self._note(deployment, reason, model_arn=model.arn)
         return Wait(done=True)
 
     def release_artifact(self, task: DeploymentTask) -> Wait:
