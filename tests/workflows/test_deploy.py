@@ -84,7 +84,7 @@ def test_a_failed_import_keeps_bedrock_s_own_words_and_a_retry_imports_again(wor
 def test_a_deployment_waits_for_the_region_s_slot_and_says_who_holds_it(world: World) -> None:
     first = world.serving()  # so that the artifact is there, and what follows is about the slot alone
     world.bedrock.settings.import_jobs = 1
-    world.bedrock.settings.import_floor_seconds = 240
+    world.bedrock.settings.import_floor_seconds = 150
     holder = world.deploy()
     eventually(lambda: _job_under_way(world, holder), "the first job")
 
@@ -138,7 +138,7 @@ def test_a_model_that_never_loads_ends_in_a_failure_that_says_how_long_was_waite
     view = world.failed()
 
     assert view["failure"]["code"] == "warm-up-exhausted"
-    assert "15 of 15 probes" in view["failure"]["reason"]
+    assert "20 of 20 probes" in view["failure"]["reason"]
     assert view["failure"]["during"] == "WARMING"
     assert view["cost_so_far"]["usd"] < 0.01
 

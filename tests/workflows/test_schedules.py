@@ -1,8 +1,33 @@
 """What happens by itself: windows open and close, leases warn and end, and nobody is asked for it."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.workflows.world import World, eventually
+
+LEASE = "40m"
+
+
+@dataclass
+class Leased:
+    """A deployment whose lease ends before long, and what the topic tells of it."""
+
+    name: str
+    artifact_id: str
+    told: Callable[[], list[dict]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leased(the_world: World) -> Iterator[Leased]:
+    """Begin a lease before everything else here, so that it ends while other things are looked at."""
+    the_world.calm()
+    with the_world.told() as told:
+        name = the_world.serving(source=the_world.publish(), lease=LEASE)
+        artifact_id = the_world.deployment(name)["artifact_id"]
+        yield Leased(name, artifact_id, lambda: [each for each in told() if each["deployment"] == name])
 
 
 def window(world: World, *, opens: timedelta, closes: timedelta) -> dict:
@@ -25,16 +50,16 @@ def warmth(world: World, name: str) -> str:
 def test_a_window_warms_the_model_without_a_caller_keeps_it_so_and_lets_it_go(world: World) -> None:
     name = world.serving()
     world.go_cold(name)
-    policy = window(world, opens=timedelta(minutes=4), closes=timedelta(minutes=24))
+    arn = world.deployment(name)["model_arn"]
+    billed = lambda: [each for each in world.bedrock.windows() if each.model_arn == arn]  # noqa: E731
+    before = len(billed())
+    policy = window(world, opens=timedelta(minutes=3), closes=timedelta(minutes=21))
 
     view = put(world, name, "keep-warm", {"keep_warm": policy})
     assert view["next"]["what"] == "keep-warm window opens: wake the model"
 
     eventually(lambda: warmth(world, name) == "WARM", "the window to warm the model")
     assert any("keep-warm window is open" in reason for reason in world.reasons(name))
-    arn = view["model_arn"]
-    billed = lambda: [each for each in world.bedrock.windows() if each.model_arn == arn]  # noqa: E731
-    before = len(billed())
     eventually(lambda: len(billed()) > before + 1, "probes to keep it warm for longer than a model may idle")
 
     eventually(lambda: warmth(world, name) == "COLD", "the model to go cold after the window")
@@ -68,25 +93,9 @@ def test_a_scaled_down_model_goes_cold_and_says_by_when_and_until_when_it_is_lef
     put(world, name, "keep-warm", {"keep_warm": {"policy": "none"}})
 
 
-def test_a_lease_warns_and_then_ends_by_itself_and_nothing_is_left(world: World) -> None:
-    with world.told() as told:
-        name = world.serving(source=world.publish(), lease="50m")
-        artifact_id = world.deployment(name)["artifact_id"]
-        view = world.until_gone(name)
-        eventually(lambda: "gone" in [each["event"] for each in told() if each["deployment"] == name], "to be told")
-        events = [each for each in told() if each["deployment"] == name]
-
-    assert [each["event"] for each in events] == ["serving", "lease-ending", "gone"]
-    assert "lease of 50m ends at" in events[1]["reason"]
-    assert all(each["generation"] == 1 and each["correlation_id"] for each in events)
-    assert "lease of 50m ended" in world.reasons(name)
-    assert world.left_behind(name, artifact_id) == []
-    assert "next" not in view
-
-
 def test_a_renewed_lease_lets_a_model_live(world: World) -> None:
-    name = world.serving(lease="30m")
-    first_end = world.deployment(name)["lease_ends_at"]
+    name = world.serving()
+    first_end = put(world, name, "lease", {"lease": "5m"})["lease_ends_at"]
 
     view = put(world, name, "lease", {"lease": "permanent"})
 
@@ -104,3 +113,16 @@ def test_a_lease_that_ends_while_the_model_is_still_imported_takes_it_down_too(w
 
     assert world.imported_models(name) == []
     assert "lease of 10m ended" in world.reasons(name)
+
+
+def test_a_lease_warns_and_then_ends_by_itself_and_nothing_is_left(world: World, leased: Leased) -> None:
+    view = world.until_gone(leased.name)
+    eventually(lambda: "gone" in [each["event"] for each in leased.told()], "to be told of the end")
+
+    told = leased.told()
+    assert [each["event"] for each in told] == ["serving", "lease-ending", "gone"]
+    assert f"lease of {LEASE} ends at" in told[1]["reason"]
+    assert all(each["generation"] == 1 and each["correlation_id"] for each in told)
+    assert f"lease of {LEASE} ended" in world.reasons(leased.name)
+    assert world.left_behind(leased.name, leased.artifact_id) == []
+    assert "next" not in view

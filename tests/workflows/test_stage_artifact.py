@@ -130,7 +130,7 @@ def test_a_staging_that_dies_without_a_word_is_started_again_a_few_times_only(wo
     with world.unreachable("plan_staging"), world.unreachable("mark_artifact_failed"):
         view = world.failed(source=world.publish())
 
-    assert "died 3 times without saying why" in view["failure"]["reason"]
+    assert "died 4 times without saying why" in view["failure"]["reason"]
     runs = world.executions("stage_artifact", view["artifact_id"])
     assert runs == [f"{view['artifact_id']}-a{attempt}" for attempt in (1, 2, 3, 4)]
     assert {world.execution("stage_artifact", run).path[-1] for run in runs} == {"StagingFailed"}

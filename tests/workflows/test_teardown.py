@@ -123,7 +123,7 @@ def test_a_model_that_somebody_else_deleted_already_is_a_success(world: World) -
     assert world.only_execution("teardown", name).status == "SUCCEEDED"
 
 
-def test_a_model_without_our_tags_is_left_alone_and_named(world: World) -> None:
+def test_a_model_that_lost_our_tags_is_left_alone_until_somebody_decides(world: World) -> None:
     name = world.serving()
     bedrock, arn = world.cloud.client("bedrock"), world.deployment(name)["model_arn"]
     bedrock.untag_resource(resourceARN=arn, tagKeys=["pilotlight:stack"])

@@ -34,7 +34,7 @@ PART_MIB = "5"
 SHARDS = {"shards": 2, "shard_bytes": 6_000_000}
 
 # Bounds that the product has in its environment, so small that a test sees them.
-ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "15", "IMPORT_POLL_SECONDS": "20", "UPLOAD_SETTLE_SECONDS": "60"}
+ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "20", "UPLOAD_SETTLE_SECONDS": "60"}
 
 Seen = TypeVar("Seen")
 
