@@ -51,8 +51,8 @@ def documents(result: Result) -> list[dict]:
 
 
 def test_a_deployment_is_watched_until_it_serves_and_its_teardown_until_nothing_is_left(run: Run) -> None:
-    up = documents(run("deploy", SMALL, "--name", "watched", "--lease", "8h", "--watch", "--timeout", "60", "--json"))
-    down = documents(run("teardown", "watched", "--yes", "--watch", "--timeout", "60", "--json"))
+    up = documents(run("deploy", SMALL, "--name", "watched", "--lease", "8h", "--watch", "--timeout", "120", "--json"))
+    down = documents(run("teardown", "watched", "--yes", "--watch", "--timeout", "120", "--json"))
 
     assert up[0]["status"] in ("REQUESTED", "STAGING")
     assert (up[-1]["status"], up[-1]["lease"]) == ("SERVING", "8h")
@@ -87,7 +87,7 @@ def test_status_and_list_are_the_api_s_documents(run: Run, serving: str) -> None
 def test_a_warm_up_is_watched_until_the_model_is_warm(world: World, run: Run, serving: str) -> None:
     world.go_cold(serving)
 
-    seen = documents(run("warm-up", serving, "--watch", "--timeout", "60", "--json"))
+    seen = documents(run("warm-up", serving, "--watch", "--timeout", "120", "--json"))
 
     assert seen[-1]["warmth"]["state"] == "WARM"
 
@@ -117,8 +117,8 @@ def test_a_deployment_that_fails_while_it_is_watched_ends_with_its_reason_and_ca
 ) -> None:
     world.bedrock.knobs.fail_next_import = "The tokenizer is not one of ours."
 
-    failed = run("deploy", SMALL, "--name", "unlucky", "--watch", "--timeout", "60", code=1)
-    retried = documents(run("retry", "unlucky", "--watch", "--timeout", "60", "--json"))
+    failed = run("deploy", SMALL, "--name", "unlucky", "--watch", "--timeout", "120", code=1)
+    retried = documents(run("retry", "unlucky", "--watch", "--timeout", "120", "--json"))
 
     assert "The tokenizer is not one of ours." in failed.stderr
     assert retried[-1]["status"] == "SERVING"
@@ -127,7 +127,7 @@ def test_a_deployment_that_fails_while_it_is_watched_ends_with_its_reason_and_ca
 def test_a_refused_model_ends_a_watched_deployment_with_3(world: World, run: Run) -> None:
     source = world.publish(architecture="mamba2")
 
-    assert "mamba2" in run("deploy", source, "--name", "refused", "--watch", "--timeout", "60", code=3).stderr
+    assert "mamba2" in run("deploy", source, "--name", "refused", "--watch", "--timeout", "120", code=3).stderr
 
 
 def test_a_folder_is_uploaded_and_watched_until_it_serves(world: World, run: Run, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_is_uploaded_and_watched_until_it_serves(world: World, run: Run
     shutil.copytree(world.checkpoint, folder)
     (folder / "pilotlight.json").write_text('{"lease": "8h"}')
 
-    lines = documents(run("upload", str(folder), "--name", "uploaded", "--watch", "--timeout", "60", "--json"))
+    lines = documents(run("upload", str(folder), "--name", "uploaded", "--watch", "--timeout", "120", "--json"))
 
     assert "model-1-of-2.safetensors" in lines[0]["sent"]
     assert (lines[-1]["name"], lines[-1]["status"], lines[-1]["lease"]) == ("uploaded", "SERVING", "8h")
@@ -146,11 +146,11 @@ def test_a_folder_is_uploaded_and_watched_until_it_serves(world: World, run: Run
 def test_the_python_client_deploys_asks_and_takes_down(world: World) -> None:
     with Pilotlight(world.cloud.api_url) as pilotlight:
         pilotlight.deploy(SMALL, name="by-hand", keep_warm={"policy": "none"}, tags={"team": "a"})
-        serving = pilotlight.wait_until("by-hand", {"SERVING"}, timeout_seconds=60)
-        answer = pilotlight.invoke("by-hand", messages=[{"role": "user", "content": "Hello?"}], wait_seconds=60)
+        serving = pilotlight.wait_until("by-hand", {"SERVING"}, timeout_seconds=120)
+        answer = pilotlight.invoke("by-hand", messages=[{"role": "user", "content": "Hello?"}], wait_seconds=120)
         events = list(pilotlight.iterate(lambda cursor: pilotlight.events("by-hand", cursor)))
         pilotlight.teardown("by-hand")
-        gone = pilotlight.wait_until("by-hand", {"GONE"}, timeout_seconds=60)
+        gone = pilotlight.wait_until("by-hand", {"GONE"}, timeout_seconds=120)
 
     assert serving["tags"] == {"team": "a"}
     assert answer["status"] == "SUCCEEDED"
@@ -164,6 +164,6 @@ def test_the_python_client_s_errors_carry_the_problem(world: World, serving: str
             pilotlight.deploy(SMALL, name=serving)
         pilotlight.deploy(world.publish(quantised=True), name="hopeless")
         with pytest.raises(DeploymentFailed, match="quantisation"):
-            pilotlight.wait_until("hopeless", {"SERVING"}, timeout_seconds=60)
+            pilotlight.wait_until("hopeless", {"SERVING"}, timeout_seconds=120)
 
     assert taken.value.problem_code == "name-taken"

@@ -25,7 +25,7 @@ from local.hub import Hub
 
 ROOT = Path(__file__).parents[2]
 SPEED = 120
-PATIENCE = 60.0  # wall seconds: what is waited for takes few, unless the machine is busy with something else
+PATIENCE = 120.0  # wall seconds: what is waited for takes few, unless the machine is busy with something else
 STACK = "pilotlight"
 SMALL = "hf://acme/small-llama"
 
