@@ -19,8 +19,8 @@ PACKAGES = (f"{CORE}/pilotlight", "functions", "local", "client/pilotlight_clien
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "pilotlight": frozenset(),
     "pilotlight.domain": frozenset({"pydantic", "pilotlight.domain"}),
-    "pilotlight.contracts": frozenset({"pydantic", "pilotlight.domain"}),
-    "pilotlight.ports": frozenset({"pydantic", "pilotlight.domain", "pilotlight.contracts"}),
+    "pilotlight.contracts": frozenset({"pydantic", "pilotlight.domain", "pilotlight.contracts"}),
+    "pilotlight.ports": frozenset({"pydantic", "pilotlight.domain", "pilotlight.ports"}),
     "pilotlight.services": frozenset(
         {"pydantic", "ulid", "pilotlight.domain", "pilotlight.contracts", "pilotlight.ports", "pilotlight.services"}
     ),

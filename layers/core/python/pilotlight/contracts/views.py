@@ -1,0 +1,158 @@
+"""What the API and the topic give."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pilotlight.domain.deployment import Event, Status
+from pilotlight.domain.invocation import InvocationStatus, Output, Usage
+from pilotlight.domain.keep_warm import KeepWarm
+from pilotlight.domain.preflight import Verdict
+from pilotlight.domain.upload import UploadStatus
+from pilotlight.domain.values import Backend, Model, Moment, Money
+from pilotlight.domain.warmth import Warmth
+
+
+class Progress(Model):
+    """How far staging is."""
+
+    staged_bytes: int
+    total_bytes: int
+    percent: float = Field(ge=0, le=100)
+
+
+class WarmthView(Model):
+    """What we believe of the model's memory, and when we last knew."""
+
+    state: Warmth
+    as_of: Moment
+    warm_until: Moment | None = None
+    cold_start_seconds: float
+
+
+class NextStep(Model):
+    """What happens next by itself, and when."""
+
+    what: str
+    at: Moment
+
+
+class DeploymentView(Model):
+    """A deployment as GET /deployments/{name} shows it."""
+
+    name: str
+    generation: int
+    attempt: int
+    status: Status
+    source: str
+    revision: str | None = None
+    backend: Backend
+    region: str
+    lease: str
+    lease_ends_at: Moment | None = None
+    keep_warm: KeepWarm
+    tags: dict[str, str]
+    artifact_id: str | None = None
+    model_arn: str | None = None
+    import_job_arn: str | None = None
+    units: int | None = None
+    warmth: WarmthView | None = None
+    progress: Progress | None = None
+    cost_so_far: Money
+    cost_per_hour: Money | None = None
+    next: NextStep | None = None
+    waiting_for: str | None = None
+    failure: dict[str, Any] | None = None
+    correlation_id: str
+    created_at: Moment
+    updated_at: Moment
+
+
+class DeploymentList(Model):
+    """A page of deployments; `next` is the cursor of the following page."""
+
+    items: tuple[DeploymentView, ...]
+    next: str | None = None
+
+
+class EventList(Model):
+    """A page of a timeline, newest last."""
+
+    items: tuple[Event, ...]
+    next: str | None = None
+
+
+class InvocationView(Model):
+    """An invocation: its answer, or where it is on its way to one."""
+
+    id: str
+    deployment: str
+    status: InvocationStatus
+    output: Output | None = None
+    usage: Usage | None = None
+    latency_ms: int | None = None
+    was_cold: bool
+    cost: Money | None = None
+    error: dict[str, Any] | None = None
+    correlation_id: str
+    created_at: Moment
+    ended_at: Moment | None = None
+    expires_at: Moment
+    retry_after_seconds: int | None = None
+
+
+class UploadView(Model):
+    """An uploaded folder and what became of it."""
+
+    folder: str
+    status: UploadStatus
+    reason: str | None = None
+    missing: tuple[str, ...] = ()
+    deployment: str | None = None
+    held_by: str | None = None
+    look_at: Moment | None = None
+    size_bytes: int
+    version: str | None = None
+    updated_at: Moment
+
+
+class UploadList(Model):
+    """A page of uploaded folders, and where to upload to."""
+
+    items: tuple[UploadView, ...]
+    next: str | None = None
+    bucket: str
+    prefix: str
+
+
+class PreflightView(Model):
+    """The answer of POST /preflight."""
+
+    source: str
+    revision: str
+    backend: Backend
+    region: str
+    verdict: Verdict
+
+
+class HealthView(Model):
+    """The answer of GET /health: who answers, and where a client finds the stack's buckets."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+    stack: str
+    region: str
+    upload_bucket: str
+    s3_endpoint: str | None = None
+    simulated: bool = False
+
+
+class Notification(Model):
+    """What the topic tells: `event` is serving, failed, lease-ending or gone."""
+
+    event: Literal["serving", "failed", "lease-ending", "gone"]
+    deployment: str
+    generation: int
+    reason: str
+    at: Moment
+    correlation_id: str

@@ -1,0 +1,53 @@
+"""What the services need of the outside world, as Protocols. The adapters implement them; tests have honest fakes.
+
+Every method that changes something is safe to repeat. Errors are the domain's: an adapter translates what its
+service says.
+"""
+
+from pilotlight.ports.backends import (
+    ImportedModelState,
+    ImportJobState,
+    InferenceBackend,
+    ModelImports,
+    PromptRenderer,
+)
+from pilotlight.ports.records import (
+    Artifacts,
+    Deployments,
+    IdempotencyKeys,
+    Invocations,
+    Uploads,
+)
+from pilotlight.ports.storage import (
+    ArtifactBucket,
+    InvocationBodies,
+    ModelSource,
+)
+from pilotlight.ports.surroundings import (
+    Clock,
+    Executions,
+    InvocationQueue,
+    Journal,
+    Topic,
+)
+
+__all__ = [
+    "ArtifactBucket",
+    "Artifacts",
+    "Clock",
+    "Deployments",
+    "Executions",
+    "IdempotencyKeys",
+    "ImportJobState",
+    "ImportedModelState",
+    "InferenceBackend",
+    "InvocationBodies",
+    "InvocationQueue",
+    "Invocations",
+    "Journal",
+    "ModelImports",
+    "ModelSource",
+    "PromptRenderer",
+    "Topic",
+    "Uploads",
+]

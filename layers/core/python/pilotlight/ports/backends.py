@@ -1,0 +1,93 @@
+"""Where models are imported and answer, and how a prompt is rendered for them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.invocation import BackendAnswer, ChatMessage, Parameters
+from pilotlight.domain.preflight import Holder
+from pilotlight.domain.values import Model
+
+
+class ImportJobState(Model):
+    """An import job as the backend tells it; `status` is InProgress, Completed or Failed."""
+
+    arn: str
+    name: str
+    status: str
+    model_name: str | None = None
+    model_arn: str | None = None
+    failure: str | None = None
+
+
+class ImportedModelState(Model):
+    """An imported model as the backend tells it, with its tags."""
+
+    arn: str
+    name: str
+    units: int | None = None
+    tags: dict[str, str] = {}
+
+
+class ModelImports(Protocol):
+    """Bedrock's custom model import."""
+
+    def start(
+        self, *, job_name: str, model_name: str, role_arn: str, s3_uri: str, token: str, tags: dict[str, str]
+    ) -> str:
+        """Start a job and return its ARN. Raises: QuotaExceeded, Conflict, AccessDenied, InvalidInput, Throttled."""
+        ...
+
+    def job(self, identifier: str) -> ImportJobState | None:
+        """Return a job by name or ARN, or None."""
+        ...
+
+    def running_jobs(self) -> list[ImportJobState]:
+        """Return the jobs that hold the region's slots."""
+        ...
+
+    def model(self, identifier: str) -> ImportedModelState | None:
+        """Return an imported model by name or ARN, or None."""
+        ...
+
+    def holders(self) -> list[Holder]:
+        """Return every imported model of the account and region."""
+        ...
+
+    def delete_model(self, arn: str) -> None:
+        """Delete an imported model; one already gone is a success."""
+        ...
+
+    def model_quota(self) -> int:
+        """Return how many imported models the account may have in the region."""
+        ...
+
+
+class InferenceBackend(Protocol):
+    """Where a deployed model answers."""
+
+    supported_parameters: frozenset[str]
+
+    def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
+        """Make the smallest call there is; say whether the model answered."""
+        ...
+
+    def complete(
+        self,
+        deployment: Deployment,
+        prompt: str,
+        parameters: Parameters,
+        *,
+        timeout_seconds: float,
+        correlation_id: str,
+    ) -> BackendAnswer:
+        """Return the completion of a rendered prompt. Raises: ModelNotReady, InvocationFailed, Throttled."""
+        ...
+
+
+class PromptRenderer(Protocol):
+    """The model's own chat template."""
+
+    def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
+        """Return the prompt. Raises: InvalidInput when the template refuses the messages or breaks."""
+        ...

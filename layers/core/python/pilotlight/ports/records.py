@@ -1,0 +1,165 @@
+"""Records: deployments, artifacts, invocations, uploads, idempotency keys."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.deployment import Change, Deployment, Event
+from pilotlight.domain.invocation import Invocation
+from pilotlight.domain.pricing import BillingWindow
+from pilotlight.domain.upload import Upload
+
+
+class Deployments(Protocol):
+    """The records of deployments, their timelines and billing windows."""
+
+    def get(self, name: str) -> Deployment:
+        """Return a record as it is now. Raises: NotFound."""
+        ...
+
+    def find(self, name: str) -> Deployment | None:
+        """Return a record as it is now, or None."""
+        ...
+
+    def reserve(self, fresh: Deployment, event: Event) -> Deployment:
+        """Write a fresh record where the name is free or GONE. Raises: NameTaken, naming the holder."""
+        ...
+
+    def save(self, before: Deployment, change: Change) -> Deployment:
+        """Write a change and its event in one go, if nobody wrote since `before`. Raises: ConcurrentChange."""
+        ...
+
+    def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:
+        """Set when to look at a record next and what for, unless somebody wrote since."""
+        ...
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
+        """Return a page of records by name, and the cursor of the next one."""
+        ...
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Return the names of deployments whose next look is due, the longest overdue first."""
+        ...
+
+    def events(self, name: str, cursor: str | None, limit: int) -> tuple[list[Event], str | None]:
+        """Return a page of a timeline, oldest first."""
+        ...
+
+    def note(self, name: str, event: Event) -> None:
+        """Add a line to a timeline without changing the record."""
+        ...
+
+    def latest_window(self, name: str, generation: int) -> BillingWindow | None:
+        """Return the newest billing window of a generation."""
+        ...
+
+    def open_window(self, name: str, window: BillingWindow) -> bool:
+        """Write a window if its ordinal is new; False where another call opened it first."""
+        ...
+
+    def touch_window(self, name: str, window: BillingWindow) -> None:
+        """Move a window's last answer (and measured speed) forward, never back."""
+        ...
+
+
+class Artifacts(Protocol):
+    """The records of artifacts and of the spans that are copied."""
+
+    def find(self, artifact_id: str) -> Artifact | None:
+        """Return a record as it is now, or None."""
+        ...
+
+    def get(self, artifact_id: str) -> Artifact:
+        """Return a record as it is now. Raises: NotFound."""
+        ...
+
+    def save(self, before: Artifact | None, after: Artifact) -> Artifact:
+        """Write a record if nobody wrote since `before` (None: if there is none). Raises: ConcurrentChange."""
+        ...
+
+    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
+        """Note that a span is copied whole."""
+        ...
+
+    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
+        """Return the bytes of all spans copied in this attempt."""
+        ...
+
+    def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
+        """Keep why a span could not be copied: the newest reason of an attempt."""
+        ...
+
+    def trouble(self, artifact_id: str, attempt: int) -> tuple[str, str] | None:
+        """Return code and reason of the newest trouble of an attempt."""
+        ...
+
+    def forget_spans(self, artifact_id: str) -> None:
+        """Remove the marks of copied spans."""
+        ...
+
+
+class Invocations(Protocol):
+    """The records of invocations, their bodies, and the queue they wait in."""
+
+    def put(self, invocation: Invocation) -> None:
+        """Write a fresh record."""
+        ...
+
+    def get(self, invocation_id: str) -> Invocation:
+        """Return a record as it is now. Raises: NotFound."""
+        ...
+
+    def save(self, before: Invocation, after: Invocation) -> Invocation:
+        """Write a record if nobody wrote since `before`. Raises: ConcurrentChange."""
+        ...
+
+    def hold(self, now: datetime, bound: int) -> bool:
+        """Take one of `bound` places for a held request; False where all are taken."""
+        ...
+
+    def release(self, taken_at: datetime) -> None:
+        """Give back a place taken at that moment."""
+        ...
+
+
+class Uploads(Protocol):
+    """The records of uploaded folders."""
+
+    def find(self, folder: str) -> Upload | None:
+        """Return a record as it is now, or None."""
+        ...
+
+    def note_event(self, folder: str, look_at: datetime, now: datetime) -> None:
+        """Set when to look at a folder, creating its record: one unconditional write per event."""
+        ...
+
+    def save(self, before: Upload, after: Upload) -> Upload:
+        """Write a record if nobody wrote since `before`. Raises: ConcurrentChange."""
+        ...
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Return the folders whose look is due, the longest overdue first."""
+        ...
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Upload], str | None]:
+        """Return a page of folders by name, and the cursor of the next one."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    """Answers already given, by the key of the request."""
+
+    def claim(self, key: str, body_hash: str, now: datetime) -> dict[str, Any] | None:
+        """Return the answer already given, or None when the key is ours to answer.
+
+        Raises: IdempotencyKeyReused for another body; Conflict while the first request is under way.
+        """
+        ...
+
+    def answer(self, key: str, response: dict[str, Any]) -> None:
+        """Keep the answer for repeats."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Give a key back: the request was refused, and may come again."""
+        ...

@@ -1,0 +1,84 @@
+"""Where bytes are: sources of checkpoints, the artifact bucket, bodies of invocations."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from pilotlight.domain.artifact import UploadedPart
+from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.source import Listing, Source, SourceFile
+
+
+class ModelSource(Protocol):
+    """A hub or a bucket that holds checkpoints."""
+
+    def resolve(self, source: Source) -> Listing:
+        """Return all files at a pinned revision. Raises: SourceNotFound, SourceGated, Throttled, Unavailable."""
+        ...
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        """Return one small file of a pinned source. Raises: SourceRefused when it is larger than the limit."""
+        ...
+
+    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source. Raises: BodyCutShort, SourceChanged."""
+        ...
+
+
+class ArtifactBucket(Protocol):
+    """The bucket of weights."""
+
+    def start_upload(self, key: str) -> str:
+        """Return the id of a multipart upload of that key: the one under way, or a fresh one."""
+        ...
+
+    def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
+        """Return the parts that S3 holds, by number. Raises: NotFound when the upload is gone."""
+        ...
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
+        """Upload one part with its CRC32."""
+        ...
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
+        """Join the parts; return the object's checksum as S3 gives it."""
+        ...
+
+    def abort_uploads(self, prefix: str) -> int:
+        """Abort every upload below a prefix; return how many there were."""
+        ...
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write a small object with its CRC32."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Return a small object, or None."""
+        ...
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return key and size of every object below a prefix."""
+        ...
+
+    def delete(self, prefix: str) -> int:
+        """Delete every object below a prefix; return how many there were."""
+        ...
+
+
+class InvocationBodies(Protocol):
+    """Requests and outputs of invocations: encrypted, and gone after their time."""
+
+    def put_request(self, invocation_id: str, request: InvocationRequest) -> None:
+        """Keep what was asked."""
+        ...
+
+    def get_request(self, invocation_id: str) -> InvocationRequest:
+        """Return what was asked. Raises: NotFound once it has expired."""
+        ...
+
+    def put_output(self, invocation_id: str, output: dict[str, Any]) -> None:
+        """Keep what was answered."""
+        ...
+
+    def get_output(self, invocation_id: str) -> dict[str, Any] | None:
+        """Return what was answered, or None once it has expired."""
+        ...

@@ -1,0 +1,76 @@
+"""Time, executions, the queue, the topic, the journal."""
+
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Return the moment it is, aware and in UTC."""
+        ...
+
+    def pause(self, wall_seconds: float) -> None:
+        """Let that much time of the wall's clock pass."""
+        ...
+
+
+class Executions(Protocol):
+    """Executions of our state machines."""
+
+    def start(self, machine: str, name: str, work: dict[str, Any]) -> bool:
+        """Start an execution; False where one of that name is there already, which is a success."""
+        ...
+
+    def is_running(self, machine: str, name: str) -> bool:
+        """Say whether an execution of that name is under way."""
+        ...
+
+    def stop(self, machine: str, name: str, reason: str) -> None:
+        """Stop an execution; one already over or unknown is a success."""
+        ...
+
+
+class InvocationQueue(Protocol):
+    """The queue of invocation ids."""
+
+    def send(self, invocation_id: str, correlation_id: str) -> None:
+        """Queue an id."""
+        ...
+
+    def hide(self, receipt: str, wait_seconds: int) -> None:
+        """Let a received message come back after that many seconds and not before."""
+        ...
+
+    def depth(self) -> int:
+        """Return about how many messages wait."""
+        ...
+
+
+class Topic(Protocol):
+    """The topic that tells people."""
+
+    def publish(self, message: dict[str, Any], *, event: str) -> None:
+        """Tell everyone who subscribed."""
+        ...
+
+
+class Journal(Protocol):
+    """Structured records and metrics; never a prompt, a completion, a token or a credential."""
+
+    def invocation(self, record: dict[str, Any]) -> None:
+        """Write the one record of an invocation, and its metrics."""
+        ...
+
+    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
+        """Add to a metric."""
+        ...
+
+    def fact(self, message: str, **values: Any) -> None:
+        """Log a fact: a constant message, values as keys."""
+        ...
+
+    def surprise(self, message: str, **values: Any) -> None:
+        """Log a surprise survived."""
+        ...
