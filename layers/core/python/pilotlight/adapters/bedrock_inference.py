@@ -17,18 +17,25 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from pilotlight.adapters.aws_errors import code_of, message_of, translate
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import InvocationFailed, ModelNotReady, PilotlightError, Unavailable
+from pilotlight.domain.errors import (
+    AccessDenied,
+    InvocationFailed,
+    InvocationTimedOut,
+    ModelNotReady,
+    PilotlightError,
+    Retryable,
+    Unavailable,
+)
 from pilotlight.domain.invocation import BackendAnswer, Parameters, Usage
 
 NOT_READY = frozenset({"ModelNotReadyException"})
-BROKEN = frozenset(
-    {"ModelErrorException", "ModelTimeoutException", "ValidationException", "ServiceQuotaExceededException"}
-)
+TOO_SLOW = frozenset({"ModelTimeoutException"})
+BROKEN = frozenset({"ModelErrorException", "ServiceQuotaExceededException"})
+REFUSED = frozenset({"ValidationException"})
 SUPPORTED = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed"})
 CORRELATION_HEADER = "X-Pilotlight-Correlation-Id"
 PROBE = {"prompt": "Hi", "max_tokens": 1, "temperature": 0}
 PROBE_TIMEOUT_SECONDS = 60.0
-WORKER_TIMEOUT_SECONDS = 840.0
 
 
 @cache
@@ -51,11 +58,19 @@ class BedrockInference:
         self._client_for = client_for
 
     def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
-        """Generate one token; say whether the model answered. An answer without a completion is still loading."""
+        """Generate one token; say whether the model answered. An answer without a completion is still loading.
+
+        A model that loads is not always told as such: its call may time out, break, or be throttled just as well.
+        Raises: AccessDenied, Terminal or InvocationFailed for a call that no model will ever answer.
+        """
         try:
             self._invoke(deployment, PROBE, PROBE_TIMEOUT_SECONDS, correlation_id)
-        except ModelNotReady:
+        except (Retryable, InvocationTimedOut):
             return False
+        except InvocationFailed as exc:
+            if exc.detail.get("aws_code") in BROKEN:
+                return False
+            raise
         return True
 
     def complete(
@@ -69,7 +84,7 @@ class BedrockInference:
     ) -> BackendAnswer:
         """Return the completion of a rendered prompt.
 
-        Raises: ModelNotReady while it loads; InvocationFailed; Throttled; Unavailable.
+        Raises: ModelNotReady while it loads; InvocationFailed; InvocationTimedOut; Throttled; Unavailable.
         """
         asked = {name: value for name, value in parameters.dump().items() if name in SUPPORTED}
         body = {"prompt": prompt, **asked, "max_tokens": parameters.token_limit}
@@ -91,11 +106,7 @@ class BedrockInference:
         except ClientError as exc:
             raise _translated(exc, deployment.name) from exc
         except ReadTimeoutError as exc:
-            raise InvocationFailed(
-                f"The model of {deployment.name} did not answer within {timeout_seconds:.0f} s; it is not called "
-                "again, because that would generate twice. Ask for fewer tokens.",
-                deployment=deployment.name,
-            ) from exc
+            raise _timed_out(deployment.name, f"did not answer within {timeout_seconds:.0f} s") from exc
         except (BotoCoreError, ValueError) as exc:
             raise Unavailable(f"Calling the model of {deployment.name} failed: {type(exc).__name__}") from exc
         return read_answer(told)
@@ -142,6 +153,22 @@ def _translated(error: ClientError, name: str) -> PilotlightError:
     code = code_of(error)
     if code in NOT_READY:
         return ModelNotReady(f"The model of {name} is loading.", deployment=name)
-    if code in BROKEN:
-        return InvocationFailed(f"Bedrock refused the call to {name}: {message_of(error)}", aws_code=code)
-    return translate(error, f"invoking {name}")
+    told = message_of(error)
+    if code in TOO_SLOW:
+        return _timed_out(name, "took longer than Bedrock lets it", aws_code=code, told=told)
+    if code in BROKEN | REFUSED:
+        does = "refused" if code in REFUSED else "broke"
+        return InvocationFailed(f"Bedrock {does} the call to the model of {name}.", aws_code=code, told=told)
+    known = translate(error, f"invoking the model of {name}")
+    if isinstance(known, AccessDenied):
+        return known  # IAM's own sentence: it names the permission, and never saw the prompt
+    return type(known)(f"Invoking the model of {name}: Bedrock answered {code}.", aws_code=code, told=told)
+
+
+def _timed_out(name: str, why: str, **detail: Any) -> InvocationTimedOut:
+    return InvocationTimedOut(
+        f"The model of {name} {why}; it is not called again by itself, because that would generate twice. "
+        "Send it again: it will be queued, where an answer may take longer; or ask for fewer tokens.",
+        deployment=name,
+        **detail,
+    )

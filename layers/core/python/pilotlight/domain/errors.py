@@ -27,7 +27,8 @@
         ├── AccessDenied
         ├── NotOurs               a resource of that name exists without our tags
         ├── ImportFailed
-        ├── InvocationFailed      the backend refused or broke this one call
+        ├── InvocationFailed      the backend refused or broke this one call; its own words are in `told`
+        │   └── InvocationTimedOut
         ├── WarmUpExhausted       out of attempts, time or money
         └── DeadlinePassed
 
@@ -223,10 +224,20 @@ class ImportFailed(Terminal):
 
 
 class InvocationFailed(Terminal):
-    """The backend refused or broke this one call."""
+    """The backend refused or broke this one call.
+
+    Its own words may quote the prompt. They are in the detail, as `told`: for the caller, never for a record or a log.
+    """
 
     code = "invocation-failed"
     http_status = 502
+
+
+class InvocationTimedOut(InvocationFailed):
+    """The backend took the call and did not answer in time: what it generated is lost, and billed all the same."""
+
+    code = "invocation-timed-out"
+    http_status = 504
 
 
 class WarmUpExhausted(Terminal):
