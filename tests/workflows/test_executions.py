@@ -47,7 +47,7 @@ def test_the_topic_tells_once_of_a_deployment_that_was_marked_by_the_rule(world:
         world.cloud.client("stepfunctions").stop_execution(executionArn=world.execution_arn("deploy", f"{name}-g1"))
         world.until(name, "FAILED")
         eventually(lambda: [each for each in told() if each["deployment"] == name], "to be told")
-        world.bedrock.settings.import_floor_seconds = 0
+        world.calm()  # the job ends, which the teardown waits for
         world.tear_down(name)
         eventually(lambda: "gone" in [each["event"] for each in told() if each["deployment"] == name], "the last word")
         events = [each["event"] for each in told() if each["deployment"] == name]

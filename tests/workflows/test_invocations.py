@@ -163,13 +163,13 @@ def test_a_queued_call_to_a_model_that_was_deleted_by_hand_is_a_failed_record(wo
 
 
 def test_a_dead_letter_becomes_a_failed_record(world: World, cold: str) -> None:
-    world.bedrock.knobs.never_ready = True
-    told = world.invoke(cold).json()
-    letter = json.dumps({"invocation_id": told["id"], "correlation_id": told["correlation_id"]})
+    with world.unreachable("run_invocation"):
+        told = world.invoke(cold).json()
+        letter = json.dumps({"invocation_id": told["id"], "correlation_id": told["correlation_id"]})
 
-    world.cloud.client("sqs").send_message(QueueUrl=world.cloud.resources["DeadInvocations"], MessageBody=letter)
+        world.cloud.client("sqs").send_message(QueueUrl=world.cloud.resources["DeadInvocations"], MessageBody=letter)
 
-    over = world.answered(told["id"])
+        over = world.answered(told["id"])
     assert over["status"] == "FAILED"
     assert over["error"]["message"] == "It was tried as often as the queue allows and never answered; send it again."
 

@@ -5,6 +5,7 @@ Times are simulated unless a name says otherwise: one second of the wall is SPEE
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import time
@@ -67,7 +68,9 @@ class World:
         return simulation()
 
     def calm(self) -> None:
-        """Turn every knob back: everything works, quickly, and there is room for everybody."""
+        """Turn every knob back: everything works, quickly, there is room, and no old job is in the way."""
+        for job in self.bedrock.jobs:
+            job.seconds, job.stuck = 0.0, False
         self.bedrock.knobs = Knobs()
         self.bedrock.settings = Settings(
             import_floor_seconds=30,
@@ -334,7 +337,7 @@ def eventually(
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline, f"Waited {seconds:.0f} s in vain for {what}. {but()}"
-        time.sleep(0.05)
+        time.sleep(0.1)  # a look may cost a Lambda: more of them would slow down what is waited for
     return seen
 
 
@@ -356,4 +359,7 @@ def running_world(folder: Path, **parameters: str) -> Iterator[World]:
         world = World(cloud, hub, folder)
         closing.callback(world.http.close)
         world.calm()
+        gc.collect()
+        gc.freeze()  # what has been loaded by now stays: looking through it again and again would take its time
+        closing.callback(gc.unfreeze)
         yield world
