@@ -12,6 +12,7 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.values import Model
+from pydantic import ValidationError
 
 Record = TypeVar("Record", bound=Model)
 Item = TypeVar("Item")
@@ -30,7 +31,26 @@ class Shelf(Generic[Record]):
 
     def find(self, key: str) -> Record | None:
         stored = self._records.get(key)
-        return None if stored is None else self._model.model_validate(stored)
+        try:
+            return None if stored is None else self._model.model_validate(stored)
+        except ValidationError as exc:
+            raise NotFound(f"Record {key} cannot be read.") from exc
+
+    def spoil(self, key: str, look: str, now: datetime) -> None:
+        """Put a record there that a version of ours wrote which we do not understand, due now."""
+        self._records[key] = {look: now.isoformat(), "version": 1}
+
+    def due(self, look: str, now: datetime) -> list[str]:
+        """Return the keys of the records whose look is due, readable or not, the longest overdue first."""
+        looks = [(datetime.fromisoformat(each[look]), key) for key, each in self._records.items() if each.get(look)]
+        return [key for when, key in sorted(looks) if when <= now]
+
+    def fields(self, key: str) -> dict[str, Any] | None:
+        return self._records.get(key)
+
+    def patch(self, key: str, **fields: Any) -> None:
+        """Set fields of a record, whatever it holds."""
+        self._records[key] = {**self._records.get(key, {"version": 0}), **fields}
 
     def all(self) -> list[Record]:
         return [self._model.model_validate(self._records[key]) for key in sorted(self._records)]
@@ -94,12 +114,14 @@ class FakeDeployments:
             when, step = look or (None, None)
             self.shelf.write(stored.name, stored.changed(next_look_at=when, next_step=step), stored.version)
 
+    def put_off(self, name: str, until: datetime) -> None:
+        self.shelf.patch(name, next_look_at=until.isoformat())
+
     def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
         return page_of(self.shelf.all(), cursor, limit)
 
     def due(self, now: datetime, limit: int) -> list[str]:
-        looks = [(each.next_look_at, each.name) for each in self.shelf.all() if each.next_look_at]
-        return [name for when, name in sorted(looks) if when <= now][:limit]
+        return self.shelf.due("next_look_at", now)[:limit]
 
     def events(self, name: str, cursor: str | None, limit: int) -> tuple[list[Event], str | None]:
         return page_of(self._events.get(name, []), cursor, limit)
@@ -126,6 +148,14 @@ class FakeDeployments:
             if held.ordinal == window.ordinal and held.last_answer_at <= window.last_answer_at:
                 speed = window.tokens_per_second or held.tokens_per_second
                 windows[index] = held.changed(last_answer_at=window.last_answer_at, tokens_per_second=speed)
+
+    def charge_window(self, name: str, window: BillingWindow, invocation_id: str) -> bool:
+        windows = self._windows.get((name, window.generation), [])
+        for index, held in enumerate(windows):
+            if held.ordinal == window.ordinal and held.charged_to in (None, invocation_id):
+                windows[index] = held.changed(charged_to=invocation_id)
+                return True
+        return False
 
     def timeline(self, name: str) -> list[str]:
         """Return the reasons of a timeline, oldest first."""
@@ -206,15 +236,15 @@ class FakeUploads:
         return self.shelf.find(folder)
 
     def note_event(self, folder: str, look_at: datetime, now: datetime) -> None:
-        upload = self.find(folder) or Upload(folder=folder, updated_at=now)
-        self.shelf.write(folder, upload.changed(look_at=look_at, updated_at=now), upload.version + 1)
+        known = self.shelf.fields(folder) or Upload(folder=folder, updated_at=now).dump()
+        moments = {"look_at": look_at.isoformat(), "updated_at": now.isoformat()}
+        self.shelf.patch(folder, **{**known, **moments, "version": known["version"] + 1})
 
     def save(self, before: Upload, after: Upload) -> Upload:
         return self.shelf.put(after.folder, after, before.version or None)
 
     def due(self, now: datetime, limit: int) -> list[str]:
-        looks = [(each.look_at, each.folder) for each in self.shelf.all() if each.look_at]
-        return [folder for when, folder in sorted(looks) if when <= now][:limit]
+        return self.shelf.due("look_at", now)[:limit]
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Upload], str | None]:
         return page_of(self.shelf.all(), cursor, limit)

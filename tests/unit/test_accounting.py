@@ -7,7 +7,7 @@ from pilotlight.domain.deployment import Status
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.warmth import Warmth
 
-from tests.factories import NOON, a_serving_deployment, a_window
+from tests.factories import NOON, a_serving_deployment, a_window, an_invocation
 from tests.world import IDLE
 
 
@@ -121,10 +121,52 @@ def test_the_speed_is_remembered_across_windows(world, deployment):
 def test_a_cold_call_is_told_what_its_wake_cost_also_where_windows_adjoin(world, deployment):
     answer(world, deployment)
     world.clock.advance(minutes=5, seconds=1)
-    asked_at = world.clock.now()
+    asked = world.clock.now()
     world.clock.advance(seconds=90)
     world.accounting.answered(deployment, world.clock.now(), WindowOpener.PROBE)
     world.clock.advance(seconds=1)
 
-    assert answer(world, deployment, asked_at=asked_at).usd == pytest.approx(0.5718)
-    assert answer(world, deployment, asked_at=world.clock.now()).usd == 0
+    waited = an_invocation("waited", now=asked, was_cold=True)
+    came_later = an_invocation("later", now=world.clock.now(), was_cold=True)
+
+    assert answer(world, deployment, invocation=came_later).usd == 0
+    assert answer(world, deployment, invocation=waited).usd == pytest.approx(0.5718)
+
+
+def test_callers_that_waited_for_one_wake_pay_its_window_once(world, deployment):
+    callers = [an_invocation(f"i-{number}", now=world.clock.now(), was_cold=True) for number in range(3)]
+    world.clock.advance(seconds=90)
+    world.accounting.answered(deployment, world.clock.now(), WindowOpener.PROBE)
+
+    paid = [answer(world, deployment, invocation=caller).usd for caller in callers]
+
+    assert paid == pytest.approx([0.5718, 0, 0])
+    assert answer(world, deployment, invocation=callers[0]).usd == pytest.approx(0.5718), (
+        "told again, not charged twice"
+    )
+    assert answer(world, deployment, invocation=callers[1]).usd == 0
+
+
+def test_a_call_that_opened_its_window_is_told_the_same_when_it_is_entered_again(world, deployment):
+    caller = an_invocation("i-1", now=world.clock.now())
+
+    assert [answer(world, deployment, invocation=caller).usd for _ in range(2)] == pytest.approx([0.5718, 0.5718])
+    assert world.deployments.latest_window("llama", 1).ordinal == 1
+
+
+def test_a_call_that_was_cut_off_is_billed_and_tells_that_the_model_is_slower(world, deployment):
+    world.accounting.timed_out(deployment, NOON, tokens=500, seconds=20)
+    assert world.deployments.latest_window("llama", 1).ordinal == 1
+    assert world.accounting.speed(deployment) == 12.5
+
+    world.accounting.timed_out(deployment, NOON + timedelta(seconds=1), tokens=5000, seconds=20)
+
+    assert world.accounting.speed(deployment) == 12.5, "a bound from above never makes it faster"
+
+
+def test_a_call_within_a_paid_window_costs_nothing_more(world, deployment):
+    assert world.accounting.next_call(deployment, NOON).usd == pytest.approx(0.5718)
+    answer(world, deployment)
+
+    assert world.accounting.next_call(deployment, NOON).usd == 0
+    assert world.accounting.next_call(deployment, NOON + IDLE).usd == pytest.approx(0.5718)

@@ -1,4 +1,4 @@
-"""Bedrock's answers to a call, in the domain's words: what means "still loading", and what no model will ever answer."""
+"""Bedrock's answers to a call, in the domain's words: what means "still loading", and what will never be answered."""
 
 import io
 import json

@@ -143,7 +143,7 @@ def populate(runtime: composition.Runtime, case: str) -> None:
     if case not in NAME_IS_FREE:
         runtime.deployments.reserve(assistant, an_event("made for an example"))
     if case not in COLD:
-        runtime.deployments.open_window("assistant", a_window())
+        runtime.deployments.open_window("assistant", a_window(tokens_per_second=60.0))
     runtime.deployments.reserve(a_deployment("house-style", status=Status.FAILED), an_event())
     runtime.uploads.save(an_upload("house-style"), an_upload("house-style"))
     if case == ANSWERED:

@@ -80,7 +80,14 @@ def test_characters_of_all_messages_are_counted():
 
 @pytest.mark.parametrize(
     ("max_tokens", "speed", "expected"),
-    [(600, None, True), (601, None, False), (2000, 100.0, True), (2001, 100.0, False), (None, 25.0, False)],
+    [
+        (100, None, True),
+        (101, None, False),
+        (None, None, False),
+        (2000, 100.0, True),
+        (2001, 100.0, False),
+        (None, 25.0, False),
+    ],
 )
 def test_an_answer_fits_where_its_tokens_come_in_time_at_the_measured_speed(max_tokens, speed, expected):
     parameters = Parameters(max_tokens=max_tokens)

@@ -6,6 +6,7 @@ from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import (
     InvalidInput,
     InvocationFailed,
+    InvocationTimedOut,
     ModelNotReady,
     NotFound,
     NotServing,
@@ -14,6 +15,7 @@ from pilotlight.domain.errors import (
     UnsupportedParameter,
 )
 from pilotlight.domain.invocation import ChatMessage, InvocationStatus, Parameters
+from pilotlight.domain.pricing import WindowOpener
 
 from tests.factories import a_question, some_facts
 from tests.world import IDLE, LIMITS
@@ -23,7 +25,9 @@ SECRET = "the vault's code is 4711"
 
 @pytest.fixture
 def serving(world):
+    """Return a world whose model is warm, and has told its speed by an earlier answer."""
     world.bring(Status.SERVING)
+    world.accounting.answered(world.deployment(), world.clock.now(), WindowOpener.INVOCATION, tokens_per_second=40.0)
     return world
 
 
@@ -153,6 +157,42 @@ def test_an_answer_that_does_not_fit_is_queued_though_the_model_is_warm(serving)
     assert len(serving.executions.of("warm")) == wakes, "it is warm: nobody has to be woken"
     work(serving)
     assert serving.invoking.view(view.id).output.text == "Because of Rayleigh scattering."
+
+
+def test_a_short_answer_of_a_model_of_unknown_speed_comes_at_once(world):
+    world.bring(Status.SERVING)
+
+    assert invoke(world, a_question(parameters=Parameters(max_tokens=100))).status is InvocationStatus.SUCCEEDED
+
+
+def test_a_long_answer_of_a_model_of_unknown_speed_is_queued_and_measures_it(world):
+    world.bring(Status.SERVING)
+
+    first = invoke(world)
+    work(world)
+    second = invoke(world)
+
+    assert (first.status, first.was_cold) == (InvocationStatus.QUEUED, False)
+    assert second.status is InvocationStatus.SUCCEEDED
+
+
+def test_a_call_that_was_cut_off_is_told_what_to_do_and_the_next_like_it_is_queued(serving):
+    def cut_off(*_args, **_options):
+        serving.clock.advance(seconds=20)
+        raise InvocationTimedOut("send it again")
+
+    complete, serving.backend.complete = serving.backend.complete, cut_off
+    with pytest.raises(InvocationTimedOut) as caught:
+        invoke(serving)
+    serving.backend.complete = complete
+
+    again = invoke(serving)
+
+    assert caught.value.http_status == 504
+    assert serving.queue.messages == [(again.id, "c-ask")]
+    assert again.was_cold is False
+    assert serving.deployments.latest_window("llama", 1).last_answer_at > serving.deployment().created_at
+    assert [record["error_code"] for record in serving.journal.invocations] == ["invocation-timed-out"]
 
 
 # ---- a cold model ----------------------------------------------------------------------------------------------

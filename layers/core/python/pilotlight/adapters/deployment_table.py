@@ -99,6 +99,15 @@ class DeploymentTable:
             ExpressionAttributeValues=values,
         )
 
+    def put_off(self, name: str, until: datetime) -> None:
+        """Set when to look at a record next, whatever it holds: also one that cannot be read."""
+        self._table.update(
+            _pk(name),
+            UpdateExpression="SET next_look_at = :at",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":at": {"S": sortable(until)}},
+        )
+
     def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
         """Return a page of records by name, and the cursor of the next one."""
         items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
@@ -141,6 +150,16 @@ class DeploymentTable:
                 ":at": encoded["last_answer_at"],
                 **({":speed": encoded["speed"]} if "speed" in encoded else {}),
             },
+        )
+
+    def charge_window(self, name: str, window: BillingWindow, invocation_id: str) -> bool:
+        """Charge a window to an invocation; False where it is charged to another one."""
+        return self._table.update(
+            _pk(name),
+            _window_sk(window.generation, window.ordinal),
+            UpdateExpression="SET charged_to = :id",
+            ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(charged_to) OR charged_to = :id)",
+            ExpressionAttributeValues=encode({":id": invocation_id}),
         )
 
 

@@ -11,7 +11,9 @@ from pilotlight.domain.values import Model, Moment, Money, Request
 
 DEFAULT_MAX_TOKENS = 512
 KEPT = timedelta(days=7)
-ASSUMED_TOKENS_PER_SECOND = 30.0  # until measured on this deployment
+UNMEASURED_TOKENS_PER_SECOND = 5.0
+"""Taken until measured on this deployment: a large model behind a long prompt. Taken too high, calls are cut off and
+billed; taken too low, the first one waits in the queue, whose answer measures the speed."""
 
 
 class InvocationStatus(StrEnum):
@@ -154,5 +156,5 @@ def split_reasoning(completion: str, *, opened_by_prompt: bool) -> Output:
 
 
 def fits(parameters: Parameters, tokens_per_second: float | None, *, within_seconds: float) -> bool:
-    """Say whether an answer of that length can be had in time at the measured speed."""
-    return parameters.token_limit / (tokens_per_second or ASSUMED_TOKENS_PER_SECOND) <= within_seconds
+    """Say whether an answer of that length comes in time at the measured speed; before there is one, only a short one."""
+    return parameters.token_limit / (tokens_per_second or UNMEASURED_TOKENS_PER_SECOND) <= within_seconds

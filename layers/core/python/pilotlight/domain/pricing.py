@@ -61,7 +61,7 @@ class BillingWindow(Model):
     `ordinal` counts the windows of the generation from 1, `chains` the runs of adjoining windows: each chain
     ends in one idle window, which some sources count as billed. `opened_at` is the call that opened it: later than
     `starts_at` where the window adjoins its predecessor. `last_answer_at` is kept to about half a minute, so that a
-    busy model does not write a record per call.
+    busy model does not write a record per call. `charged_to` is the invocation that was told its price.
     """
 
     generation: int
@@ -73,6 +73,7 @@ class BillingWindow(Model):
     opened_by: WindowOpener
     opened_at: Moment | None = None
     tokens_per_second: float | None = None
+    charged_to: str | None = None
 
     def covers(self, moment: datetime) -> bool:
         """Say whether a call at that moment is already paid for."""

@@ -33,6 +33,10 @@ class Deployments(Protocol):
         """Set when to look at a record next and what for, unless somebody wrote since."""
         ...
 
+    def put_off(self, name: str, until: datetime) -> None:
+        """Set when to look at a record next, whatever it holds: also one that cannot be read."""
+        ...
+
     def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
         """Return a page of records by name, and the cursor of the next one."""
         ...
@@ -59,6 +63,10 @@ class Deployments(Protocol):
 
     def touch_window(self, name: str, window: BillingWindow) -> None:
         """Move a window's last answer (and measured speed) forward, never back."""
+        ...
+
+    def charge_window(self, name: str, window: BillingWindow, invocation_id: str) -> bool:
+        """Charge a window to an invocation; False where it is charged to another one."""
         ...
 
 
@@ -94,7 +102,7 @@ class Artifacts(Protocol):
         ...
 
     def forget_spans(self, artifact_id: str) -> None:
-        """Remove the marks of copied spans."""
+        """Remove the marks of copied spans, and why others could not be copied."""
         ...
 
 

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.pricing import Tariff, WindowOpener, rate_in, window_at
+from pilotlight.domain.invocation import Invocation
+from pilotlight.domain.pricing import BillingWindow, Tariff, WindowOpener, rate_in, window_at
 from pilotlight.domain.values import Money, seconds
 from pilotlight.domain.warmth import WarmthEstimate, estimate
 from pilotlight.ports import Deployments
@@ -11,6 +12,7 @@ from pilotlight.ports import Deployments
 TOUCH_EVERY = seconds(20)
 UNITS_BEFORE_IMPORT = 8  # a 70B model's, the dearest documented: an estimate is rather too high than too low
 SPEED_MEMORY = 0.7
+SPEED_AFTER_TIMEOUT = 0.5  # of what was asked: how far the answer was from its end, nobody knows
 
 
 class Accounting:
@@ -39,13 +41,13 @@ class Accounting:
         at: datetime,
         opener: WindowOpener,
         *,
-        asked_at: datetime | None = None,
+        invocation: Invocation | None = None,
         tokens_per_second: float | None = None,
     ) -> Money:
-        """Enter a successful call in the ledger and return what it added to the bill: a window, or nothing.
+        """Enter a successful call in the ledger and return what it is charged: a window, or nothing.
 
-        Two calls that find no window race for its ordinal: one opens it, the other is covered by it. A window that
-        the wake of a waiting call opened, since it was asked at `asked_at`, was opened for that call.
+        Two calls that find no window race for its ordinal: one opens it, the other is covered by it. A window that a
+        wake opened for invocations that waited is charged to the first of them that is answered.
         """
         latest = self._deployments.latest_window(deployment.name, deployment.generation)
         window = window_at(at, latest, generation=deployment.generation, opener=opener)
@@ -54,13 +56,39 @@ class Accounting:
             speed = before * SPEED_MEMORY + tokens_per_second * (1 - SPEED_MEMORY)
             window = window.changed(tokens_per_second=round(speed, 2))
         if latest is None or window.ordinal != latest.ordinal:
-            opened = self._deployments.open_window(deployment.name, window)
-            return self.tariff(deployment).window if opened else Money(usd=0.0)
-        stale = at - latest.last_answer_at >= TOUCH_EVERY
-        if stale or (tokens_per_second and latest.tokens_per_second is None):
+            window = window.changed(charged_to=invocation and invocation.id)
+            charged = self._deployments.open_window(deployment.name, window)
+        else:
+            stale = at - latest.last_answer_at >= TOUCH_EVERY
+            if stale or (tokens_per_second and latest.tokens_per_second is None):
+                self._deployments.touch_window(deployment.name, window)
+            charged = invocation is not None and self._charge(deployment, latest, invocation)
+        return self.tariff(deployment).window if charged else Money(usd=0.0)
+
+    def _charge(self, deployment: Deployment, window: BillingWindow, invocation: Invocation) -> bool:
+        """Charge a window to an invocation that it was opened for; False where it was not, or another one has it."""
+        if window.charged_to:
+            return window.charged_to == invocation.id  # its answer is entered once more, after a fault
+        opened_for_it = invocation.was_cold and (window.opened_at or window.starts_at) >= invocation.created_at
+        return opened_for_it and self._deployments.charge_window(deployment.name, window, invocation.id)
+
+    def timed_out(self, deployment: Deployment, at: datetime, *, tokens: int, seconds: float) -> None:
+        """Enter a call that was cut off: it is billed, and the model is slower than `tokens` in that time.
+
+        Without the speed the next call of that length would be cut off and billed like this one.
+        """
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        window = window_at(at, latest, generation=deployment.generation, opener=WindowOpener.INVOCATION)
+        slower = SPEED_AFTER_TIMEOUT * tokens / max(seconds, 1.0)
+        window = window.changed(tokens_per_second=round(min(window.tokens_per_second or slower, slower), 2))
+        is_new = latest is None or window.ordinal != latest.ordinal
+        if not (is_new and self._deployments.open_window(deployment.name, window)):
             self._deployments.touch_window(deployment.name, window)
-        opened_for_it = asked_at is not None and (latest.opened_at or latest.starts_at) >= asked_at
-        return self.tariff(deployment).window if opened_for_it else Money(usd=0.0)
+
+    def next_call(self, deployment: Deployment, now: datetime) -> Money:
+        """Return what a successful call would cost now: nothing within a window that is paid."""
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        return Money(usd=0.0) if latest and latest.covers(now) else self.tariff(deployment).window
 
     def warmth(self, deployment: Deployment, now: datetime) -> WarmthEstimate:
         """Return what to believe of the model's memory now."""

@@ -84,7 +84,7 @@ class Answering:
             deployment,
             now,
             WindowOpener.INVOCATION,
-            asked_at=invocation.created_at if invocation.was_cold else None,
+            invocation=invocation,
             tokens_per_second=tokens / (latency_ms / 1000) if tokens and latency_ms else None,
         )
         output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)

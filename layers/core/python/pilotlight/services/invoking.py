@@ -12,7 +12,15 @@ from ulid import ULID
 
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import InvalidInput, ModelNotReady, QueueFull, Retryable, Superseded, Terminal
+from pilotlight.domain.errors import (
+    InvalidInput,
+    InvocationTimedOut,
+    ModelNotReady,
+    QueueFull,
+    Retryable,
+    Superseded,
+    Terminal,
+)
 from pilotlight.domain.invocation import KEPT, Invocation, InvocationRequest, InvocationStatus, Output, fits
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import Warmth
@@ -102,6 +110,8 @@ class Invoking:
                 deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
             )
         except Terminal as exc:
+            if isinstance(exc, InvocationTimedOut):
+                self._enter_timeout(deployment, invocation, request)
             self._answering.record(self._answering.failed(invocation, exc))
             raise
         over, output = self._answering.settle(deployment, invocation, prompt, answer, latency_ms)
@@ -109,6 +119,13 @@ class Invoking:
         self._invocations.put(over)
         self._answering.record(over)
         return self._view(over, output)
+
+    def _enter_timeout(self, deployment: Deployment, invocation: Invocation, request: InvocationRequest) -> None:
+        """Let the ledger know of a call that generated for nobody, so that the next one like it is queued."""
+        now = self._clock.now()
+        took = (now - invocation.created_at).total_seconds()
+        with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
+            self._accounting.timed_out(deployment, now, tokens=request.parameters.token_limit, seconds=took)
 
     def _enqueue(self, invocation: Invocation, request: InvocationRequest) -> None:
         if self._queue.depth() >= self._limits.queue_depth:
