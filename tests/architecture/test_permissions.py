@@ -1,0 +1,107 @@
+"""Roles allow what their functions do, and nothing that the template's users did not choose."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.architecture import permission_rules
+from tests.architecture.permission_rules import allows, listed, managed, of_function, resources, table_actions
+from tests.architecture.template_rules import Template
+from tools import cloudformation
+from tools.cloudformation import ROOT
+
+GOOD = """
+Resources:
+  StartImport:
+    Type: AWS::Serverless::Function
+    Properties:
+      Policies:
+        - Statement:
+            - {Effect: Allow, Action: bedrock:CreateModelImportJob, Resource: "*"}
+            - {Effect: Allow, Action: bedrock:TagResource, Resource: !Sub "${Jobs}/*"}
+  Api:
+    Type: AWS::Serverless::Function
+    Properties:
+      Policies:
+        - !Ref ReadPolicy
+        - Statement: {Effect: Allow, Action: s3:ListBucket, Resource: !GetAtt ArtifactBucket.Arn}
+  ReadPolicy:
+    Type: AWS::IAM::ManagedPolicy
+    Properties:
+      PolicyDocument:
+        Statement: [{Effect: Allow, Action: [s3:GetObject], Resource: !Sub "${ArtifactBucket.Arn}/invocations/*"}]
+"""
+ANSWERS = "${ArtifactBucket.Arn}/invocations/*"
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template(cloudformation.TEMPLATE.read_text())
+
+
+@pytest.mark.parametrize("rule", permission_rules.RULES, ids=lambda rule: rule.__name__)
+def test_every_role(rule: Callable[[Template], Iterator[str]], template: Template) -> None:
+    assert list(rule(template)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "put"),
+    [
+        (permission_rules.names_no_resource_where_there_is_none, 'Resource: "*"', "Resource: !Sub '${Jobs}/*'"),
+        (permission_rules.names_no_resource_where_there_is_none, "bedrock:CreateModelImportJob", "bedrock:TagResource"),
+        (permission_rules.tells_what_is_missing_from_what_is_forbidden, "s3:ListBucket", "s3:PutObject"),
+    ],
+)
+def test_a_rule_finds_what_breaks_it(rule: Callable[[Template], Iterator[str]], found: str, put: str) -> None:
+    assert GOOD.replace("bedrock:TagResource", "").count(found) == 1
+
+    assert list(rule(Template(GOOD.replace(found, put, 1))))
+
+
+def test_no_rule_minds_what_is_right() -> None:
+    assert [finding for rule in permission_rules.RULES for finding in rule(Template(GOOD))] == []
+
+
+def test_whoever_may_use_the_table_may_do_all_that_the_adapter_does(template: Template) -> None:
+    actions = table_actions(ROOT / "layers/core/python/pilotlight/adapters/table.py")
+
+    (statement,) = managed(template)["TablePolicy"]
+    assert set(listed(statement["Action"])) == actions != set()
+
+
+def test_import_jobs_may_be_created_and_tagged(template: Template) -> None:
+    (create,) = allows(template, "StartImport", "bedrock:CreateModelImportJob", "*")
+
+    assert listed(create["Action"]) == ["bedrock:CreateModelImportJob"]
+    assert allows(template, "StartImport", "bedrock:TagResource", "model-import-job/*")
+    assert allows(template, "StartImport", "bedrock:TagResource", "imported-model/*")
+
+
+def test_bedrock_may_look_at_the_weights_before_it_reads_them(template: Template) -> None:
+    (policy,) = template.data["Resources"]["ImportRole"]["Properties"]["Policies"]
+    read = policy["PolicyDocument"]["Statement"][0]
+
+    assert set(read["Action"]) == {"s3:GetObject", "s3:GetObjectAttributes"}
+
+
+def test_no_foreign_bucket_is_read_unless_somebody_names_it(template: Template) -> None:
+    assert template.data["Parameters"]["SourceBuckets"]["Default"] == ""
+
+    read = managed(template)["InspectPolicy"][0]
+    unconditional = [each for each in read["Resource"] if "Fn::If" not in each]
+    foreign = [each["Fn::If"] for each in read["Resource"] if "Fn::If" in each]
+    assert all("UploadBucket" in str(each) for each in unconditional)
+    assert [(each[0], each[2]) for each in foreign] == [("ReadsOtherBuckets", {"Ref": "AWS::NoValue"})] * 2
+
+
+def test_whoever_reads_sources_reads_no_answers_of_others(template: Template) -> None:
+    """The API is the exception: it gives answers out, each by its id."""
+    readers = {name for name, own in template.functions.items() if {"Ref": "InspectPolicy"} in own.get("Policies", [])}
+
+    denied = {
+        name
+        for name in readers
+        for statement in of_function(template, name)
+        if statement["Effect"] == "Deny" and ANSWERS in resources(statement)
+    }
+    assert readers - denied == {"Api"}
