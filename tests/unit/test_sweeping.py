@@ -17,6 +17,14 @@ def pass_time(world, **span):
         world.sweep()
 
 
+def run_wakes(world, **span):
+    """Let time pass, with a sweep in every minute of it, and the wakes that it starts."""
+    for _ in range(round(timedelta(**span) / timedelta(minutes=1))):
+        pass_time(world, minutes=1)
+        if world.deployment().wake:
+            world.run_wake()
+
+
 def warmth(world):
     return world.accounting.warmth(world.deployment(), world.clock.now()).state
 
@@ -93,11 +101,11 @@ def test_a_window_wakes_the_model_keeps_it_warm_and_lets_it_go(world):
     pass_time(world, minutes=2)
     assert world.wake(), "09:00"
     world.run_wake()
-    pass_time(world, minutes=55)
+    run_wakes(world, minutes=55)
     assert warmth(world) is Warmth.WARM
 
     probes = world.backend.probes
-    pass_time(world, minutes=15)
+    run_wakes(world, minutes=15)
     assert world.backend.probes - probes <= 1
     assert warmth(world) is Warmth.COLD
     assert world.deployment().next_look_at == at("2026-11-23T09:00")
@@ -107,7 +115,7 @@ def test_a_model_that_is_always_wanted_costs_one_probe_in_each_idle_time(world):
     world.bring(Status.SERVING, lease="permanent", keep_warm=always_warm())
     probes = world.backend.probes
 
-    pass_time(world, minutes=60)
+    run_wakes(world, minutes=60)
 
     assert warmth(world) is Warmth.WARM
     assert world.backend.probes - probes == 20
@@ -182,15 +190,45 @@ def test_word_of_an_earlier_run_does_not_fail_a_retry(world, generation, attempt
     assert world.status() is Status.FAILED
 
 
-def test_a_wake_that_died_is_replaced(world):
-    world.bring(Status.SERVING)
+def let_a_wake_die(world):
     world.clock.advance(minutes=10)
     world.warming.wake("llama", reason="asked for", correlation_id="c")
-    old = world.wake().id
+    wake = world.wake()
+    world.executions.end("warm", f"llama-g1-w{wake.id}", "TIMED_OUT")
+    return wake
 
-    pass_time(world, seconds=world.budget.max_seconds + 180)
 
-    assert world.wake().id != old
+def test_a_wake_that_died_is_replaced_where_the_model_shall_be_warm(world):
+    world.bring(Status.SERVING, keep_warm=always_warm())
+    old = let_a_wake_die(world)
+
+    pass_time(world, minutes=2)
+
+    assert world.wake().id != old.id
+
+
+def test_a_wake_that_died_is_ended_where_nobody_wants_the_model_warm(world):
+    world.bring(Status.SERVING)
+    old = let_a_wake_die(world)
+    wakes = len(world.executions.of("warm"))
+
+    pass_time(world, seconds=world.budget.max_seconds + 600)
+
+    deployment = world.deployment()
+    assert (deployment.wake, deployment.last_wake.id) == (None, old.id)
+    assert len(world.executions.of("warm")) == wakes
+    assert deployment.next_look_at == deployment.lease.warn_at
+
+
+def test_a_first_warm_up_whose_wake_died_goes_on_with_another_a_few_times(world):
+    world.bring(Status.WARMING)
+    for _ in range(5):
+        run = f"llama-g1-w{world.wake().id}"
+        if world.executions.is_running("warm", run):
+            world.executions.end("warm", run, "FAILED")
+        pass_time(world, minutes=6)
+
+    assert len(world.executions.of("warm")) == 4
 
 
 def test_a_teardown_that_died_goes_on_in_its_next_round(world):
@@ -200,6 +238,35 @@ def test_a_teardown_that_died_goes_on_in_its_next_round(world):
     pass_time(world, minutes=6)
 
     assert world.executions.names("teardown") == ["llama-g1-t1", "llama-g1-t2"]
+
+
+# ---- a sweep starts work and does none ----
+
+
+def test_no_model_is_called_by_a_sweep(world):
+    world.bring(Status.SERVING, keep_warm=always_warm())
+    probes = world.backend.probes
+    world.clock.advance(minutes=4)
+
+    world.sweep()
+
+    assert world.backend.probes == probes
+    assert world.executions.is_running("warm", f"llama-g1-w{world.wake().id}")
+
+
+def test_what_costs_money_is_looked_at_first_then_folders_then_the_rest(world):
+    world.bring(Status.SERVING, "aaa", keep_warm=always_warm())
+    world.source.push("acme/second", a_checkpoint(weights=b"2" * 2048))
+    world.bring(Status.SERVING, "bbb", lease="60m", source="hf://acme/second")
+    world.clock.advance(hours=2)
+    world.source.upload("uploads-bucket/uploads/ccc/", {**a_checkpoint(), "_COMPLETE": b""})
+    world.uploads.note_event("ccc", world.clock.now(), world.clock.now())
+    before = set(world.executions.by_name)
+
+    world.sweep()
+
+    started = [machine for machine, name in world.executions.by_name if (machine, name) not in before]
+    assert started == ["teardown", "deploy", "warm"]
 
 
 # ---- each alone ------------------------------------------------------------------------------------------------
@@ -218,6 +285,67 @@ def test_one_look_that_fails_does_not_keep_the_others_from_theirs(world):
     (surprise,) = world.journal.surprises
     assert surprise[1] == {"kind": "deployment", "record": "aaa", "code": "throttled", "reason": "slow down"}
     assert world.executions.names("teardown") == ["bbb-g1-t1"]
+
+
+def test_a_record_whose_looks_keep_failing_is_looked_at_more_and_more_seldom(world):
+    def slow_down(machine, name):
+        raise Throttled("slow down")
+
+    world.bring(Status.STAGING, lease="permanent")
+    is_running, world.executions.is_running = world.executions.is_running, slow_down
+    world.clock.advance(minutes=10)
+    rests = []
+    for _ in range(8):
+        assert world.sweep().failed == 1
+        rests.append((world.deployment().next_look_at - world.clock.now()).total_seconds() / 60)
+        world.clock.set(world.deployment().next_look_at)
+    assert rests == [1, 2, 4, 8, 16, 32, 60, 60]
+
+    world.executions.is_running = is_running
+    assert world.sweep().failed == 0
+    assert world.deployment().failed_looks == 0
+    assert world.deployments.timeline("llama")[-1] == "a look succeeded again"
+
+
+def test_a_folder_whose_looks_keep_failing_is_looked_at_more_and_more_seldom(world):
+    world.uploads.note_event("llama", world.clock.now(), world.clock.now())
+    world.source.trouble["uploads-bucket/uploads/llama/"] = Throttled("slow down")
+    rests = []
+    for _ in range(8):
+        assert world.sweep().failed == 1
+        rests.append((world.uploads.find("llama").look_at - world.clock.now()).total_seconds() / 60)
+        world.clock.set(world.uploads.find("llama").look_at)
+    assert rests == [1, 2, 4, 8, 16, 32, 60, 60]
+
+    world.source.trouble.clear()
+    assert world.sweep().failed == 0
+    assert world.uploads.find("llama").failed_looks == 0
+
+
+def test_records_that_cannot_be_read_neither_end_a_sweep_nor_fill_the_next(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.clock.advance(hours=2)
+    now = world.clock.now()
+    for number in range(99):
+        world.deployments.shelf.spoil(f"aa{number:02}", "next_look_at", now - timedelta(hours=3))
+        world.uploads.shelf.spoil(f"aa{number:02}", "look_at", now - timedelta(hours=3))
+
+    assert world.sweep().failed == 198
+    assert world.status() is Status.TEARING_DOWN
+    world.clock.advance(minutes=1)
+    assert world.sweep().failed == 0
+
+
+def test_a_look_that_breaks_in_a_way_that_nobody_expected_is_noted_like_any_other(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.uploads.note_event("second", world.clock.now(), world.clock.now())
+    world.clock.advance(hours=2)
+    world.executions.refusals.append(KeyError("a field that is not there"))
+
+    report = world.sweep()
+
+    assert (report.failed, world.uploads.find("second").reason) == (1, "the folder is empty")
+    assert world.journal.surprises[0][1]["code"] == "surprise"
 
 
 def test_a_look_that_failed_is_made_up_for(world):

@@ -1,8 +1,10 @@
 """A folder's version is its content, whatever the order of events; a folder's name is a deployment's."""
 
+from datetime import timedelta
+
 import pytest
 from pilotlight.domain.source import SourceFile
-from pilotlight.domain.upload import due, folder_of, folder_problem, version_of
+from pilotlight.domain.upload import folder_of, folder_problem, version_of
 
 from tests.factories import NOON, an_upload
 
@@ -66,7 +68,11 @@ def test_a_folder_rests_when_it_did_not_change_since_the_last_look_or_is_marked_
     assert not an_upload(seen="another").rests(version, FILES)
 
 
-def test_a_folder_is_due_from_its_moment_on():
-    assert due(an_upload(look_at=NOON), NOON)
-    assert not due(an_upload(look_at=NOON.replace(hour=13)), NOON)
-    assert not due(an_upload(), NOON)
+def test_a_mark_older_than_any_other_file_is_of_an_earlier_upload():
+    earlier = NOON - timedelta(seconds=1)
+    files = (FILES[0].changed(modified_at=earlier), FILES[1].changed(modified_at=NOON))
+    version = version_of(files)
+
+    assert an_upload().rests(version, (*files, MARK.changed(modified_at=NOON)))
+    assert not an_upload().rests(version, (*files, MARK.changed(modified_at=earlier)))
+    assert an_upload(seen=version).rests(version, (*files, MARK.changed(modified_at=earlier)))

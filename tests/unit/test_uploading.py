@@ -195,6 +195,36 @@ def test_a_changed_folder_of_a_live_deployment_is_held_and_starts_after_it_is_go
     assert (record(world).status, started(world)) == (UploadStatus.STARTED, ["llama-g1", "llama-g2"])
 
 
+def test_a_held_folder_starts_though_word_that_its_name_is_free_was_lost(world):
+    world.bring(Status.SERVING)
+    upload(world)
+    let_it_rest(world)
+    assert record(world).look_at == world.clock.now() + timedelta(minutes=15)
+    held = record(world)
+    world.bring(Status.GONE)
+    world.uploads.shelf.write("llama", held, held.version)
+
+    world.clock.advance(minutes=15)
+    world.sweep()
+
+    assert record(world).status is UploadStatus.STARTED
+
+
+def test_a_mark_of_an_earlier_upload_does_not_start_a_later_one_that_is_under_way(world):
+    upload(world)
+    upload(world, {"_COMPLETE": b""})
+    world.bring(Status.GONE)
+    world.clock.advance(minutes=1)
+
+    upload(world, {"tokenizer.json": b"{}"})
+    world.uploading.look("llama", correlation_id="c")
+    world.clock.advance(seconds=1)
+    upload(world, {"model.safetensors": b"v" * 4096})
+    world.uploading.look("llama", correlation_id="c")
+
+    assert (record(world).status, len(started(world))) == (UploadStatus.RESTING, 1)
+
+
 def test_a_folder_named_like_somebody_elses_deployment_is_held_by_it(world):
     world.bring(Status.SERVING)
     upload(world)

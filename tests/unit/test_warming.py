@@ -130,6 +130,40 @@ def test_a_wake_that_never_began_is_started_again_under_its_name(cold):
     assert wakes(cold)[before:] == [f"llama-g1-w{cold.wake().id}"]
 
 
+def test_a_wake_whose_execution_died_is_replaced_by_the_next_who_asks(cold):
+    wake(cold)
+    old = cold.probe_task()
+    cold.executions.end("warm", f"llama-g1-w{old.wake_id}", "FAILED")
+    cold.clock.advance(seconds=20)
+
+    wake(cold)
+
+    assert cold.wake().id != old.wake_id
+    assert cold.executions.is_running("warm", f"llama-g1-w{cold.wake().id}")
+    assert cold.deployment().last_wake.reason == "its execution died"
+    with pytest.raises(Superseded):
+        cold.warming.probe(old)
+
+
+def test_a_wake_that_ends_while_somebody_asks_for_it_is_not_followed_by_another(cold):
+    wake(cold)
+    task = cold.probe_task()
+    cold.clock.advance(seconds=20)
+    start = cold.executions.start
+
+    def ended_just_now(machine, name, work):
+        cold.backend.cold_for = 0
+        cold.warming.probe(task)
+        cold.warming.mark_warm(task)
+        cold.executions.end(machine, name)
+        return start(machine, name, work)
+
+    cold.executions.start = ended_just_now
+    deployment = wake(cold)
+
+    assert (deployment.wake, deployment.last_wake.id) == (None, task.wake_id)
+
+
 def test_a_wake_past_its_deadline_is_replaced_and_its_probes_are_refused(cold):
     wake(cold)
     old = cold.probe_task()
@@ -227,31 +261,34 @@ def keep_warm(world):
     world.warming.keep_warm(world.deployment(), correlation_id="c")
 
 
-def test_a_warm_model_is_probed_only_when_its_idle_time_runs_out(world):
+def test_a_warm_model_is_probed_only_when_its_idle_time_runs_out_and_by_an_execution_of_its_own(world):
     world.bring(Status.SERVING, keep_warm=always_warm())
-    probes = world.backend.probes
+    probes, before = world.backend.probes, len(wakes(world))
 
     keep_warm(world)
     world.clock.advance(minutes=2, seconds=59)
     keep_warm(world)
-    assert world.backend.probes == probes
+    assert len(wakes(world)) == before
     world.clock.advance(seconds=1)
     keep_warm(world)
+    assert (len(wakes(world)), world.backend.probes) == (before + 1, probes)
+    assert warmth(world) is Warmth.WARM
+    world.run_wake()
 
     assert world.backend.probes == probes + 1
-    assert warmth(world) is Warmth.WARM
+    assert world.deployment().cold_starts == ()
 
 
 def test_a_model_that_callers_keep_warm_needs_no_probes(world):
     world.bring(Status.SERVING, keep_warm=always_warm())
-    probes = world.backend.probes
+    before = len(wakes(world))
 
     for _ in range(10):
         world.clock.advance(minutes=1)
         world.accounting.answered(world.deployment(), world.clock.now(), WindowOpener.INVOCATION)
         keep_warm(world)
 
-    assert world.backend.probes == probes
+    assert len(wakes(world)) == before
 
 
 def test_a_cold_model_is_woken_once_and_left_to_its_wake(cold):
@@ -263,15 +300,46 @@ def test_a_cold_model_is_woken_once_and_left_to_its_wake(cold):
     assert len(wakes(cold)) == before + 1
 
 
-def test_a_model_found_cold_by_a_keep_warm_probe_is_woken(world):
+def test_a_model_found_cold_by_a_keep_warm_probe_is_loaded_by_the_same_wake(world):
     world.bring(Status.SERVING, keep_warm=always_warm())
-    world.backend.cold_for = 1
     world.clock.advance(minutes=4)
-
     keep_warm(world)
+    world.backend.cold_for = 3
+    before = len(wakes(world))
 
-    assert world.wake()
-    assert "found cold" in world.deployments.timeline("llama")[-1]
+    assert world.run_wake().ready
+
+    assert len(wakes(world)) == before
+
+
+def test_wakes_that_fail_in_a_row_are_put_off_longer_each_time_unless_a_caller_asks(cold):
+    cold.backend.cold_for = 10_000
+    rests = []
+    for _ in range(7):
+        keep_warm(cold)
+        cold.run_wake()
+        before, ended = len(wakes(cold)), cold.clock.now()
+        while len(wakes(cold)) == before:
+            cold.clock.advance(seconds=30)
+            keep_warm(cold)
+        rests.append((cold.clock.now() - ended).total_seconds() / 60)
+    assert rests == [1, 2, 4, 8, 16, 30, 30]
+
+    cold.run_wake()
+    before = len(wakes(cold))
+    wake(cold)
+    assert len(wakes(cold)) == before + 1
+
+
+def test_a_wake_that_succeeds_ends_the_rests(cold):
+    cold.backend.cold_for = 21
+    wake(cold)
+    cold.run_wake()
+    assert cold.deployment().failed_wakes == 1
+    wake(cold)
+    cold.run_wake()
+
+    assert (cold.deployment().failed_wakes, cold.deployment().wake_rests_until) == (0, None)
 
 
 # ---- letting go ------------------------------------------------------------------------------------------------

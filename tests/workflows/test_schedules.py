@@ -74,7 +74,7 @@ def test_a_model_that_is_always_wanted_is_woken_again_when_the_backend_drops_it(
 
     eventually(lambda: world.bedrock.is_warm(arn), "the model to be loaded again")
 
-    assert any("found cold by a keep-warm probe" in reason for reason in world.reasons(name))
+    assert any("keep-warm probe" in reason for reason in world.reasons(name))
     put(world, name, "keep-warm", {"keep_warm": {"policy": "none"}})
 
 

@@ -1,4 +1,10 @@
-"""Artifacts in the table: the record, and a mark for each copied span."""
+"""Artifacts in the table: the record, a mark for each copied span, and the newest trouble of each attempt.
+
+SPAN#<attempt>#<number>  bytes of a span that is copied whole
+TROUBLE#<attempt>        why a span could not be copied
+"""
+
+from pydantic import ValidationError
 
 from pilotlight.adapters.table import Table
 from pilotlight.domain.artifact import Artifact
@@ -19,9 +25,15 @@ class ArtifactTable:
         self._table = table
 
     def find(self, artifact_id: str) -> Artifact | None:
-        """Return a record as it is now, or None."""
+        """Return a record as it is now, or None. Raises: NotFound for one that cannot be read."""
         item = self._table.get(_pk(artifact_id))
-        return Artifact.model_validate(item) if item else None
+        try:
+            return Artifact.model_validate(item) if item else None
+        except ValidationError as exc:
+            raise NotFound(
+                f"Artifact {artifact_id} cannot be read: {exc.error_count()} fields are not valid.",
+                artifact_id=artifact_id,
+            ) from exc
 
     def get(self, artifact_id: str) -> Artifact:
         """Return a record as it is now. Raises: NotFound."""
@@ -59,10 +71,14 @@ class ArtifactTable:
         return (item["code"], item["reason"]) if item else None
 
     def forget_spans(self, artifact_id: str) -> None:
-        """Remove the marks of all attempts: the artifact is sealed or gone."""
+        """Remove the marks and the troubles of all attempts: the artifact is gone."""
+        for what in ("SPAN#", "TROUBLE#"):
+            self._forget(artifact_id, what)
+
+    def _forget(self, artifact_id: str, what: str) -> None:
         cursor = None
         while True:
-            items, cursor = self._table.query(_pk(artifact_id), "SPAN#", limit=PAGE, cursor=cursor)
+            items, cursor = self._table.query(_pk(artifact_id), what, limit=PAGE, cursor=cursor)
             for item in items:
                 self._table.delete(item["pk"], item["sk"])
             if cursor is None:

@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from pilotlight.adapters.table import Table, encode, sortable
+from pilotlight.domain.errors import NotFound
 from pilotlight.domain.upload import Upload, UploadStatus
 
 KIND = "UPLOAD"
@@ -19,7 +22,7 @@ class UploadTable:
         self._table = table
 
     def find(self, folder: str) -> Upload | None:
-        """Return a record as it is now, or None."""
+        """Return a record as it is now, or None. Raises: NotFound for one that cannot be read."""
         item = self._table.get(_pk(folder))
         return _upload(item) if item else None
 
@@ -66,4 +69,7 @@ class UploadTable:
 
 
 def _upload(item: dict[str, object]) -> Upload:
-    return Upload.model_validate({**item, "look_at": item.get("next_look_at")})
+    try:
+        return Upload.model_validate({**item, "look_at": item.get("next_look_at")})
+    except ValidationError as exc:
+        raise NotFound(f"Record {item.get('pk')} cannot be read: {exc.error_count()} fields are not valid.") from exc

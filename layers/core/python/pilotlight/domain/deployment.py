@@ -10,12 +10,14 @@ from pilotlight.domain import names
 from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import Lease
-from pilotlight.domain.values import Backend, DeploymentName, Model, Moment
+from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff
 from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeOutcome, median_cold_start
 
 SCHEMA_VERSION = 1
 SWEEP_INTERVAL = timedelta(minutes=1)
 CHECK_INTERVAL = timedelta(minutes=5)  # how soon the death of an execution is noticed
+LONGEST_TEARDOWN_REST = timedelta(hours=1)  # between rounds that keep failing
+LONGEST_WAKE_REST = timedelta(minutes=30)  # between wakes that keep failing, where nobody asks
 
 
 class Status(StrEnum):
@@ -63,12 +65,14 @@ class Failure(Model):
 class ImportedModel(Model):
     """The import of one generation: the job that makes the model, and the model.
 
-    `units` are Bedrock's custom model units per copy, known after the import.
+    `units` are Bedrock's custom model units per copy, known after the import. `starting_at` is set just before
+    Bedrock is asked for the job.
     """
 
     job_name: str
     model_name: str
     started_at: Moment
+    starting_at: Moment | None = None
     job_arn: str | None = None
     model_arn: str | None = None
     units: int | None = None
@@ -79,6 +83,8 @@ class Deployment(Model):
     """The record of one deployment. `version` is the fence: a write with an old one is refused.
 
     `former_artifacts` are those of earlier attempts at another revision: they are released with the last one.
+    `failed_wakes` and `failed_looks` count failures in a row. `left_alone` names what a teardown found and is not
+    ours, `teardown_trouble` why its last round failed.
     """
 
     name: DeploymentName
@@ -102,10 +108,14 @@ class Deployment(Model):
     failure: Failure | None = None
     wake: Wake | None = None
     last_wake: WakeOutcome | None = None
+    failed_wakes: int = 0
     cold_starts: tuple[float, ...] = ()
     waiting_for: str | None = None
     quiet_until: Moment | None = None
     teardown_round: int = 0
+    teardown_trouble: str | None = None
+    left_alone: str | None = None
+    failed_looks: int = 0
     next_look_at: Moment | None = None
     next_step: str | None = None
     version: int = 0
@@ -181,6 +191,20 @@ class Deployment(Model):
         """How this generation is named among the users of an artifact."""
         return f"{self.name}-g{self.generation}"
 
+    @property
+    def wake_rests_until(self) -> datetime | None:
+        """Until when only a caller wakes it, after wakes without an answer: 1, 2, 4 … 30 minutes."""
+        if self.last_wake is None or not self.failed_wakes:
+            return None
+        return self.last_wake.at + backoff(self.failed_wakes, SWEEP_INTERVAL, LONGEST_WAKE_REST)
+
+    def without_dead_wake(self, now: datetime) -> "Deployment":
+        """Return the record after its wake was found dead: its execution is over and told nothing."""
+        if self.wake is None:
+            return self
+        outcome = WakeOutcome(id=self.wake.id, warm=False, reason="its execution died", at=now)
+        return self.changed(wake=None, last_wake=outcome, failed_wakes=self.failed_wakes + 1)
+
     def with_cold_start(self, elapsed_seconds: float) -> "Deployment":
         """Return the record with one more measured cold start."""
         return self.changed(cold_starts=(*self.cold_starts, round(elapsed_seconds, 1))[-COLD_STARTS_KEPT:])
@@ -191,7 +215,8 @@ class Deployment(Model):
         if self.status in UNDER_WAY:
             looks.append((now + CHECK_INTERVAL, "see that it goes on"))
         if self.status is Status.TEARING_DOWN:
-            return now + CHECK_INTERVAL, "see that its teardown goes on"
+            rest = backoff(self.teardown_round, CHECK_INTERVAL, LONGEST_TEARDOWN_REST)
+            return now + rest, "see that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
         if self.status is Status.SERVING:
@@ -205,7 +230,7 @@ class Deployment(Model):
         if self.wake:
             looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "see that the wake goes on"))
         if self.wants_warm(now):
-            looks.append((now + SWEEP_INTERVAL, "keep the model warm"))
+            looks.append((max(now + SWEEP_INTERVAL, self.wake_rests_until or now), "keep the model warm"))
         else:
             end_of_quiet = self.quiet_until if self.keep_warm.wants_warm(now) else None
             opening = self.keep_warm.next_opening(now) or end_of_quiet

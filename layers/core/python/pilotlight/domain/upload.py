@@ -42,6 +42,7 @@ class Upload(Model):
     missing: tuple[str, ...] = ()
     reason: str | None = None
     size_bytes: int = 0
+    failed_looks: int = 0
     updated_at: Moment
     version: int = 0
     schema_version: int = 1
@@ -52,8 +53,16 @@ class Upload(Model):
         return self.newest_at is not None and newest is not None and newest > self.newest_at
 
     def rests(self, version: str, files: Iterable[SourceFile]) -> bool:
-        """Say whether the folder is at rest: unchanged since the last look, or marked complete by its uploader."""
-        return self.seen == version or any(file.path == COMPLETE_MARK for file in files)
+        """Say whether the folder is at rest: unchanged since the last look, or marked complete by its uploader.
+
+        A mark that is older than any other file is that of an earlier upload, and says nothing of this one.
+        """
+        found = tuple(files)
+        if self.seen == version:
+            return True
+        newest = newest_of(file for file in found if file.path != COMPLETE_MARK)
+        marks = (file for file in found if file.path == COMPLETE_MARK)
+        return any(newest is None or mark.modified_at is None or mark.modified_at >= newest for mark in marks)
 
 
 def folder_of(key: str) -> str | None:
@@ -84,8 +93,3 @@ def version_of(files: Iterable[SourceFile]) -> str:
 def newest_of(files: Iterable[SourceFile]) -> datetime | None:
     """Return when the newest of some files was written, or None where their source does not tell."""
     return max((file.modified_at for file in files if file.modified_at), default=None)
-
-
-def due(upload: Upload, now: datetime) -> bool:
-    """Say whether the folder is to be looked at."""
-    return upload.look_at is not None and upload.look_at <= now

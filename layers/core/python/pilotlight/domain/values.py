@@ -67,6 +67,12 @@ def seconds(amount: float) -> timedelta:
     return timedelta(seconds=amount)
 
 
+def backoff(failures: int, first: timedelta, longest: timedelta) -> timedelta:
+    """Return how long to leave alone what failed so often: twice as long each time, up to a limit."""
+    doublings = min(max(failures - 1, 0), 30)
+    return min(first * (1 << doublings), longest)
+
+
 def iso(moment: datetime) -> str:
     """Return a moment as we write it in messages: UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,17 +1,29 @@
 """What is due, every minute: leases, keep-warm windows, wakes and executions that died, uploads that rest.
 
 A look is level-triggered: it compares what is with what should be, so a look that comes late, twice or not at
-all changes nothing for the worse. Each record is looked at alone: one that cannot be handled is noted and does
-not keep the others from their turn.
+all changes nothing for the worse. A look starts work and does none: no model is called here. Each record is looked
+at alone: one that cannot be handled is noted, and looked at again later, and later each time, so that it does not
+keep the others from their turn.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 
 from pilotlight.domain import names
-from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
-from pilotlight.domain.errors import PilotlightError
-from pilotlight.domain.values import Model, iso
+from pilotlight.domain.deployment import (
+    SWEEP_INTERVAL,
+    UNDER_WAY,
+    Change,
+    Deployment,
+    EventKind,
+    Failure,
+    Status,
+    change,
+)
+from pilotlight.domain.errors import NotFound, PilotlightError
+from pilotlight.domain.values import Model, backoff, iso
 from pilotlight.ports import Clock, Deployments, Executions, Journal, Uploads
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
@@ -21,6 +33,10 @@ from pilotlight.services.uploading import Uploading
 from pilotlight.services.warming import Warming
 
 MOST_LOOKS = 100  # of one sweep: the rest is still due a minute later
+LONGEST_REST = timedelta(hours=1)  # of a record whose looks keep failing
+WAKES_REVIVED = 3  # of a first warm-up, whose bounds are its own
+# What a record from another version of ourselves may lead to, beside the errors that are ours.
+SURPRISES = (PilotlightError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
 class SweepReport(Model):
@@ -59,28 +75,42 @@ class Sweeping:
         self._clock = clock
 
     def sweep(self, *, correlation_id: str) -> SweepReport:
-        """Look at every deployment and every uploaded folder that is due, and say how many there were."""
+        """Look at what is due and say how much there was: leases that ended first, then folders, then the rest."""
         now = self._clock.now()
-        deployments = self._deployments.due(now, MOST_LOOKS)
-        uploads = self._uploads.due(now, MOST_LOOKS)
+        names = self._deployments.due(now, MOST_LOOKS)
+        folders = self._uploads.due(now, MOST_LOOKS)
+        over: list[str] = []
+        rest: list[str] = []
         failed = 0
-        for name in deployments:
-            failed += not self._guarded("deployment", name, partial(self.look, name, correlation_id))
-        for folder in uploads:
+        for name in names:
+            failed += not self._guarded(name, partial(self._sort, name, over, rest), self._put_off)
+        for name in over:
+            failed += not self._guarded(name, partial(self.look, name, correlation_id), self._put_off)
+        for folder in folders:
             look = partial(self._uploading.look, folder, correlation_id=correlation_id)
-            failed += not self._guarded("upload", folder, look)
-        return SweepReport(deployments=len(deployments), uploads=len(uploads), failed=failed)
+            failed += not self._guarded(folder, look, self._uploading.put_off, kind="upload")
+        for name in rest:
+            failed += not self._guarded(name, partial(self.look, name, correlation_id), self._put_off)
+        return SweepReport(deployments=len(names), uploads=len(folders), failed=failed)
+
+    def _sort(self, name: str, over: list[str], rest: list[str]) -> None:
+        """Put a deployment among those whose lease is over, which cost money by the minute, or among the rest."""
+        (over if self._lease_is_over(self._deployments.get(name)) else rest).append(name)
+
+    def _lease_is_over(self, deployment: Deployment) -> bool:
+        ended = deployment.lease.has_ended(self._clock.now())
+        return ended and deployment.status not in (Status.TEARING_DOWN, Status.GONE)
 
     def look(self, name: str, correlation_id: str) -> None:
         """Do what is due for one deployment, and set its next look."""
         deployment = self._deployments.get(name)
-        now = self._clock.now()
-        if deployment.lease.has_ended(now) and deployment.status not in (Status.TEARING_DOWN, Status.GONE):
+        if self._lease_is_over(deployment):
             reason = f"lease of {deployment.lease} ended"
             self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id)
             return
         if deployment.status in UNDER_WAY:
             self._look_at_execution(deployment)
+            self._look_at_warm_up(name, correlation_id)
         elif deployment.status is Status.TEARING_DOWN:
             self._tearing_down.revive(deployment)
         elif deployment.status is Status.SERVING:
@@ -92,9 +122,17 @@ class Sweeping:
         if deployment.lease.warn_at and now >= deployment.lease.warn_at and not deployment.lease.warned:
             self._warn(deployment)
         if deployment.wake and not deployment.wake.is_live(now):
-            self._warming.wake(deployment.name, reason="its wake died", correlation_id=correlation_id)
-        elif deployment.wants_warm(now):
+            deployment = self._warming.end_dead_wake(deployment.name)
+        if deployment.wants_warm(now):  # who waits for an answer wakes it by himself: see the queue's worker
             self._warming.keep_warm(deployment, correlation_id=correlation_id)
+
+    def _look_at_warm_up(self, name: str, correlation_id: str) -> None:
+        """Replace the wake of a first warm-up where its execution died, a few times."""
+        deployment = self._deployments.get(name)
+        now = self._clock.now()
+        live = deployment.status is Status.WARMING and deployment.wake and deployment.wake.is_live(now)
+        if live and deployment.failed_wakes < WAKES_REVIVED:
+            self._warming.wake(name, reason="first warm-up", correlation_id=correlation_id)
 
     def _look_at_execution(self, deployment: Deployment) -> None:
         """Start a request whose execution never began; fail a deployment whose execution died without a word."""
@@ -143,12 +181,42 @@ class Sweeping:
 
     def _set_next_look(self, name: str) -> None:
         deployment = self._deployments.get(name)
-        self._deployments.reschedule(deployment, deployment.next_look(self._clock.now()))
+        now = self._clock.now()
+        if deployment.failed_looks:
+            deployment = amend(self._deployments, name, lambda before: _well_again(before, now))
+        self._deployments.reschedule(deployment, deployment.next_look(now))
 
-    def _guarded(self, kind: str, name: str, look: Callable[[], object]) -> bool:
+    def _put_off(self, name: str, reason: str) -> None:
+        """Look at a deployment again later, and later each time; at one that cannot be read, after the longest rest."""
+        now = self._clock.now()
+
+        def later(before: Deployment) -> Change:
+            after = before.changed(failed_looks=before.failed_looks + 1)
+            made = change(before, after, EventKind.NOTE, f"a look did not succeed: {reason}", now)
+            at = now + backoff(after.failed_looks, SWEEP_INTERVAL, LONGEST_REST)
+            again = made.after.changed(next_look_at=at, next_step="look again: the last look did not succeed")
+            return made.changed(after=again)
+
+        try:
+            amend(self._deployments, name, later)
+        except NotFound:
+            self._deployments.put_off(name, now + LONGEST_REST)
+
+    def _guarded(
+        self, record: str, look: Callable[[], object], put_off: Callable[[str, str], None], kind: str = "deployment"
+    ) -> bool:
         try:
             look()
-        except PilotlightError as exc:
-            self._journal.surprise("a look did not succeed", kind=kind, record=name, code=exc.code, reason=exc.message)
+        except SURPRISES as exc:
+            code, reason = (exc.code, exc.message) if isinstance(exc, PilotlightError) else ("surprise", repr(exc))
+            self._journal.surprise("a look did not succeed", kind=kind, record=record, code=code, reason=reason)
+            with suppress(*SURPRISES):  # it stays due, and is looked at a minute later
+                put_off(record, reason)
             return False
         return True
+
+
+def _well_again(before: Deployment, now: datetime) -> Change | None:
+    if not before.failed_looks:
+        return None
+    return change(before, before.changed(failed_looks=0), EventKind.NOTE, "a look succeeded again", now)

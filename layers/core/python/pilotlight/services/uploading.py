@@ -14,7 +14,7 @@ from pilotlight.domain.checkpoint_config import UnreadableError, WeightIndex, pa
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import ConcurrentChange, NameTaken, SourceChanged, SourceNotFound, SourceRefused
+from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound, SourceChanged, SourceNotFound, SourceRefused
 from pilotlight.domain.source import Listing, Source, SourceKind
 from pilotlight.domain.upload import (
     COMPLETE_MARK,
@@ -27,12 +27,14 @@ from pilotlight.domain.upload import (
     newest_of,
     version_of,
 )
+from pilotlight.domain.values import backoff
 from pilotlight.ports import Clock, Deployments, ModelSource, Uploads
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.requesting import Requesting
 
 SETTINGS_LIMIT_BYTES = 64 * 1024
-HELD_LOOK = timedelta(minutes=15)  # what holds a folder and is no deployment of its name: a quota
+HELD_LOOK = timedelta(minutes=15)  # a quota tells nobody that there is room, and word that a name is free may be lost
+LONGEST_REST = timedelta(hours=1)  # of a folder whose looks keep failing
 
 
 class Uploading:
@@ -76,9 +78,24 @@ class Uploading:
         """Look at a folder: start it, or say what it waits for. Many looks at one version start it once."""
         upload = self._uploads.find(folder) or Upload(folder=folder, updated_at=self._clock.now())
         try:
-            return self._uploads.save(upload, self._decide(upload, correlation_id))
+            return self._uploads.save(upload, self._decide(upload.changed(failed_looks=0), correlation_id))
         except ConcurrentChange:
             return self._uploads.find(folder) or upload  # another look was quicker, and decides the same
+
+    def put_off(self, folder: str, reason: str) -> None:
+        """Look at a folder again later, and later each time; at one that cannot be read, after the longest rest."""
+        now = self._clock.now()
+        try:
+            upload = self._uploads.find(folder)
+        except NotFound:
+            upload = None
+        if upload is None:
+            self._uploads.note_event(folder, now + LONGEST_REST, now)
+            return
+        failed = upload.failed_looks + 1
+        look_at = now + backoff(failed, self._settle, LONGEST_REST)
+        told = f"a look did not succeed: {reason}"
+        self._uploads.save(upload, upload.changed(failed_looks=failed, look_at=look_at, reason=told, updated_at=now))
 
     def _decide(self, upload: Upload, correlation_id: str) -> Upload:
         now = self._clock.now()
@@ -135,8 +152,7 @@ class Uploading:
             return None
         reason = " ".join(str(check) for check in refusals)
         if all(check.name == "quota" for check in refusals):
-            look_at = self._clock.now() + HELD_LOOK
-            return self._settled(upload, UploadStatus.HELD, reason=reason, look_at=look_at)
+            return self._held(upload, reason)
         return self._settled(upload, UploadStatus.REFUSED, reason=reason)
 
     def _start(self, upload: Upload, listing: Listing, correlation_id: str) -> Upload:
@@ -154,8 +170,12 @@ class Uploading:
                 return self._started(upload, listing, f"started as generation {holder.generation}")
             status = holder.status if holder else "live"
             reason = f"deployment {upload.folder} is {status}; this version starts after it is GONE ({held.message})"
-            return self._settled(upload, UploadStatus.HELD, reason=reason, held_by=upload.folder)
+            return self._held(upload, reason, held_by=upload.folder)
         return self._started(upload, listing, f"started as generation {deployment.generation}")
+
+    def _held(self, upload: Upload, reason: str, held_by: str | None = None) -> Upload:
+        look_at = self._clock.now() + HELD_LOOK
+        return self._settled(upload, UploadStatus.HELD, reason=reason, held_by=held_by, look_at=look_at)
 
     def _settled(self, upload: Upload, status: UploadStatus, **fields: object) -> Upload:
         cleared = {"missing": (), "held_by": None, "reason": None, "deployment": None}

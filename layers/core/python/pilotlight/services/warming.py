@@ -26,6 +26,7 @@ from pilotlight.services.records import amend
 MACHINE = "warm"
 WARMABLE = (Status.WARMING, Status.SERVING)
 WARM_UP_POLL_SECONDS = 5
+BEGINS_WITHIN = timedelta(seconds=15)  # a young execution may not be seen yet by those who ask after it
 UNTIL_ASKED = timedelta(days=365)  # scaled down without a next window: quiet until somebody asks for a warm-up
 
 
@@ -52,28 +53,63 @@ class Warming:
         """Make sure that a wake is under way, whoever asks and however many do: one wake for many callers.
 
         A live wake is kept, and its execution started again by the same name in case it never began; a wake past
-        its deadline is replaced. A model believed warm is woken all the same: the caller has seen it cold.
-        `end_quiet` lets keep-warm probes begin again after a scale-down.
+        its deadline, or whose execution is over, is replaced. A model believed warm is woken all the same: the
+        caller has seen it cold. `end_quiet` lets keep-warm probes begin again after a scale-down.
+        """
+        deployment = self._with_wake(name, reason, end_quiet=end_quiet)
+        if not self._runs(deployment, correlation_id):
+            dead = deployment.wake.id if deployment.wake else None
+            deployment = self._with_wake(name, f"{reason} (wake {dead} died)", dead=dead)
+            self._runs(deployment, correlation_id)
+        return deployment
+
+    def _with_wake(self, name: str, reason: str, *, end_quiet: bool = False, dead: str | None = None) -> Deployment:
+        """Return the deployment with its live wake, or with a fresh one; `dead` is one that must be replaced.
+
+        Where the dead one has ended meanwhile, by its own word, nothing is begun.
         """
         now = self._clock.now()
         fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now)
 
         def woken(before: Deployment) -> Change | None:
             before.require(before.generation, *WARMABLE)
-            live = before.wake and before.wake.is_live(now)
+            live = before.wake and before.wake.id != dead and before.wake.is_live(now)
             quiet = None if end_quiet else before.quiet_until
-            if live and quiet == before.quiet_until:
+            if (live and quiet == before.quiet_until) or (dead and before.wake is None):
                 return None
-            after = before.changed(wake=before.wake if live else fresh, quiet_until=quiet)
-            return change(before, after, EventKind.WAKE, f"waking: {reason}", now, wake=after.wake and after.wake.id)
+            after = before if live else before.without_dead_wake(now).changed(wake=fresh)
+            wake_id = after.wake and after.wake.id
+            after = after.changed(quiet_until=quiet)
+            return change(before, after, EventKind.WAKE, f"waking: {reason}", now, wake=wake_id)
 
-        deployment = amend(self._deployments, name, woken)
-        wake = deployment.wake or fresh
+        return amend(self._deployments, name, woken)
+
+    def _runs(self, deployment: Deployment, correlation_id: str) -> bool:
+        """Start the execution of the wake, or find it at work; False where it is over and said nothing."""
+        wake = deployment.wake
+        if wake is None:
+            return True
+        run = names.wake_name(deployment.name, deployment.generation, wake.id)
         task = ProbeTask(
-            deployment=name, generation=deployment.generation, wake_id=wake.id, correlation_id=correlation_id
+            deployment=deployment.name,
+            generation=deployment.generation,
+            wake_id=wake.id,
+            correlation_id=correlation_id,
         )
-        self._executions.start(MACHINE, names.wake_name(name, deployment.generation, wake.id), task.dump())
-        return deployment
+        begins = wake.elapsed(self._clock.now()) < BEGINS_WITHIN.total_seconds()
+        return self._executions.start(MACHINE, run, task.dump()) or begins or self._executions.is_running(MACHINE, run)
+
+    def end_dead_wake(self, name: str) -> Deployment:
+        """End a wake that is past its deadline; whether another one is wanted is for others to say."""
+        now = self._clock.now()
+
+        def ended(before: Deployment) -> Change | None:
+            if before.wake is None or before.wake.is_live(now):
+                return None
+            reason = "the wake ended without an answer: its execution died"
+            return change(before, before.without_dead_wake(now), EventKind.WAKE, reason, now, wake=before.wake.id)
+
+        return amend(self._deployments, name, ended)
 
     def start_warm_up(self, task: DeploymentTask) -> WakeStarted:
         """Move a finished import to WARMING and wake its model for the first time."""
@@ -83,16 +119,18 @@ class Warming:
             before.require(task.generation, Status.IMPORTING, Status.CREATING, Status.WARMING)
             if before.status is Status.WARMING:
                 return None
-            after = before.moved_to(Status.WARMING, now, last_wake=None)  # that of an earlier attempt says nothing
+            # that of an earlier attempt says nothing
+            after = before.moved_to(Status.WARMING, now, last_wake=None, failed_wakes=0)
             return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
 
         amend(self._deployments, task.deployment, warming)
         deployment = self.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
-        if deployment.wake is None:
+        wake = deployment.wake or deployment.last_wake
+        if wake is None:
             raise Superseded(
                 f"The wake of {task.deployment} ended while it was being started.", deployment=task.deployment
             )
-        return WakeStarted(wake_id=deployment.wake.id)
+        return WakeStarted(wake_id=wake.id)
 
     def check_warm_up(self, task: WarmUpTask) -> Wait:
         """Say whether the first warm-up is done.
@@ -145,13 +183,14 @@ class Warming:
 
         def warm(before: Deployment) -> Change | None:
             before.require(task.generation, *WARMABLE)
-            if before.last_wake and before.last_wake.id == task.wake_id:
+            if before.last_wake and before.last_wake.id == task.wake_id and before.last_wake.warm:
                 return None
             wake = self._require_wake(before, task.wake_id)
             took = wake.elapsed(wake.answered_at or now)
             outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
             was_cold = wake.attempts > 1  # a model that answers the first probe had not to be loaded
-            after = (before.with_cold_start(took) if was_cold else before).changed(wake=None, last_wake=outcome)
+            after = before.with_cold_start(took) if was_cold else before
+            after = after.changed(wake=None, last_wake=outcome, failed_wakes=0)
             return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
 
         return amend(self._deployments, task.deployment, warm)
@@ -165,14 +204,20 @@ class Warming:
             if before.generation != task.generation or before.wake is None or before.wake.id != task.wake_id:
                 return None
             outcome = WakeOutcome(id=task.wake_id, warm=False, reason=reason, at=now)
-            after = before.changed(wake=None, last_wake=outcome)
+            after = before.changed(wake=None, last_wake=outcome, failed_wakes=before.failed_wakes + 1)
             return change(before, after, EventKind.WAKE, f"the wake ended without an answer: {reason}", now)
 
         return amend(self._deployments, task.deployment, failed)
 
     def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
-        """Probe a model whose idle time is running out, or wake it if it is cold already."""
+        """Start a wake of a model that is cold, or whose idle time runs out: its first probe answers then.
+
+        Nothing is called here. After wakes that failed in a row the next one is put off, longer each time.
+        """
         now = self._clock.now()
+        rests_until = deployment.wake_rests_until
+        if deployment.wake is None and rests_until and now < rests_until:
+            return
         belief = self._accounting.warmth(deployment, now)
         match belief.state:
             case Warmth.WAKING:
@@ -181,11 +226,7 @@ class Warming:
                 self.wake(deployment.name, reason="keep-warm window is open", correlation_id=correlation_id)
             case Warmth.WARM:
                 if belief.warm_until and probe_is_due(belief.warm_until, now):
-                    answered, _ = self._probe(deployment, correlation_id)
-                    if not answered:
-                        self.wake(
-                            deployment.name, reason="found cold by a keep-warm probe", correlation_id=correlation_id
-                        )
+                    self.wake(deployment.name, reason="keep-warm probe", correlation_id=correlation_id)
 
     def scale_down(self, name: str) -> Deployment:
         """Stop keeping the model warm until its next window, and say by when it will be cold.
