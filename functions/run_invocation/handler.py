@@ -13,6 +13,6 @@ def handler(work: QueueBatch) -> dict[str, Any]:
     unanswered = [
         message.id
         for message in work.messages
-        if not queue_work.run(message.body.invocation_id, receipt=message.receipt)
+        if not queue_work.run(message.body.invocation_id, receipt=message.receipt, receives=message.receives)
     ]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in unanswered]}

@@ -255,6 +255,7 @@ def test_a_message_of_the_queue_holds_an_id_and_no_prompt() -> None:
             "correlation_id",
         }
         assert batch.messages[0].body.invocation_id
+        assert batch.messages[0].receives >= 1
 
 
 def test_an_example_is_named_in_words_joined_by_hyphens() -> None:

@@ -11,6 +11,7 @@ from pilotlight.domain.invocation import (
     InvocationStatus,
     Parameters,
     fits,
+    redelivery_seconds,
     split_reasoning,
 )
 from pilotlight.services.invoking import parse_prefer
@@ -115,6 +116,25 @@ def test_a_caller_prefers_to_wait_that_long(header, seconds):
 def test_a_wait_that_is_no_number_of_seconds_is_refused(header):
     with pytest.raises(InvalidInput, match="write wait=20"):
         parse_prefer(header)
+
+
+def test_a_message_comes_back_soon_at_first_and_lasts_for_six_hours_within_two_hundred_receives():
+    waits = [redelivery_seconds(receives) for receives in range(1, 201)]
+
+    assert (waits[0], waits[-1]) == (5, 120)
+    assert waits == sorted(waits)
+    assert sum(waits) >= 6 * 3600
+    assert redelivery_seconds(10**9) == 120
+
+
+def test_an_invocation_is_lost_when_it_expired_and_nobody_is_at_it():
+    waiting = an_invocation(expires_at=NOON)
+    claimed = waiting.changed(status=InvocationStatus.RUNNING, claimed_until=NOON + timedelta(minutes=1))
+
+    assert waiting.is_lost(NOON)
+    assert not waiting.is_lost(NOON - timedelta(seconds=1))
+    assert [claimed.is_lost(NOON + timedelta(seconds=after)) for after in (0, 59, 60)] == [False, False, True]
+    assert not waiting.changed(status=InvocationStatus.SUCCEEDED).is_lost(NOON)
 
 
 def test_an_invocation_expires_at_its_time_and_is_over_when_it_has_its_end():

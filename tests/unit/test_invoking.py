@@ -301,6 +301,35 @@ def test_beyond_the_bound_of_held_requests_a_caller_is_not_held_at_all(cold):
     assert cold.invocations.hold(cold.clock.now(), LIMITS.held_requests), "places are given back"
 
 
+def test_a_caller_of_a_cold_model_is_told_what_is_left_of_its_cold_start(cold):
+    first = invoke(cold)
+    cold.clock.advance(seconds=60)
+    second = invoke(cold)
+    cold.clock.advance(seconds=600)
+
+    measured = round(cold.deployment().cold_start_seconds)
+    assert first.retry_after_seconds == min(measured, 120)
+    assert second.retry_after_seconds == max(measured - 60, LIMITS.retry_after_seconds)
+    assert cold.invoking.view(first.id).retry_after_seconds == LIMITS.retry_after_seconds
+
+
+def test_an_invocation_whose_message_was_never_sent_fails_when_it_expires(cold):
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    cold.queue.send = crash
+    with pytest.raises(KeyboardInterrupt):
+        invoke(cold)
+    (lost,) = cold.invocations.shelf.all()
+    assert cold.invoking.view(lost.id).status is InvocationStatus.QUEUED
+    cold.clock.advance(hours=6)
+
+    view = cold.invoking.view(lost.id)
+
+    assert (view.status, view.error["code"]) == (InvocationStatus.FAILED, "deadline-passed")
+    assert (view.ended_at, view.retry_after_seconds) == (lost.expires_at, None)
+
+
 def test_an_invocation_nobody_made_is_not_found(world):
     with pytest.raises(NotFound):
         world.invoking.view("nobody")

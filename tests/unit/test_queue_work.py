@@ -25,8 +25,8 @@ def record(world):
     return invocation
 
 
-def run(world, receipt="r-1"):
-    return world.queue_work.run(record(world).id, receipt=receipt)
+def run(world, receipt="r-1", receives=1):
+    return world.queue_work.run(record(world).id, receipt=receipt, receives=receives)
 
 
 def test_an_invocation_is_answered_and_its_output_kept(queued):
@@ -83,11 +83,11 @@ def test_a_model_that_is_not_ready_lets_the_message_come_back_and_makes_sure_of_
     queued.backend.cold_for = 2
     wakes = len(queued.executions.of("warm"))
 
-    assert run(queued) is False
-    assert run(queued) is False
+    assert run(queued, receives=1) is False
+    assert run(queued, receives=10) is False
 
     assert (record(queued).status, record(queued).claimed_until) == (InvocationStatus.QUEUED, None)
-    assert queued.queue.hidden == [("r-1", 10), ("r-1", 10)]
+    assert queued.queue.hidden == [("r-1", 5), ("r-1", 26)]
     assert len(queued.executions.of("warm")) == wakes, "the one that the caller began is under way"
     assert run(queued)
     assert record(queued).was_cold
@@ -111,6 +111,46 @@ def test_a_fault_that_passes_lets_the_message_come_back(queued, refusal):
     assert run(queued)
 
     assert record(queued).status is InvocationStatus.SUCCEEDED
+
+
+def test_a_fault_after_the_answer_does_not_make_the_model_generate_again(queued):
+    def table_is_away(*_):
+        raise Unavailable("the table is away")
+
+    kept = queued.deployments.latest_window
+    queued.deployments.latest_window = table_is_away
+    assert run(queued) is False
+    queued.deployments.latest_window = kept
+    answered_at = queued.clock.now()
+    queued.clock.advance(minutes=1)
+
+    assert run(queued)
+
+    assert len(queued.backend.prompts) == 1
+    over = record(queued)
+    assert (over.status, over.latency_ms, over.usage.output_tokens) == (InvocationStatus.SUCCEEDED, 1000, 40)
+    assert over.ended_at == answered_at
+    assert over.cost.usd > 0
+
+
+def test_an_answer_that_was_given_before_its_deployment_went_is_not_lost(queued):
+    queued.invocations.shelf.meanwhile.extend([lambda: None, lambda: queued.bring(Status.GONE)])
+    save = queued.invocations.save
+
+    def save_once_in_vain(before, after):
+        if after.status is InvocationStatus.SUCCEEDED:
+            queued.invocations.save = save
+            raise Unavailable("the table is away")
+        return save(before, after)
+
+    queued.invocations.save = save_once_in_vain
+    assert run(queued) is False
+    assert queued.status() is Status.GONE
+
+    assert run(queued)
+
+    assert queued.invoking.view(record(queued).id).output.text == "Because of Rayleigh scattering."
+    assert len(queued.backend.prompts) == 1
 
 
 def test_a_call_that_cannot_succeed_fails_with_its_reason(queued):

@@ -53,7 +53,6 @@ from pilotlight.services.warming import Warming
 from pilotlight.settings import Settings
 
 VERSION = "0.1.0"
-RETRY_AFTER_SECONDS = 10  # of our clock: callers wait by the wall's
 CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
 
 
@@ -278,7 +277,7 @@ class Runtime:
             InvocationLimits(
                 held_requests=self.settings.held_requests,
                 queue_depth=self.settings.queue_depth,
-                retry_after_seconds=max(1, round(RETRY_AFTER_SECONDS / self.settings.clock_speed)),
+                clock_speed=self.settings.clock_speed,
             ),
         )
 

@@ -175,6 +175,12 @@ class QueueMessage(Model):
     id: str = Field(alias="messageId")
     receipt: str = Field(alias="receiptHandle")
     body: QueuedInvocation
+    attributes: dict[str, str] = {}
+
+    @property
+    def receives(self) -> int:
+        """How often it was received, this time included."""
+        return int(self.attributes.get("ApproximateReceiveCount", "1"))
 
     @field_validator("body", mode="before")
     @classmethod

@@ -93,6 +93,26 @@ class Output(Model):
     stop_reason: str | None = None
 
 
+class Answered(Output):
+    """What the model said, with all that its record and the ledger are to be told: kept whole before either is."""
+
+    usage: Usage = Usage()
+    latency_ms: int
+    completion_length: int
+    answered_at: Moment
+
+    @property
+    def output(self) -> Output:
+        """The part that is for the caller."""
+        return Output(text=self.text, reasoning=self.reasoning, stop_reason=self.stop_reason)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The speed that was measured, where the backend counted tokens."""
+        tokens = self.usage.output_tokens
+        return tokens / (self.latency_ms / 1000) if tokens and self.latency_ms else None
+
+
 class BackendAnswer(Model):
     """One answer of a backend: the raw completion, its stop reason, its tokens."""
 
@@ -136,6 +156,25 @@ class Invocation(Model):
         """Say whether nobody should answer it any more."""
         return now >= self.expires_at
 
+    def is_lost(self, now: datetime) -> bool:
+        """Say whether it has expired and nobody is at it: nobody will write its end, either."""
+        at_it = self.claimed_until is not None and now < self.claimed_until
+        return not self.is_over and self.has_expired(now) and not at_it
+
+
+FIRST_REDELIVERY_SECONDS = 5
+LONGEST_REDELIVERY_SECONDS = 120
+REDELIVERY_GROWTH = 1.2
+
+
+def redelivery_seconds(receives: int) -> int:
+    """Return how long a message stays away that was received so often: soon at first, seldom in the end.
+
+    The queue lets it be received 200 times, which must last for the six hours that an invocation waits.
+    """
+    steps = min(max(receives, 1) - 1, 100)  # far beyond the longest wait
+    return min(round(FIRST_REDELIVERY_SECONDS * REDELIVERY_GROWTH**steps), LONGEST_REDELIVERY_SECONDS)
+
 
 _THINKING = re.compile(r"^\s*(?:<think>)?(?P<reasoning>.*?)</think>\s*(?P<text>.*)$", re.DOTALL)
 
@@ -156,5 +195,5 @@ def split_reasoning(completion: str, *, opened_by_prompt: bool) -> Output:
 
 
 def fits(parameters: Parameters, tokens_per_second: float | None, *, within_seconds: float) -> bool:
-    """Say whether an answer of that length comes in time at the measured speed; before there is one, only a short one."""
+    """Say whether an answer of that length comes in time at the measured speed; before there is one, a short one."""
     return parameters.token_limit / (tokens_per_second or UNMEASURED_TOKENS_PER_SECOND) <= within_seconds

@@ -3,14 +3,7 @@
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import PilotlightError, UnsupportedParameter
-from pilotlight.domain.invocation import (
-    BackendAnswer,
-    Invocation,
-    InvocationRequest,
-    InvocationStatus,
-    Output,
-    split_reasoning,
-)
+from pilotlight.domain.invocation import Answered, Invocation, InvocationRequest, InvocationStatus, split_reasoning
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
 from pilotlight.services.accounting import Accounting
@@ -66,39 +59,42 @@ class Answering:
 
     def call(
         self, deployment: Deployment, prompt: Prompt, request: InvocationRequest, *, within: float, correlation_id: str
-    ) -> tuple[BackendAnswer, int]:
-        """Return the backend's answer and how long it took in ms. Raises: ModelNotReady and its like."""
+    ) -> Answered:
+        """Return the backend's answer, with how long it took. Raises: ModelNotReady and its like."""
         began = self._clock.now()
         answer = self._backend.complete(
             deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
         )
-        return answer, round((self._clock.now() - began).total_seconds() * 1000)
-
-    def settle(
-        self, deployment: Deployment, invocation: Invocation, prompt: Prompt, answer: BackendAnswer, latency_ms: int
-    ) -> tuple[Invocation, Output]:
-        """Return the invocation as answered, with its cost entered in the ledger, and the output for its caller."""
         now = self._clock.now()
-        tokens = answer.usage.output_tokens
+        output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
+        return Answered(
+            text=output.text,
+            reasoning=output.reasoning,
+            stop_reason=answer.stop_reason,
+            usage=answer.usage,
+            latency_ms=round((now - began).total_seconds() * 1000),
+            completion_length=len(answer.completion),
+            answered_at=now,
+        )
+
+    def settle(self, deployment: Deployment, invocation: Invocation, answered: Answered) -> Invocation:
+        """Return the invocation as answered, with its cost entered in the ledger; a repeat enters the same."""
         cost = self._accounting.answered(
             deployment,
-            now,
+            answered.answered_at,
             WindowOpener.INVOCATION,
             invocation=invocation,
-            tokens_per_second=tokens / (latency_ms / 1000) if tokens and latency_ms else None,
+            tokens_per_second=answered.tokens_per_second,
         )
-        output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
-        output = output.changed(stop_reason=answer.stop_reason)
-        over = invocation.changed(
+        return invocation.changed(
             status=InvocationStatus.SUCCEEDED,
-            ended_at=now,
+            ended_at=answered.answered_at,
             claimed_until=None,
-            latency_ms=latency_ms,
-            usage=answer.usage,
-            output_length=len(answer.completion),
+            latency_ms=answered.latency_ms,
+            usage=answered.usage,
+            output_length=answered.completion_length,
             cost=cost,
         )
-        return over, output
 
     def fail(self, invocation: Invocation, error: PilotlightError) -> None:
         """Keep the failure for whoever asks."""

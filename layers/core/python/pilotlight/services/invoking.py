@@ -5,7 +5,7 @@ measured speed; everything else is a record to ask for.
 """
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import Field
 from ulid import ULID
@@ -13,6 +13,7 @@ from ulid import ULID
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
+    DeadlinePassed,
     InvalidInput,
     InvocationTimedOut,
     ModelNotReady,
@@ -21,7 +22,15 @@ from pilotlight.domain.errors import (
     Superseded,
     Terminal,
 )
-from pilotlight.domain.invocation import KEPT, Invocation, InvocationRequest, InvocationStatus, Output, fits
+from pilotlight.domain.invocation import (
+    KEPT,
+    LONGEST_REDELIVERY_SECONDS,
+    Invocation,
+    InvocationRequest,
+    InvocationStatus,
+    Output,
+    fits,
+)
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import Warmth
 from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
@@ -34,7 +43,10 @@ POLL_SECONDS = 0.25
 
 
 class InvocationLimits(Model):
-    """How long the API may work and wait (wall seconds), and how much may be held and queued."""
+    """How long the API may work and wait (wall seconds), and how much may be held and queued.
+
+    Callers wait `retry_after_seconds` of our clock, which runs `clock_speed` times as fast as theirs.
+    """
 
     direct_seconds: float = 20.0
     longest_wait_seconds: float = Field(default=25.0, le=28.0)
@@ -42,6 +54,7 @@ class InvocationLimits(Model):
     queue_depth: int = 10_000
     expires_after_seconds: int = 6 * 3600
     retry_after_seconds: int = 10
+    clock_speed: float = 1.0
 
 
 class Invoking:
@@ -106,7 +119,7 @@ class Invoking:
     ) -> InvocationView:
         within = self._limits.direct_seconds
         try:
-            answer, latency_ms = self._answering.call(
+            answered = self._answering.call(
                 deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
             )
         except Terminal as exc:
@@ -114,11 +127,11 @@ class Invoking:
                 self._enter_timeout(deployment, invocation, request)
             self._answering.record(self._answering.failed(invocation, exc))
             raise
-        over, output = self._answering.settle(deployment, invocation, prompt, answer, latency_ms)
+        over = self._answering.settle(deployment, invocation, answered)
         over = over.changed(body_kept=False)  # its output went with the answer
         self._invocations.put(over)
         self._answering.record(over)
-        return self._view(over, output)
+        return self._view(over, answered.output)
 
     def _enter_timeout(self, deployment: Deployment, invocation: Invocation, request: InvocationRequest) -> None:
         """Let the ledger know of a call that generated for nobody, so that the next one like it is queued."""
@@ -166,7 +179,27 @@ class Invoking:
             input_length=request.input_length,
         )
 
+    def _retry_after(self, invocation: Invocation, now: datetime) -> int | None:
+        """Return the wall's seconds until it is worth asking again: what is left of a cold start."""
+        if invocation.is_over:
+            return None
+        waits = float(self._limits.retry_after_seconds)
+        deployment = self._deployments.find(invocation.deployment) if invocation.was_cold else None
+        if deployment:
+            began = deployment.wake.started_at if deployment.wake else invocation.created_at
+            left = deployment.cold_start_seconds - (now - began).total_seconds()
+            waits = min(max(left, waits), LONGEST_REDELIVERY_SECONDS)
+        return max(1, round(waits / self._limits.clock_speed))
+
     def _view(self, invocation: Invocation, output: Output | None = None) -> InvocationView:
+        now = self._clock.now()
+        if invocation.is_lost(now):  # its message was lost, or never sent: nobody else would say so
+            invocation = invocation.changed(
+                status=InvocationStatus.FAILED,
+                ended_at=invocation.expires_at,
+                error_code=DeadlinePassed.code,
+                error_message="Nobody answered it before it expired; send it again.",
+            )
         kept = invocation.status is InvocationStatus.SUCCEEDED and invocation.body_kept and output is None
         stored = self._bodies.get_output(invocation.id) if kept else None
         error = invocation.error_code and {"code": invocation.error_code, "message": invocation.error_message}
@@ -184,7 +217,7 @@ class Invoking:
             created_at=invocation.created_at,
             ended_at=invocation.ended_at,
             expires_at=invocation.expires_at,
-            retry_after_seconds=None if invocation.is_over else self._limits.retry_after_seconds,
+            retry_after_seconds=self._retry_after(invocation, now),
         )
 
 

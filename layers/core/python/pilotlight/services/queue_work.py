@@ -7,6 +7,7 @@ sits and waits for a cold start, which would be paid for.
 from contextlib import suppress
 from datetime import timedelta
 
+from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     ConcurrentChange,
     DeadlinePassed,
@@ -14,10 +15,8 @@ from pilotlight.domain.errors import (
     PilotlightError,
     Retryable,
     Superseded,
-    Throttled,
-    Unavailable,
 )
-from pilotlight.domain.invocation import Invocation, InvocationStatus
+from pilotlight.domain.invocation import Answered, Invocation, InvocationStatus, redelivery_seconds
 from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
 from pilotlight.services.answering import Answering
@@ -25,11 +24,10 @@ from pilotlight.services.warming import Warming
 
 
 class WorkerLimits(Model):
-    """How long one call may take and its claim holds, and how long a message stays away (seconds)."""
+    """How long one call may take and its claim holds (seconds)."""
 
     worker_seconds: float = 840.0
     claim_seconds: float = 900.0
-    wait_seconds: int = 10
 
 
 class QueueWork:
@@ -55,11 +53,18 @@ class QueueWork:
         self._clock = clock
         self._limits = limits
 
-    def run(self, invocation_id: str, *, receipt: str) -> bool:
+    def run(self, invocation_id: str, *, receipt: str, receives: int = 1) -> bool:
         """Answer a queued invocation; False when its message must come back, after a wait that is set here.
 
-        A second delivery of an answered invocation, or of one that another worker holds, does nothing.
+        A second delivery of an answered invocation, or of one that another worker holds, does nothing. The wait
+        grows with the times that the message was received.
         """
+        if self._run(invocation_id):
+            return True
+        self._queue.hide(receipt, redelivery_seconds(receives))
+        return False
+
+    def _run(self, invocation_id: str) -> bool:
         now = self._clock.now()
         invocation = self._invocations.get(invocation_id)
         if invocation.is_over:
@@ -68,12 +73,12 @@ class QueueWork:
             self._answering.fail(invocation, DeadlinePassed("Nobody could answer it before it expired."))
             return True
         if invocation.claimed_until and now < invocation.claimed_until:
-            return self._look_again(receipt)
+            return False
         try:
             claimed = self._claim(invocation)
         except ConcurrentChange:
-            return self._look_again(receipt)
-        return self._run_claimed(claimed, receipt)
+            return False
+        return self._run_claimed(claimed)
 
     def fail(self, invocation_id: str, reason: str) -> None:
         """Turn a dead letter into a failed record, so that whoever asks is told."""
@@ -81,32 +86,42 @@ class QueueWork:
         if not invocation.is_over:
             self._answering.fail(invocation, DeadlinePassed(reason))
 
-    def _run_claimed(self, invocation: Invocation, receipt: str) -> bool:
+    def _run_claimed(self, invocation: Invocation) -> bool:
         try:
-            request = self._bodies.get_request(invocation.id)
-            deployment = self._deployments.get(invocation.deployment)
-            deployment.require(invocation.generation).require_serving()
-            prompt = self._answering.render(deployment, request)
-            answer, latency_ms = self._answering.call(
-                deployment,
-                prompt,
-                request,
-                within=self._limits.worker_seconds,
-                correlation_id=invocation.correlation_id,
-            )
+            deployment, answered = self._answered(invocation)
+            over = self._answering.settle(deployment, invocation, answered)
+            self._invocations.save(invocation, over)
         except ModelNotReady:
             self._ensure_wake(invocation)
-            return self._come_back(invocation.changed(was_cold=True), receipt)
-        except (Throttled, Unavailable, ConcurrentChange):
-            return self._come_back(invocation, receipt)
+            return self._come_back(invocation.changed(was_cold=True))
+        except Retryable:
+            return self._come_back(invocation)
         except PilotlightError as exc:
             self._answering.fail(invocation, exc)
             return True
-        over, output = self._answering.settle(deployment, invocation, prompt, answer, latency_ms)
-        self._bodies.put_output(over.id, output.dump())
-        self._invocations.save(invocation, over)
         self._answering.record(over)
         return True
+
+    def _answered(self, invocation: Invocation) -> tuple[Deployment, Answered]:
+        """Return the answer, and whose it is: the kept one of an earlier delivery, or a fresh one, kept at once.
+
+        It is kept before anything else is done with it: a fault after the call must not make the model generate again.
+        """
+        request = self._bodies.get_request(invocation.id)
+        deployment = self._deployments.get(invocation.deployment)
+        kept = self._bodies.get_output(invocation.id) if invocation.attempts > 1 else None
+        if kept is not None:
+            return deployment.changed(generation=invocation.generation), Answered.model_validate(kept)
+        deployment.require(invocation.generation).require_serving()
+        answered = self._answering.call(
+            deployment,
+            self._answering.render(deployment, request),
+            request,
+            within=self._limits.worker_seconds,
+            correlation_id=invocation.correlation_id,
+        )
+        self._bodies.put_output(invocation.id, answered.dump())
+        return deployment, answered
 
     def _ensure_wake(self, invocation: Invocation) -> None:
         """Make sure that a wake is under way; where that cannot be done now, the next delivery sees to it."""
@@ -124,13 +139,9 @@ class QueueWork:
         )
         return self._invocations.save(invocation, claimed)
 
-    def _come_back(self, invocation: Invocation, receipt: str) -> bool:
-        """Give the claim back and let the message come back; a record that others changed needs no claim of ours."""
+    def _come_back(self, invocation: Invocation) -> bool:
+        """Give the claim back, for the message to come back; a record that others changed needs no claim of ours."""
         waiting = invocation.changed(status=InvocationStatus.QUEUED, claimed_until=None)
         with suppress(ConcurrentChange):
             self._invocations.save(invocation, waiting)
-        return self._look_again(receipt)
-
-    def _look_again(self, receipt: str) -> bool:
-        self._queue.hide(receipt, self._limits.wait_seconds)
         return False
