@@ -22,6 +22,13 @@ def artifact_of(world: World, name: str) -> str:
     return eventually(lambda: str(world.deployment(name).get("artifact_id", "")), f"the artifact of {name}")
 
 
+def failed_maps(world: World, execution: str) -> list[int]:
+    """Give the numbers of the events with which a Map of an execution failed."""
+    arn = world.execution_arn("stage_artifact", execution)
+    pages = world.cloud.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+    return [event["id"] for page in pages for event in page["events"] if event["type"] == "MapRunFailed"]
+
+
 def content(world: World, key: str) -> bytes:
     return world.cloud.client("s3").get_object(Bucket=world.artifact_bucket, Key=key)["Body"].read()
 
@@ -103,6 +110,45 @@ def test_a_step_that_cannot_be_made_fails_the_artifact_and_with_it_the_deploymen
     assert (execution.status, execution.path[-3:]) == ("FAILED", (state, "MarkArtifactFailed", "StagingFailed"))
     assert world.record(f"ARTIFACT#{view['artifact_id']}")["failure_code"] == "Lambda.TooManyRequestsException"
     assert view["failure"]["during"] == "STAGING"
+
+
+def test_spans_that_all_failed_are_copied_when_a_source_takes_calls_again(world: World) -> None:
+    with world.unreachable("copy_span"):
+        artifact_id = artifact_of(world, world.deploy(source=world.publish()))
+        eventually(lambda: failed_maps(world, f"{artifact_id}-a1"), "the first Map to fail")
+
+    execution = world.only_execution("stage_artifact", artifact_id)
+    assert execution.status == "SUCCEEDED"
+    assert execution.path[-4:] == ("CopySpans", "SpansRefused?", "SealArtifact", "Sealed")
+
+
+def test_a_span_that_will_never_be_copied_is_not_waited_for(world: World) -> None:
+    source = world.publish()
+    with world.unreachable("copy_span"):
+        name = world.deploy(source=source)
+        artifact_id = artifact_of(world, name)
+        eventually(lambda: failed_maps(world, f"{artifact_id}-a1"), "the first Map to fail")
+        del world.hub.repositories[source.removeprefix("hf://")]
+
+    world.until(name, "FAILED")
+
+    execution = world.only_execution("stage_artifact", artifact_id)
+    assert execution.path[-4:] == ("SpansRefused?", "CopyRefused", "MarkArtifactFailed", "StagingFailed")
+    assert world.record(f"ARTIFACT#{artifact_id}")["failure_code"] == "source-not-found"
+    assert len(failed_maps(world, execution.name)) == 1
+
+
+def test_what_is_whole_already_is_only_sealed(world: World) -> None:
+    with world.unreachable("seal_artifact"):
+        view = world.failed(source=world.publish())
+    artifact_id = view["artifact_id"]
+    for key in world.unfinished_uploads(f"artifacts/{artifact_id}/"):
+        world.finish_upload(key)
+
+    world.http.post(f"/deployments/{view['name']}/retry")
+    staged(world, view["name"])
+
+    assert "CopySpans" not in world.execution("stage_artifact", f"{artifact_id}-a2").path
 
 
 def test_a_step_that_can_be_made_again_in_time_is_retried_and_succeeds(world: World) -> None:
