@@ -3,6 +3,8 @@
 What the services are specified over is therefore what they meet.
 """
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +30,7 @@ from pilotlight.domain.errors import (
     InvalidInput,
     NameTaken,
     NotFound,
+    Terminal,
     Throttled,
 )
 from pilotlight.domain.upload import UploadStatus
@@ -289,6 +292,16 @@ def test_a_window_that_was_never_opened_is_not_made_by_a_touch(records):
     assert records.deployments.latest_window("llama", 1) is None
 
 
+def test_a_window_is_charged_to_one_invocation_alone(records):
+    records.deployments.open_window("llama", a_window())
+
+    charged = [records.deployments.charge_window("llama", a_window(), each) for each in ("i-1", "i-2", "i-1")]
+
+    assert charged == [True, False, True]
+    assert records.deployments.latest_window("llama", 1).charged_to == "i-1"
+    assert not records.deployments.charge_window("llama", a_window(ordinal=2), "i-1")
+
+
 # ---- artifacts -------------------------------------------------------------------------------------------------
 
 
@@ -541,6 +554,82 @@ def test_records_with_a_time_to_live_carry_it(table):
         "IDEMPOTENCY",
         "HELD",
     }
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_record_knows_its_own_write_whose_answer_was_lost_from_somebody_elses(table, own):
+    before = ArtifactTable(table).save(None, an_artifact("a1"))
+    lost = refusal("ConditionalCheckFailedException", "PutItem")
+    if not own:
+        ArtifactTable(table).save(before, before.used_by("other-g1"))
+    artifacts = ArtifactTable(interfered(table, lost, operation="put_item", after=own))
+
+    if own:
+        saved = artifacts.save(before, before.used_by("late-g1"))
+        assert (saved.version, ArtifactTable(table).get("a1")) == (2, saved)
+    else:
+        with pytest.raises(ConcurrentChange):
+            artifacts.save(before, before.used_by("late-g1"))
+
+
+def test_a_record_that_cannot_be_read_is_left_out_of_its_list(table):
+    DeploymentTable(table).reserve(a_deployment("fine"), an_event("asked for it"))
+    UploadTable(table).note_event("fine", NOON, NOON)
+    for kind in ("DEPLOYMENT", "UPLOAD"):
+        table.put({"pk": f"{kind}#broken", "sk": "META", "kind": kind, "status": "NONSENSE"})
+    table.put({"pk": "DEPLOYMENT#fine", "sk": "EVENT#0", "reason": "half a line"})
+
+    assert [each.name for each in DeploymentTable(table).page(None, 10)[0]] == ["fine"]
+    assert [each.folder for each in UploadTable(table).page(None, 10)[0]] == ["fine"]
+    assert [each.reason for each in DeploymentTable(table).events("fine", None, 10)[0]] == ["asked for it"]
+
+
+def test_what_the_sdk_refuses_to_send_is_an_error_of_ours_that_says_nothing_of_the_request(table):
+    with pytest.raises(Terminal, match="updating DEPLOYMENT") as caught:
+        table.update("DEPLOYMENT#llama", UpdateExpression=b"a secret")
+
+    assert "secret" not in caught.value.message
+
+
+KEY = {"pk": {"S": "DEPLOYMENT#llama"}, "sk": {"S": "META"}, "kind": {"S": "DEPLOYMENT"}}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        [],
+        "text",
+        {},
+        {"pk": KEY["pk"], "sk": KEY["sk"]},
+        {**KEY, "more": {"S": "x"}},
+        {**KEY, "pk": "DEPLOYMENT#llama"},
+        {**KEY, "pk": {"N": "1"}},
+        {**KEY, "pk": {"S": 1}},
+        {**KEY, "pk": {"S": "DEPLOYMENT#llama", "N": "1"}},
+        {**KEY, "pk": {"S": "ARTIFACT#a1"}},
+        {**KEY, "pk": {"S": "DEPLOYMENT#" + "x" * 2000}},
+        {**KEY, "pk": {"S": "DEPLOYMENT#\ud800"}},
+        {**KEY, "sk": {"S": ""}},
+        {**KEY, "kind": {"S": "UPLOAD"}},
+    ],
+)
+def test_a_cursor_that_somebody_made_up_is_refused(table, forged):
+    cursor = base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+
+    with pytest.raises(InvalidInput, match="cursor"):
+        DeploymentTable(table).page(cursor, 2)
+    with pytest.raises(InvalidInput, match="cursor"):
+        DeploymentTable(table).events("llama", cursor, 2)
+
+
+def test_a_timelines_cursor_is_of_no_use_to_another_timeline(table):
+    for name in ("llama", "llama-2"):
+        DeploymentTable(table).reserve(a_deployment(name), an_event())
+        DeploymentTable(table).note(name, an_event("later", now=LATER))
+    _, cursor = DeploymentTable(table).events("llama-2", None, 1)
+
+    with pytest.raises(InvalidInput, match="cursor"):
+        DeploymentTable(table).events("llama", cursor, 1)
 
 
 def test_a_record_that_cannot_be_read_does_not_say_what_is_in_it(table):

@@ -4,9 +4,7 @@ SPAN#<attempt>#<number>  bytes of a span that is copied whole
 TROUBLE#<attempt>        why a span could not be copied
 """
 
-from pydantic import ValidationError
-
-from pilotlight.adapters.table import Table
+from pilotlight.adapters.table import Table, record_of
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.errors import NotFound
 
@@ -27,13 +25,7 @@ class ArtifactTable:
     def find(self, artifact_id: str) -> Artifact | None:
         """Return a record as it is now, or None. Raises: NotFound for one that cannot be read."""
         item = self._table.get(_pk(artifact_id))
-        try:
-            return Artifact.model_validate(item) if item else None
-        except ValidationError as exc:
-            raise NotFound(
-                f"Artifact {artifact_id} cannot be read: {exc.error_count()} fields are not valid.",
-                artifact_id=artifact_id,
-            ) from exc
+        return record_of(Artifact, item) if item else None
 
     def get(self, artifact_id: str) -> Artifact:
         """Return a record as it is now. Raises: NotFound."""

@@ -52,13 +52,14 @@ def translate(error: ClientError, what: str) -> PilotlightError:
 def translated(what: str) -> Iterator[None]:
     """Run AWS calls; what they raise leaves as the domain's error, with what was being done.
 
-    Raises: Throttled, AccessDenied, Unavailable, or Terminal for a code nobody expected here.
+    Raises: Throttled, AccessDenied, Unavailable, or Terminal for a code nobody expected here and for a request that
+    the SDK refused to send: one such record must not stop a sweep.
     """
     try:
         yield
     except ClientError as exc:
         raise translate(exc, what) from exc
-    except ParamValidationError:
-        raise  # a mistake of ours: trying again cannot help
+    except ParamValidationError as exc:  # its text holds the request: only what was being done is told
+        raise Terminal(f"{what}: the request is not one that AWS takes.") from exc
     except BotoCoreError as exc:
         raise Unavailable(f"{what}: {exc}") from exc

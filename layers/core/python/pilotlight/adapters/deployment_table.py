@@ -1,13 +1,11 @@
 """Deployments in the table: the record, its timeline, its billing windows."""
 
-import uuid
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
 from ulid import ULID
 
-from pilotlight.adapters.table import META, Table, encode, sortable
+from pilotlight.adapters.table import Table, encode, readable, record_of, sortable
 from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
 from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound
 from pilotlight.domain.pricing import BillingWindow
@@ -33,7 +31,7 @@ class DeploymentTable:
     def find(self, name: str) -> Deployment | None:
         """Return a record as it is now, or None."""
         item = self._table.get(_pk(name))
-        return _deployment(item) if item else None
+        return record_of(Deployment, item) if item else None
 
     def get(self, name: str) -> Deployment:
         """Return a record as it is now. Raises: NotFound."""
@@ -67,20 +65,9 @@ class DeploymentTable:
         return self._write(change.after, change.event, before_version=before.version)
 
     def _write(self, record: Deployment, event: Event, *, before_version: int | None) -> Deployment:
-        """Write record and event under a fence.
-
-        A lost response makes the SDK repeat the write, which then fails on its own first success: the write's id
-        in the record tells our own write from another's.
-        """
-        write_id = uuid.uuid4().hex
-        put, version = self._table.fenced(_pk(record.name), _item(record, write_id), before_version)
-        line = {"TableName": self._table.name, "Item": encode(_event_item(record.name, event))}
-        if not self._table.transact([{"Put": put}, {"Put": line}], f"writing deployment {record.name}"):
-            stored = self._table.get(_pk(record.name))
-            if stored is None or stored.get("write_id") != write_id:
-                raise ConcurrentChange(
-                    f"Deployment {record.name} was changed by somebody else; read it again.", deployment=record.name
-                )
+        """Write record and event in one go, under a fence."""
+        line = _event_item(record.name, event)
+        version = self._table.put_fenced(_pk(record.name), _item(record), before_version, along=line)
         return record.changed(version=version)
 
     def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:
@@ -109,9 +96,9 @@ class DeploymentTable:
         )
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Deployment], str | None]:
-        """Return a page of records by name, and the cursor of the next one."""
+        """Return a page of records by name, and the cursor of the next one; what cannot be read is left out."""
         items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
-        return [_deployment(item) for item in items], following
+        return readable(Deployment, items), following
 
     def due(self, now: datetime, limit: int) -> list[str]:
         """Return the names of deployments whose next look is due, the longest overdue first."""
@@ -120,7 +107,7 @@ class DeploymentTable:
     def events(self, name: str, cursor: str | None, limit: int) -> tuple[list[Event], str | None]:
         """Return a page of a timeline, oldest first."""
         items, following = self._table.query(_pk(name), "EVENT#", limit=limit, cursor=cursor)
-        return [Event.model_validate(item) for item in items], following
+        return readable(Event, items), following
 
     def note(self, name: str, event: Event) -> None:
         """Add a line to a timeline without changing the record."""
@@ -129,7 +116,7 @@ class DeploymentTable:
     def latest_window(self, name: str, generation: int) -> BillingWindow | None:
         """Return the newest billing window of a generation."""
         items, _ = self._table.query(_pk(name), f"WINDOW#{generation:06d}#", limit=1, newest_first=True)
-        return BillingWindow.model_validate(items[0]) if items else None
+        return record_of(BillingWindow, items[0]) if items else None
 
     def open_window(self, name: str, window: BillingWindow) -> bool:
         """Write a window if its ordinal is new; False where another call opened it first."""
@@ -163,8 +150,8 @@ class DeploymentTable:
         )
 
 
-def _item(record: Deployment, write_id: str) -> dict[str, Any]:
-    item = {**record.dump(), "kind": KIND, "write_id": write_id}
+def _item(record: Deployment) -> dict[str, Any]:
+    item = {**record.dump(), "kind": KIND}
     if record.next_look_at:
         item["next_look_at"] = sortable(record.next_look_at)
     return item
@@ -172,12 +159,3 @@ def _item(record: Deployment, write_id: str) -> dict[str, Any]:
 
 def _event_item(name: str, event: Event) -> dict[str, Any]:
     return {"pk": _pk(name), "sk": f"EVENT#{ULID.from_datetime(event.at)}", **event.dump()}
-
-
-def _deployment(item: dict[str, Any]) -> Deployment:
-    try:
-        return Deployment.model_validate(item)
-    except ValidationError as exc:
-        raise NotFound(
-            f"Record {item.get('pk')}/{META} cannot be read: {exc.error_count()} fields are not valid."
-        ) from exc

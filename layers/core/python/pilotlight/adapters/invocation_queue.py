@@ -4,13 +4,15 @@ import json
 from typing import Any
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from pilotlight.adapters.aws_errors import code_of, translated
-from pilotlight.domain.errors import NotFound
+from pilotlight.domain.errors import NotFound, Terminal
 from pilotlight.domain.invocation import InvocationRequest
 
 LONGEST_HIDE_SECONDS = 43_200  # Source: Amazon SQS API reference, ChangeMessageVisibility
-MISSING = frozenset({"NoSuchKey", "404"})
+MISSING = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
+"""Whoever may not list a bucket is denied what is not there: those who read bodies need not list them all."""
 
 
 class SqsInvocationQueue:
@@ -57,7 +59,10 @@ class S3InvocationBodies:
         told = self._get(f"invocations/{invocation_id}/request.json")
         if told is None:
             raise NotFound(f"The request of invocation {invocation_id} is no longer kept.", id=invocation_id)
-        return InvocationRequest.model_validate(told)
+        try:
+            return InvocationRequest.model_validate(told)
+        except ValidationError as exc:
+            raise Terminal(f"The request of invocation {invocation_id} cannot be read.", id=invocation_id) from exc
 
     def put_output(self, invocation_id: str, output: dict[str, Any]) -> None:
         """Keep what was answered."""
@@ -80,11 +85,13 @@ class S3InvocationBodies:
     def _get(self, key: str) -> dict[str, Any] | None:
         with translated(f"reading {key}"):
             try:
-                content: dict[str, Any] = json.loads(
-                    self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-                )
+                body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             except ClientError as exc:
                 if code_of(exc) in MISSING:
                     return None
                 raise
+        try:
+            content: dict[str, Any] = json.loads(body)
+        except ValueError as exc:
+            raise Terminal(f"{key} is not JSON.") from exc
         return content

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from pilotlight.adapters.table import Table, encode, sortable
+from pilotlight.adapters.table import Table, encode, record_of, sortable
 from pilotlight.domain.errors import Conflict, IdempotencyKeyReused, NotFound
 from pilotlight.domain.invocation import Invocation
 
@@ -29,7 +29,7 @@ class InvocationTable:
             raise NotFound(
                 f"There is no invocation {invocation_id}; records are kept for seven days.", id=invocation_id
             )
-        return Invocation.model_validate(item)
+        return record_of(Invocation, item)
 
     def save(self, before: Invocation, after: Invocation) -> Invocation:
         """Write a record if nobody wrote since `before`. Raises: ConcurrentChange."""

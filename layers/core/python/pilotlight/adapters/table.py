@@ -13,22 +13,29 @@ indexes: due (kind, next_look_at), sparse · kinds (kind, pk)
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from pilotlight.adapters.aws_errors import code_of, translated
-from pilotlight.domain.errors import ConcurrentChange, InvalidInput, PilotlightError, Throttled
+from pilotlight.domain.errors import ConcurrentChange, InvalidInput, NotFound, PilotlightError, Throttled
+from pilotlight.domain.values import Model
 
 META = "META"
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 MET_ANOTHER = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 THROTTLED_WITHIN = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+LONGEST_KEY_BYTES = 1024  # Source: Amazon DynamoDB developer guide, constraints: sort keys
+
+Record = TypeVar("Record", bound=Model)
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -60,6 +67,26 @@ def _plain(value: Any) -> Any:
 def key(pk: str, sk: str = META) -> dict[str, Any]:
     """Return the key of an item."""
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def record_of(model: type[Record], item: Mapping[str, Any]) -> Record:
+    """Return an item as its record. Raises: NotFound for one that cannot be read, without a word of it."""
+    try:
+        return model.model_validate(item)
+    except ValidationError as exc:
+        where = f"{item.get('pk')}/{item.get('sk')}"
+        raise NotFound(
+            f"Record {where} cannot be read: {exc.error_count()} fields are not valid.", record=where
+        ) from exc
+
+
+def readable(model: type[Record], items: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """Return the records of a list without those that cannot be read: one must not hide all others."""
+    records = []
+    for item in items:
+        with suppress(NotFound):
+            records.append(record_of(model, item))
+    return records
 
 
 def sortable(moment: datetime) -> str:
@@ -99,22 +126,35 @@ class Table:
         """Write several items in one go; False where a condition does not hold."""
         return self._conditional("transact_write_items", what, TransactItems=operations)
 
-    def put_fenced(self, pk: str, record: Mapping[str, Any], before_version: int | None) -> int:
+    def put_fenced(
+        self,
+        pk: str,
+        record: Mapping[str, Any],
+        before_version: int | None,
+        *,
+        along: Mapping[str, Any] | None = None,
+    ) -> int:
         """Write a record as its next version, if the stored one is still `before_version` (None: if there is none).
 
-        Returns the new version. Raises: ConcurrentChange.
+        `along` is an item that is written in the same go. Returns the new version. A lost response makes the SDK
+        repeat the write, which then fails on its own first success: the write's id in the record tells our own write
+        from another's. Raises: ConcurrentChange.
         """
-        operation, version = self.fenced(pk, record, before_version)
-        if not self.put_operation(operation):
+        version, write_id = (before_version or 0) + 1, uuid.uuid4().hex
+        put = self._fenced({**record, "pk": pk, "sk": META, "version": version, "write_id": write_id}, before_version)
+        if along is None:
+            written = self._conditional("put_item", f"writing {pk}", **put)
+        else:
+            line = {"TableName": self.name, "Item": encode(along)}
+            written = self.transact([{"Put": put}, {"Put": line}], f"writing {pk}")
+        if not written and (self.get(pk) or {}).get("write_id") != write_id:
             raise ConcurrentChange(f"{pk} was changed by somebody else; read it again.", record=pk)
         return version
 
-    def fenced(self, pk: str, record: Mapping[str, Any], before_version: int | None) -> tuple[dict[str, Any], int]:
-        """Return the fenced put of a record, and the version it writes."""
-        version = (before_version or 0) + 1
+    def _fenced(self, item: Mapping[str, Any], before_version: int | None) -> dict[str, Any]:
         put: dict[str, Any] = {
             "TableName": self.name,
-            "Item": encode({**record, "pk": pk, "sk": META, "version": version}),
+            "Item": encode(item),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
         if before_version:
@@ -123,11 +163,7 @@ class Table:
                 "ExpressionAttributeNames": {"#version": "version"},
                 "ExpressionAttributeValues": {":before": {"N": str(before_version)}},
             }
-        return put, version
-
-    def put_operation(self, put: dict[str, Any]) -> bool:
-        """Carry out a put; False where its condition does not hold."""
-        return self._conditional("put_item", "writing a record", **put)
+        return put
 
     def query(
         self, pk: str, sk_prefix: str, *, limit: int, cursor: str | None = None, newest_first: bool = False
@@ -135,7 +171,7 @@ class Table:
         """Return a page of a record's items by sort key, and the cursor of the next page."""
         return self._page(
             limit,
-            cursor,
+            _from_cursor(cursor, {"pk": pk}, {"sk": sk_prefix}),
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
             ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
             ConsistentRead=True,
@@ -146,7 +182,7 @@ class Table:
         """Return a page of the records of one kind by name, and the cursor of the next page."""
         return self._page(
             limit,
-            cursor,
+            _from_cursor(cursor, {"kind": kind, "sk": META}, {"pk": f"{kind}#"}),
             IndexName="kinds",
             KeyConditionExpression="kind = :kind",
             ExpressionAttributeValues={":kind": {"S": kind}},
@@ -163,8 +199,8 @@ class Table:
         )
         return items
 
-    def _page(self, limit: int, cursor: str | None, **query: Any) -> tuple[list[dict[str, Any]], str | None]:
-        start = {"ExclusiveStartKey": _from_cursor(cursor)} if cursor else {}
+    def _page(self, limit: int, after: dict[str, Any] | None, **query: Any) -> tuple[list[dict[str, Any]], str | None]:
+        start = {"ExclusiveStartKey": after} if after else {}
         with translated("reading a page of records"):
             page = self.client.query(TableName=self.name, Limit=limit, **query, **start)
         following = page.get("LastEvaluatedKey")
@@ -204,13 +240,35 @@ def _to_cursor(last: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(last, sort_keys=True).encode()).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str) -> dict[str, Any]:
+def _from_cursor(cursor: str | None, exactly: Mapping[str, str], beginning: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the key at which a page begins, None for the first one.
+
+    Anybody can write a cursor: its keys are those of the query, its values what the query can give, or it is refused.
+    """
+    if not cursor:
+        return None
     try:
-        last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, UnicodeDecodeError):
-        last = None
-    if not isinstance(last, dict) or not {"pk", "sk"} <= set(last):
+        told = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        last = {name: _text(value) for name, value in told.items()}
+    except (binascii.Error, ValueError, AttributeError, RecursionError):
+        last = {}
+    known = last.keys() == exactly.keys() | beginning.keys()
+    if not (
+        known
+        and all(last[name] == value for name, value in exactly.items())
+        and all(last[name].startswith(value) for name, value in beginning.items())
+    ):
         raise InvalidInput(
             "The cursor is not one that a list gave; begin without one.", field="cursor", rule="`next` of a list"
         )
-    return last
+    return {name: {"S": value} for name, value in last.items()}
+
+
+def _text(value: Any) -> str:
+    """Return the text of an attribute. Raises: ValueError for anything else, and for what no key can be."""
+    if not isinstance(value, dict) or value.keys() != {"S"} or not isinstance(value["S"], str):
+        raise ValueError("not a text")
+    text: str = value["S"]
+    if not 0 < len(text.encode()) <= LONGEST_KEY_BYTES:
+        raise ValueError("not a key")
+    return text

@@ -2,10 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from pilotlight.adapters.table import Table, encode, sortable
-from pilotlight.domain.errors import NotFound
+from pilotlight.adapters.table import Table, encode, readable, record_of, sortable
 from pilotlight.domain.upload import Upload, UploadStatus
 
 KIND = "UPLOAD"
@@ -24,7 +21,7 @@ class UploadTable:
     def find(self, folder: str) -> Upload | None:
         """Return a record as it is now, or None. Raises: NotFound for one that cannot be read."""
         item = self._table.get(_pk(folder))
-        return _upload(item) if item else None
+        return record_of(Upload, _with_look(item)) if item else None
 
     def note_event(self, folder: str, look_at: datetime, now: datetime) -> None:
         """Set when to look at a folder, creating its record: one unconditional write per event.
@@ -63,13 +60,10 @@ class UploadTable:
         return [item["pk"].removeprefix(f"{KIND}#") for item in self._table.due(KIND, now, limit=limit)]
 
     def page(self, cursor: str | None, limit: int) -> tuple[list[Upload], str | None]:
-        """Return a page of folders by name, and the cursor of the next one."""
+        """Return a page of folders by name, and the cursor of the next one; what cannot be read is left out."""
         items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
-        return [_upload(item) for item in items], following
+        return readable(Upload, map(_with_look, items)), following
 
 
-def _upload(item: dict[str, object]) -> Upload:
-    try:
-        return Upload.model_validate({**item, "look_at": item.get("next_look_at")})
-    except ValidationError as exc:
-        raise NotFound(f"Record {item.get('pk')} cannot be read: {exc.error_count()} fields are not valid.") from exc
+def _with_look(item: dict[str, object]) -> dict[str, object]:
+    return {**item, "look_at": item.get("next_look_at")}
