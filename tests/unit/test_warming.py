@@ -164,6 +164,17 @@ def test_a_wake_that_ends_while_somebody_asks_for_it_is_not_followed_by_another(
     assert (deployment.wake, deployment.last_wake.id) == (None, task.wake_id)
 
 
+def test_a_wake_whose_dollars_do_not_cover_a_window_gives_up_before_it_probes():
+    world = World(budget=WakeBudget(max_attempts=20, max_seconds=600, max_usd=0.5))
+    world.bring(Status.WARMING)
+
+    decision = world.run_wake()
+
+    assert decision.give_up
+    assert "$0.57" in decision.reason
+    assert (world.backend.probes, world.deployments.latest_window("llama", 1)) == (0, None)
+
+
 def test_a_wake_past_its_deadline_is_replaced_and_its_probes_are_refused(cold):
     wake(cold)
     old = cold.probe_task()

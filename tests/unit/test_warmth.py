@@ -77,6 +77,16 @@ def test_the_wait_is_never_nothing_and_never_long(attempts, cold_start):
     assert 1 <= decide(attempts=attempts, cold_start=cold_start).wait_seconds <= LONGEST_WAIT_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("spent", "price", "goes_on"), [(0, 1.0, True), (0, 1.01, False), (0.5, 0.51, False), (1, 0, True)]
+)
+def test_a_wake_does_not_probe_where_the_window_of_an_answer_is_more_than_is_left(spent, price, goes_on):
+    reason = a_wake(budget=BUDGET, usd=spent).cannot_afford(price, BUDGET)
+
+    assert (reason is None) is goes_on
+    assert goes_on or f"${price:.2f}" in reason
+
+
 def test_only_the_holder_of_a_wake_goes_on():
     wake = a_wake("mine")
 

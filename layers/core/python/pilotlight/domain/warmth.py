@@ -80,6 +80,18 @@ class Wake(Model):
             return f"${self.usd:.2f} of ${budget.max_usd:.2f} spent on probes"
         return None
 
+    def cannot_afford(self, window_usd: float, budget: WakeBudget) -> str | None:
+        """Return why this wake must not probe: an answer would open a window that its dollars do not cover.
+
+        Only the window itself is counted, not an idle one after it. Nothing is known to be spent before an answer.
+        """
+        left = budget.max_usd - self.usd
+        if window_usd <= left:
+            return None
+        return (
+            f"an answer would open a window of ${window_usd:.2f}; ${max(left, 0):.2f} of ${budget.max_usd:.2f} are left"
+        )
+
 
 class WakeOutcome(Model):
     """How a wake ended, and why."""

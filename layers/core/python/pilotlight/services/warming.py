@@ -153,7 +153,10 @@ class Warming:
         Raises: Superseded when another wake has taken over.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, *WARMABLE)
-        self._require_wake(deployment, task.wake_id)
+        wake = self._require_wake(deployment, task.wake_id)
+        price = self._accounting.next_call(deployment, self._clock.now())
+        if reason := wake.cannot_afford(price.usd, self._budget):
+            return ProbeDecision(give_up=True, reason=reason)
         answered, usd = self._probe(deployment, task.correlation_id)
         now = self._clock.now()
 
