@@ -92,7 +92,7 @@ class World:
 
     def _build_control(self) -> None:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
-        self.notifying = Notifying(self.topic, self.clock)
+        self.notifying = Notifying(self.topic, self.journal, self.clock)
         self.preflight = Preflight(self.source, self.imports, REGION)
         self.viewing = Viewing(
             self.deployments,
@@ -302,7 +302,7 @@ class World:
         task = self.task(name)
         self.tearing_down.stop_executions(task)
         self._until_done(lambda: self.tearing_down.delete_model(task))
-        self.tearing_down.release_artifact(task)
+        self._until_done(lambda: self.tearing_down.release_artifact(task))
         return self.tearing_down.mark_gone(task)
 
     def sweep(self) -> SweepReport:

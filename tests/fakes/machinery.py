@@ -84,9 +84,13 @@ class FakeTopic:
     """Implements `ports.Topic`."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
+    refusals: deque[BaseException] = field(default_factory=deque)
+    """What the next calls raise, each once."""
 
     def publish(self, message: dict[str, Any], *, event: str) -> None:
         assert message["event"] == event
+        if self.refusals:
+            raise self.refusals.popleft()
         self.messages.append(message)
 
     @property

@@ -1,5 +1,6 @@
 """A checkpoint is cut into spans that cover every byte once, within what S3 takes."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from pilotlight.domain.artifact import (
     MIB,
     MOST_PARTS,
     SMALLEST_PART_BYTES,
+    ArtifactStatus,
     Span,
     SpanLimits,
     is_multipart,
@@ -23,7 +25,7 @@ from pilotlight.domain.artifact import (
 from pilotlight.domain.errors import InvalidInput
 from pydantic import ValidationError
 
-from tests.factories import a_part, an_artifact
+from tests.factories import NOON, a_part, an_artifact
 
 LIMITS = SpanLimits()
 PART = LIMITS.part_bytes
@@ -121,8 +123,23 @@ def test_an_artifact_counts_each_user_once():
 
     assert artifact.used_by("a-g1").users == ("a-g1",)
     assert artifact.used_by("b-g1").users == ("a-g1", "b-g1")
-    assert artifact.released_by("a-g1").users == ()
-    assert artifact.released_by("stranger-g1") == artifact
+    assert artifact.given_back_by("a-g1", NOON).users == ()
+    assert artifact.given_back_by("stranger-g1", NOON) == artifact
+
+
+def test_staging_that_nobody_waits_for_has_failed_and_settles_when_its_longest_lambda_is_over():
+    later = NOON + timedelta(hours=1)
+    artifact = an_artifact(users=("a-g1",)).given_back_by("a-g1", later)
+
+    assert (artifact.status, artifact.failure_code) == (ArtifactStatus.FAILED, "given-back")
+    assert artifact.settles_at() == later + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(("revivals", "settled"), [(0, True), (1, False)])
+def test_an_artifact_that_was_sealed_without_a_death_is_settled_at_once(revivals, settled):
+    artifact = an_artifact(status=ArtifactStatus.SEALED, revivals=revivals, users=("a-g1",))
+
+    assert (artifact.given_back_by("a-g1", NOON).settles_at() is None) is settled
 
 
 def test_an_artifact_knows_its_source_at_its_revision():

@@ -224,3 +224,20 @@ def test_a_task_of_an_older_generation_must_not_act(world):
 
     with pytest.raises(Superseded):
         world.deploying.start_staging(task)
+
+
+def test_an_artifact_taken_into_use_after_a_teardown_had_given_it_back_is_given_back_again(world):
+    def torn_down_meanwhile():
+        world.tearing_down.begin("llama", reason="enough", correlation_id="c")
+        world.run_teardown()
+
+    world.bring(Status.REQUESTED)
+    world.artifacts.shelf.meanwhile.append(torn_down_meanwhile)
+
+    with pytest.raises(Superseded):
+        start(world)
+
+    (artifact,) = world.artifacts.shelf.all()
+    assert (artifact.users, artifact.status) == ((), ArtifactStatus.FAILED)
+    assert world.executions.of("stage_artifact") == []
+    assert world.bring(Status.SERVING).generation == 2

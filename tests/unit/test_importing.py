@@ -259,3 +259,29 @@ def test_a_task_that_comes_back_after_a_teardown_began_starts_nothing(staged):
         start(staged)
 
     assert staged.imports.jobs == []
+
+
+def test_a_retry_keeps_counting_the_storage_of_a_model_that_was_finished_before(world):
+    world.bring(Status.WARMING)
+    finished = world.deployment().imported
+    world.fail()
+    world.clock.advance(hours=5)
+    world.requesting.retry("llama", correlation_id="c-2")
+
+    world.bring(Status.WARMING)
+
+    imported = world.deployment().imported
+    assert (imported.model_arn, imported.units) == (finished.model_arn, finished.units)
+    assert imported.ended_at == finished.ended_at
+
+
+def test_a_retry_whose_model_was_deleted_meanwhile_imports_it_anew_and_waits_for_it(world):
+    world.bring(Status.WARMING)
+    gone = world.deployment().imported.model_arn
+    world.fail()
+    world.imports.delete_model(gone)
+    world.requesting.retry("llama", correlation_id="c-2")
+    world.bring(Status.IMPORTING)
+
+    assert not world.importing.check(world.task()).done
+    assert world.deployment().imported.model_arn is None

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from pilotlight.contracts import FailureTask
+from pilotlight.contracts import FailureTask, Wait
 from pilotlight.domain.artifact import MIB, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Status
-from pilotlight.domain.errors import NotFound, NotOurs, Superseded, Terminal
+from pilotlight.domain.errors import AccessDenied, NotFound, NotOurs, Superseded, Terminal
 
 from tests.factories import a_checkpoint
 from tests.world import an_error
@@ -147,7 +147,7 @@ def test_what_was_there_before_and_after_is_on_the_timeline(world):
 
     told = "\n".join(world.deployments.timeline("llama"))
     assert "imported model pilotlight-llama-g1 deleted" in told
-    assert "deleted: nobody else refers to it" in told
+    assert "deleted, 7 objects of 6,273 bytes and 0 unfinished uploads: nobody else refers to it" in told
     assert told.endswith("every trace is removed; the name is free")
     assert world.topic.events == ["serving", "gone"]
 
@@ -196,6 +196,8 @@ def test_a_strangers_model_of_our_name_is_left_alone_and_does_not_keep_us_from_g
     assert deployment.status is Status.GONE
     assert world.imports.models == ["pilotlight-llama-g1"]
     assert any("is left alone" in line for line in world.deployments.timeline("llama"))
+    assert world.deployments.timeline("llama")[-1].startswith("what was ours is removed")
+    assert "every trace" not in world.topic.messages[-1]["reason"]
 
 
 def test_our_own_model_that_lost_its_tags_is_left_alone_until_somebody_says_what_it_is(world):
@@ -220,6 +222,91 @@ def test_models_and_weights_of_others_are_not_touched(world):
     tear_down(world)
 
     assert world.traces() == {"models": ["somebody-elses"], "objects": ["artifacts/a999/weights/config.json"]}
+
+
+# ---- what is still on its way ----
+
+
+def test_what_a_copier_puts_down_after_its_execution_was_stopped_is_removed_as_well(world):
+    world.source.push("acme/llama-8b", BIG)
+    spans = world.plan(staging(world))
+    key = f"artifacts/{spans[0].artifact_id}/weights/config.json"
+    begin(world)
+    wait = world.tearing_down.release_artifact(world.task())
+    assert (wait.done, wait.wait_seconds) == (False, 600)
+    assert world.executions.of("stage_artifact")[0].status == "ABORTED"
+
+    world.clock.advance(seconds=300)
+    world.bucket.put(key, b"late")
+    world.bucket.start_upload(key)
+    assert world.tearing_down.release_artifact(world.task()).wait_seconds == 300
+    world.run_teardown()
+
+    assert (world.status(), world.traces()) == (Status.GONE, {})
+    assert any("2 unfinished uploads" in line for line in world.deployments.timeline("llama"))
+
+
+@pytest.mark.parametrize("status", [Status.STAGING, Status.FAILED])
+def test_copiers_of_an_artifact_that_nobody_wants_any_more_must_not_act(world, status):
+    world.bring(Status.STAGING)
+    spans = world.plan(world.staging_task())
+    world.bring(status)
+    begin(world)
+    world.tearing_down.release_artifact(world.task())
+
+    with pytest.raises(Superseded):
+        world.staging.copy(spans[0])
+
+
+def test_a_sealed_artifact_goes_at_once(world):
+    world.bring(Status.STAGING)
+    world.run_staging()
+    begin(world)
+
+    assert world.tearing_down.release_artifact(world.task()).done
+    assert world.traces() == {}
+
+
+def test_an_artifact_that_waits_for_its_end_is_taken_up_by_the_next_who_wants_it(world):
+    world.bring(Status.STAGING, "one")
+    begin(world, "one")
+    assert not world.tearing_down.release_artifact(world.task("one")).done
+
+    world.bring(Status.STAGING, "two")
+    world.run_teardown("one")
+
+    assert world.artifact("two").users == ("two-g1",)
+    assert world.bring(Status.SERVING, "two").status is Status.SERVING
+
+
+def test_an_import_that_is_being_started_after_a_long_wait_for_the_slot_is_waited_for(world):
+    wait_for_slot(world)
+    task = world.task()
+    world.clock.advance(hours=1)
+    waits = []
+
+    def torn_down_meanwhile():
+        begin(world)
+        waits.append(world.tearing_down.delete_model(world.task()))
+
+    world.imports.before_start.append(torn_down_meanwhile)
+    with pytest.raises(Superseded):
+        world.importing.start(task)
+
+    assert waits == [Wait(done=False, wait_seconds=90)]
+    world.run_teardown()
+    assert world.traces() == {"models": ["a-strangers-job"]}
+
+
+def test_an_import_is_not_started_after_a_teardown_began(world):
+    world.bring(Status.STAGING)
+    world.run_staging()
+    world.deployments.shelf.meanwhile += [lambda: None, lambda: begin(world)]
+
+    with pytest.raises(Superseded):
+        world.importing.start(world.task())
+
+    assert world.imports.jobs == []
 
 
 # ---- waiting and going on --------------------------------------------------------------------------------------
@@ -277,6 +364,38 @@ def test_a_round_that_fails_is_told_and_the_next_one_goes_on(world):
 
     assert world.executions.names("teardown") == ["llama-g1-t1", "llama-g1-t2"]
     assert (world.status(), world.traces()) == (Status.GONE, {})
+
+
+def fail_round(world, reason="S3 keeps a file"):
+    task = FailureTask(**dict(world.task()), error=an_error(Terminal(reason)))
+    world.tearing_down.mark_teardown_failed(task)
+    world.executions.end("teardown", f"llama-g1-t{world.deployment().teardown_round}", "FAILED")
+
+
+def test_rounds_that_keep_failing_follow_more_and_more_seldom_and_each_reason_is_told_once(world):
+    world.bring(Status.TEARING_DOWN)
+    told, rests = len(world.topic.messages), []
+    for _ in range(6):
+        fail_round(world)
+        rests.append((world.deployment().next_look_at - world.clock.now()).total_seconds() / 60)
+        world.clock.set(world.deployment().next_look_at)
+        world.sweep()
+    fail_round(world, "another reason")
+
+    assert rests == [5, 10, 20, 40, 60, 60]
+    reasons = [message["reason"] for message in world.topic.messages[told:]]
+    assert [reason.rpartition(": ")[2] for reason in reasons] == ["S3 keeps a file", "another reason"]
+
+
+def test_a_topic_that_fails_neither_keeps_a_deployment_nor_the_folder_that_waits_for_its_name(world):
+    world.bring(Status.SERVING)
+    world.uploads.note_event("llama", world.clock.now() + timedelta(days=1), world.clock.now())
+    world.topic.refusals.append(AccessDenied("no such topic"))
+
+    assert tear_down(world).status is Status.GONE
+
+    assert world.uploads.find("llama").look_at == world.clock.now()
+    assert world.journal.surprises[-1][1]["reason"] == "no such topic"
 
 
 def test_a_round_that_is_alive_is_left_alone(world):

@@ -53,7 +53,10 @@ from pilotlight.services.warming import Warming
 from pilotlight.settings import Settings
 
 VERSION = "0.1.0"
-CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=60)
+# All attempts together are shorter than the shortest Lambda may run: one that hangs would else take its retries along.
+CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=8)
+# Whole parts of weights, and the joining of thousands of them, take longer; so may whoever moves them.
+TRANSFER = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=60)
 
 
 class Runtime:
@@ -126,7 +129,7 @@ class Runtime:
     @cached_property
     def bucket(self) -> S3ArtifactBucket:
         """The bucket of weights."""
-        return S3ArtifactBucket(self.client("s3"), self.settings.artifact_bucket)
+        return S3ArtifactBucket(self.client("s3", TRANSFER), self.settings.artifact_bucket)
 
     @cached_property
     def executions(self) -> StepFunctionsExecutions:
@@ -155,7 +158,7 @@ class Runtime:
         return Sources(
             {
                 SourceKind.HUB: HubSource(self.settings.hub_endpoint, token),
-                SourceKind.BUCKET: BucketSource(self.client("s3")),
+                SourceKind.BUCKET: BucketSource(self.client("s3", TRANSFER)),
             }
         )
 
@@ -179,7 +182,7 @@ class Runtime:
     @cached_property
     def notifying(self) -> Notifying:
         """Telling people."""
-        return Notifying(self.topic, self.clock)
+        return Notifying(self.topic, self.journal, self.clock)
 
     @cached_property
     def preflight(self) -> Preflight:

@@ -1,10 +1,12 @@
 """An artifact: sealed weights in our bucket; how its files are cut into spans, and what its manifest says.
 
-artifacts/<id>/weights/…      what a consumer takes, as a whole prefix
-artifacts/<id>/manifest.json  beside it, written last: the seal
-artifacts/<id>/plan.json      the spans of the attempt under way
+artifacts/<id>/weights/…                   what a consumer takes, as a whole prefix
+artifacts/<id>/manifest.json               beside it, written last: the seal
+artifacts/<id>/attempts/<n>/plan.json      what an attempt decided: files, uploads, part sizes
+artifacts/<id>/attempts/<n>/spans.json     what its Map is given
 """
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -17,6 +19,7 @@ from pilotlight.domain.values import Model, Moment
 MIB = 1024 * 1024
 SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 multipart upload limits
 MOST_PARTS = 10_000  # Source: Amazon S3 multipart upload limits
+LONGEST_STAGING_LAMBDA = timedelta(minutes=10)  # that of seal_artifact: see template.yaml
 WHOLE_FILE_BYTES = SMALLEST_PART_BYTES  # a smaller file is put whole
 
 
@@ -101,9 +104,28 @@ class Artifact(Model):
         """Return the artifact with one more user."""
         return self if user in self.users else self.changed(users=(*self.users, user))
 
-    def released_by(self, user: str) -> "Artifact":
-        """Return the artifact without that user."""
-        return self.changed(users=tuple(each for each in self.users if each != user))
+    def given_back_by(self, user: str, now: datetime) -> "Artifact":
+        """Return the artifact without that user; staging that nobody waits for any more has failed.
+
+        So its copiers are superseded, and whoever comes to want it stages it again.
+        """
+        after = self.changed(users=tuple(each for each in self.users if each != user))
+        if after.users or after.status is not ArtifactStatus.STAGING:
+            return after
+        reason = "nobody refers to it any more"
+        return after.changed(
+            status=ArtifactStatus.FAILED, failure_code="given-back", failure_reason=reason, updated_at=now
+        )
+
+    def settles_at(self) -> datetime | None:
+        """Return when the last Lambda of its staging must be over, or None where it is.
+
+        Stopping an execution stops no Lambda: one under way may still begin an upload or put an object. An artifact
+        that was sealed by an execution that never died has none left.
+        """
+        if self.status is ArtifactStatus.SEALED and not self.revivals:
+            return None
+        return self.updated_at + LONGEST_STAGING_LAMBDA
 
     @property
     def pinned_source(self) -> Source:

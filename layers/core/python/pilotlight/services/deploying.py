@@ -7,7 +7,7 @@ from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
-from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused
+from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused, Superseded
 from pilotlight.domain.source import Source
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
 from pilotlight.services.notifying import Notifying
@@ -56,6 +56,7 @@ class Deploying:
         artifact_id = names.artifact_id(inspection.listing.source)
         self._record_artifact(deployment, artifact_id, inspection)
         artifact = self._use(artifact_id, deployment.as_user, inspection)
+        self._require_still_wanted(deployment, artifact_id)
         self._stage(artifact, task.correlation_id)
         return Wait(done=artifact.status is ArtifactStatus.SEALED, wait_seconds=STAGING_POLL_SECONDS)
 
@@ -181,6 +182,19 @@ class Deploying:
                 f"Artifact {artifact_id} vanished while it was being taken into use.", artifact_id=artifact_id
             )
         return artifact
+
+    def _require_still_wanted(self, deployment: Deployment, artifact_id: str) -> None:
+        """See that the deployment still wants its artifact, which a teardown may have given back before it was taken.
+
+        Raises: Superseded, after giving it back.
+        """
+        try:
+            self._deployments.get(deployment.name).require(deployment.generation, Status.STAGING)
+        except Superseded:
+            now = self._clock.now()
+            user = deployment.as_user
+            amend_artifact(self._artifacts, artifact_id, lambda before: before and before.given_back_by(user, now))
+            raise
 
     def _stage(self, artifact: Artifact, correlation_id: str) -> None:
         if artifact.status is not ArtifactStatus.STAGING:

@@ -105,7 +105,7 @@ class Importing:
             before.require(deployment.generation, Status.STAGING, Status.IMPORTING)
             moved = before.status is Status.STAGING
             after = before.moved_to(Status.IMPORTING, now) if moved else before
-            after = after.changed(imported=intent)
+            after = after.changed(imported=_keeping_model(intent, before.imported))
             return change(before, after, EventKind.IMPORT, f"importing as {intent.model_name}", now, job=job_name)
 
         return amend(self._deployments, deployment.name, intended)
@@ -132,7 +132,21 @@ class Importing:
             raise _quota_exceeded(holders, quota)
 
     def _create(self, deployment: Deployment) -> Wait:
+        """Ask Bedrock for the job, under a fence: a teardown that began meanwhile is not overtaken.
+
+        The moment tells a later teardown until when this very call may still be on its way.
+        """
         generation = deployment.generation
+        now = self._clock.now()
+
+        def starting(before: Deployment) -> Change | None:
+            before.require(generation, Status.IMPORTING)
+            if before.imported is None:
+                return None
+            after = before.changed(imported=before.imported.changed(starting_at=now))
+            return change(before, after, EventKind.IMPORT, "asks Bedrock for the import job", now)
+
+        amend(self._deployments, deployment.name, starting)
         try:
             arn = self._imports.start(
                 job_name=self._job_name(deployment),
@@ -156,7 +170,8 @@ class Importing:
             before.require(deployment.generation, Status.IMPORTING)
             if before.imported is None or before.imported.job_arn == arn:
                 return None
-            imported = before.imported.changed(job_arn=arn, started_at=now)
+            # a job makes a model of its own: one that an attempt before it made is no longer there
+            imported = before.imported.changed(job_arn=arn, started_at=now, model_arn=None, units=None, ended_at=None)
             after = before.changed(imported=imported, waiting_for=None)
             return change(before, after, EventKind.IMPORT, "import job started", now, job_arn=arn)
 
@@ -210,6 +225,13 @@ class Importing:
             return change(before, after, EventKind.IMPORT, reason, now, model_arn=model.arn, units=model.units)
 
         amend(self._deployments, deployment.name, recorded)
+
+
+def _keeping_model(intent: ImportedModel, known: ImportedModel | None) -> ImportedModel:
+    """Return the intent with the model that an earlier attempt finished: it is stored, and paid for, since then."""
+    if known is None or known.model_name != intent.model_name:
+        return intent
+    return intent.changed(model_arn=known.model_arn, units=known.units, ended_at=known.ended_at)
 
 
 def _quota_exceeded(holders: list[Holder], quota: int) -> QuotaExceeded:

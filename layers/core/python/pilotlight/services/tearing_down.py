@@ -4,11 +4,12 @@ Level-triggered: the record goes to TEARING_DOWN first, every step looks at what
 success, and nothing without our tags is deleted.
 """
 
+import math
 from datetime import timedelta
 
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
 from pilotlight.domain import names
-from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
+from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.errors import NotOurs
 from pilotlight.ports import (
@@ -132,35 +133,50 @@ class TearingDown:
                 model_arn=model.arn,
             )
         reason = f"imported model {model.name} is a stranger's: it is left alone"
-        self._note(deployment, reason, model_arn=model.arn)
+        self._note(deployment, reason, left_alone=model.arn, model_arn=model.arn)
         return Wait(done=True)
 
     def release_artifact(self, task: DeploymentTask) -> Wait:
-        """Give the artifact back; when nobody else refers to it, stop its staging and delete its every byte."""
-        deployment = self._torn(task)
-        for artifact_id in (*deployment.former_artifacts, deployment.artifact_id):
-            if artifact_id:
-                self._release(artifact_id, deployment)
-        return Wait(done=True)
+        """Give the artifact back; when nobody else refers to it, stop its staging and delete its every byte.
 
-    def _release(self, artifact_id: str, deployment: Deployment) -> None:
+        Where Lambdas of its staging may still be at work, say how long to wait: what they leave is removed then.
+        Until it is deleted, the next who wants it may take it up again.
+        """
+        deployment = self._torn(task)
+        used = [each for each in (*deployment.former_artifacts, deployment.artifact_id) if each]
+        wait_seconds = max((self._release(artifact_id, deployment) for artifact_id in used), default=0)
+        return Wait(done=wait_seconds == 0, wait_seconds=wait_seconds)
+
+    def _release(self, artifact_id: str, deployment: Deployment) -> int:
+        """Return after how many seconds to look again, 0 where this artifact is done with."""
         now = self._clock.now()
 
         def released(before: Artifact | None) -> Artifact | None:
             if before is None or before.status is ArtifactStatus.GONE:
                 return None
-            after = before.released_by(deployment.as_user)
-            return after if after.users else after.changed(status=ArtifactStatus.DELETING, updated_at=now)
+            after = before.given_back_by(deployment.as_user, now)
+            settles_at = after.settles_at()
+            if after.users or after.status is ArtifactStatus.DELETING or (settles_at and now < settles_at):
+                return after
+            return after.changed(status=ArtifactStatus.DELETING, updated_at=now)
 
         artifact = amend_artifact(self._artifacts, artifact_id, released)
-        if artifact and artifact.status is ArtifactStatus.DELETING:
-            self._delete(artifact)
-            self._note(deployment, f"artifact {artifact.id} deleted: nobody else refers to it")
-        elif artifact and artifact.users:
+        if artifact is None or artifact.status is ArtifactStatus.GONE:
+            return 0
+        if artifact.users:
             self._note(deployment, f"artifact {artifact.id} stays: used by {', '.join(artifact.users)}")
+            return 0
+        self._stop_staging(artifact)
+        if artifact.status is ArtifactStatus.DELETING:
+            found = self._delete(artifact)
+            self._note(deployment, f"artifact {artifact.id} deleted, {found}: nobody else refers to it")
+            return 0
+        self._wait_for(deployment, f"waits until nothing writes to artifact {artifact.id} any more, then deletes it")
+        settles_at = artifact.settles_at() or now
+        return max(1, math.ceil((settles_at - now).total_seconds()))
 
     def mark_gone(self, task: DeploymentTask) -> Deployment:
-        """End a teardown: the record stays, its name is free."""
+        """End a teardown: the record stays, its name is free, and the folder that waited for it is looked at."""
         now = self._clock.now()
 
         def gone(before: Deployment) -> Change | None:
@@ -170,34 +186,40 @@ class TearingDown:
             after = before.moved_to(
                 Status.GONE, now, artifact_id=None, former_artifacts=(), wake=None, waiting_for=None
             )
-            return change(before, after, EventKind.STATUS, "every trace is removed; the name is free", now)
+            return change(before, after, EventKind.STATUS, _farewell(before), now)
 
         deployment = amend(self._deployments, task.deployment, gone)
-        self._notifying.tell("gone", deployment, "every trace is removed")
-        if held := self._uploads.find(deployment.name):  # what waited for the name may start
+        if held := self._uploads.find(deployment.name):
             self._uploads.note_event(held.folder, now, now)
+        self._notifying.tell("gone", deployment, _farewell(deployment))
         return deployment
 
     def mark_teardown_failed(self, task: FailureTask) -> Deployment:
-        """Note why this round failed; the record stays TEARING_DOWN, and the sweep starts the next round."""
+        """Note why this round failed; the record stays TEARING_DOWN, and the sweep starts the next round.
+
+        Rounds follow one another more and more seldom, and each reason is told once.
+        """
         now = self._clock.now()
+        told = self._deployments.get(task.deployment).teardown_trouble == task.error.readable
         reason = f"teardown could not finish and will be tried again: {task.error.readable}"
 
         def noted(before: Deployment) -> Change | None:
             if before.generation != task.generation or before.status is not Status.TEARING_DOWN:
                 return None
-            return change(before, before, EventKind.TEARDOWN, reason, now, code=task.error.code)
+            after = before.changed(teardown_trouble=task.error.readable)
+            return change(before, after, EventKind.TEARDOWN, reason, now, code=task.error.code)
 
         deployment = amend(self._deployments, task.deployment, noted)
-        self._notifying.tell("failed", deployment, reason)
+        if not told:
+            self._notifying.tell("failed", deployment, reason)
         return deployment
 
     def _may_be_starting(self, deployment: Deployment) -> bool:
         """Say whether a Lambda that outlived its stopped execution may still be starting an import job."""
         imported = deployment.imported
-        if imported is None or imported.job_arn or imported.model_arn:
+        if imported is None or imported.starting_at is None or imported.job_arn:
             return False
-        return self._clock.now() - imported.started_at < timedelta(seconds=IN_FLIGHT_SECONDS)
+        return self._clock.now() - imported.starting_at < timedelta(seconds=IN_FLIGHT_SECONDS)
 
     def _torn(self, task: DeploymentTask) -> Deployment:
         return self._deployments.get(task.deployment).require(task.generation, Status.TEARING_DOWN)
@@ -208,14 +230,17 @@ class TearingDown:
     def _start(self, deployment: Deployment) -> None:
         self._executions.start(MACHINE, self._execution_name(deployment), input_of(deployment))
 
-    def _delete(self, artifact: Artifact) -> None:
+    def _stop_staging(self, artifact: Artifact) -> None:
         for attempt in range(1, artifact.attempt + 1):
             staging = names.staging_name(artifact.id, attempt)
             self._executions.stop("stage_artifact", staging, "nobody refers to the artifact any more")
+
+    def _delete(self, artifact: Artifact) -> str:
+        """Delete every byte of an artifact and say what there was."""
         folder = manifest_key(artifact.id).rpartition("/")[0] + "/"
-        self._bucket.abort_uploads(folder)
-        self._bucket.delete(weights_prefix(artifact.id))
-        self._bucket.delete(folder)
+        aborted = self._bucket.abort_uploads(folder)
+        size_bytes = sum(self._bucket.sizes(folder).values())
+        objects = self._bucket.delete(folder)
         self._artifacts.forget_spans(artifact.id)
 
         def gone(before: Artifact | None) -> Artifact | None:
@@ -224,15 +249,17 @@ class TearingDown:
             return before.changed(status=ArtifactStatus.GONE, updated_at=self._clock.now(), total_bytes=0)
 
         amend_artifact(self._artifacts, artifact.id, gone)
+        return f"{objects} objects of {size_bytes:,} bytes and {aborted} unfinished uploads"
 
-    def _note(self, deployment: Deployment, reason: str, **detail: str) -> None:
+    def _note(self, deployment: Deployment, reason: str, left_alone: str | None = None, **detail: str) -> None:
         """Add what was done to the timeline; the record no longer waits for anything."""
         now = self._clock.now()
 
         def noted(before: Deployment) -> Change | None:
             if before.generation != deployment.generation:
                 return None
-            return change(before, before.changed(waiting_for=None), EventKind.TEARDOWN, reason, now, **detail)
+            after = before.changed(waiting_for=None, left_alone=left_alone or before.left_alone)
+            return change(before, after, EventKind.TEARDOWN, reason, now, **detail)
 
         amend(self._deployments, deployment.name, noted)
 
@@ -246,3 +273,9 @@ class TearingDown:
             return change(before, before.changed(waiting_for=reason), EventKind.TEARDOWN, reason, now)
 
         amend(self._deployments, deployment.name, waiting)
+
+
+def _farewell(deployment: Deployment) -> str:
+    if deployment.left_alone:
+        return f"what was ours is removed, {deployment.left_alone} is left alone; the name is free"
+    return "every trace is removed; the name is free"
