@@ -19,8 +19,11 @@ LAMBDA_ERRORS = frozenset(
         "Lambda.TooManyRequestsException",
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.Unknown",
+        "Sandbox.Timedout",
     }
 )
+# What passes by itself, under each of its names; a task may be given again after every one of them.
+PASSING = LAMBDA_ERRORS | {"Retryable", "States.Timeout"}
 PLACEHOLDER = re.compile(r"^\$\{(\w+)\}$")
 CALLBACK = "arn:aws:states:::lambda:invoke.waitForTaskToken"
 
@@ -89,8 +92,8 @@ def bounds_retries_and_catches_every_task(machine: Machine) -> Iterator[str]:
             yield f"{where} has no TimeoutSeconds."
         if not state.get("Retry"):
             yield f"{where} has no Retry for what passes by itself."
-        elif not any("Retryable" in retry["ErrorEquals"] for retry in state["Retry"]):
-            yield f"{where} does not retry Retryable."
+        elif missing := PASSING - {error for retry in state["Retry"] for error in retry["ErrorEquals"]}:
+            yield f"{where} does not retry {', '.join(sorted(missing))}."
         if not state.get("Catch"):
             yield f"{where} has no Catch."
         for retry in state.get("Retry", []):
@@ -107,7 +110,7 @@ def waits_longer_than_its_function_may_run(machine: Machine) -> Iterator[str]:
         if state["Resource"] == CALLBACK:
             continue
         may_run = machine.seconds.get(snake_case(name), 0)
-        if state.get("TimeoutSeconds", may_run) < may_run:
+        if state.get("TimeoutSeconds", may_run + 1) <= may_run:
             yield f"{machine.name}.{name} waits {state['TimeoutSeconds']} s for a function that may run {may_run} s."
 
 
@@ -123,13 +126,17 @@ def names_errors_that_exist(machine: Machine) -> Iterator[str]:
 
 
 def ends_every_failure_in_fail(machine: Machine) -> Iterator[str]:
-    """What is caught as Terminal or States.ALL is a failure; a narrower Catch may be a way on."""
+    """What is caught as Terminal or States.ALL is a failure; a narrower Catch may be a way on.
+
+    An item of a Map may hand its failure out as a mark, where the Map has a Choice that looks at the mark.
+    """
+    marks = _marks(machine)
     for workflow in machine.workflows():
         for name, state in workflow["States"].items():
             for catch in state.get("Catch", []):
                 if not {"Terminal", "States.ALL"} & set(catch["ErrorEquals"]):
                     continue
-                for ending in sorted(_endings(workflow["States"], catch["Next"])):
+                for ending in sorted(_endings(workflow["States"], catch["Next"]) - marks):
                     yield f"{machine.name}.{name}: a failure goes to {catch['Next']} and ends green in {ending}."
 
 
@@ -153,6 +160,19 @@ def next_states(state: Mapping[str, Any]) -> Iterator[str]:
     """Yield where a state goes when it succeeds."""
     yield from (choice["Next"] for choice in state.get("Choices", []))
     yield from (state[way] for way in ("Next", "Default") if way in state)
+
+
+def _marks(machine: Machine) -> set[str]:
+    """Return the states that end an item of a Map with nothing but a mark that a Choice of the machine looks at."""
+    looked_at = str([state["Choices"] for state in machine.definition["States"].values() if "Choices" in state])
+    return {
+        name
+        for name, state in machine.states()
+        if name not in machine.definition["States"]
+        and state.get("End")
+        and state.get("Parameters")
+        and all(value is True and f".{mark}[0]" in looked_at for mark, value in state["Parameters"].items())
+    }
 
 
 def _function(state: Mapping[str, Any]) -> Any:

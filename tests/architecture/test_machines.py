@@ -20,9 +20,13 @@ States:
     Comment: One small invocation.
     Type: Task
     Resource: ${ProbeDeploymentArn}
-    TimeoutSeconds: 10
+    TimeoutSeconds: 11
     Retry:
-      - {ErrorEquals: [Retryable, Lambda.ServiceException], MaxAttempts: 2, JitterStrategy: FULL}
+      - ErrorEquals: [Retryable, Lambda.ServiceException, Lambda.AWSLambdaException, Lambda.SdkClientException,
+                      Lambda.TooManyRequestsException, Lambda.ClientExecutionTimeoutException, Lambda.Unknown,
+                      Sandbox.Timedout, States.Timeout]
+        MaxAttempts: 2
+        JitterStrategy: FULL
     Catch:
       - {ErrorEquals: [States.ALL], ResultPath: $.error, Next: Failed}
     Next: Warm
@@ -78,13 +82,14 @@ def test_the_template_runs_every_machine_there_is(machines: list[Machine]) -> No
         (machine_rules.calls_the_function_of_its_name, "ProbeDeployment:\n", "LookAtDeployment:\n"),
         (machine_rules.uses_every_substitution, "${ProbeDeploymentArn}", "${UnknownArn}"),
         (machine_rules.uses_every_substitution, "${ProbeDeploymentArn}", "nothing"),
-        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 10\n", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 11\n", ""),
         (machine_rules.bounds_retries_and_catches_every_task, "JitterStrategy: FULL", "JitterStrategy: NONE"),
         (machine_rules.bounds_retries_and_catches_every_task, "Retry:", "Repeat:"),
         (machine_rules.bounds_retries_and_catches_every_task, "Catch:", "Hold:"),
         (machine_rules.bounds_retries_and_catches_every_task, "ResultPath: $.error, ", ""),
         (machine_rules.bounds_retries_and_catches_every_task, "[Retryable,", "["),
-        (machine_rules.waits_longer_than_its_function_may_run, "TimeoutSeconds: 10", "TimeoutSeconds: 9"),
+        (machine_rules.bounds_retries_and_catches_every_task, "Sandbox.Timedout, ", ""),
+        (machine_rules.waits_longer_than_its_function_may_run, "TimeoutSeconds: 11", "TimeoutSeconds: 10"),
         (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
         (machine_rules.names_errors_that_exist, "[States.ALL]", "[Terminal]"),
         (machine_rules.ends_every_failure_in_fail, "Next: Failed", "Next: Warm"),
@@ -102,7 +107,7 @@ def test_a_rule_finds_what_breaks_it(rule: Callable[[Machine], Iterator[str]], f
     ("rule", "found", "put"),
     [
         (machine_rules.says_what_it_promises, "    Comment: It answered.\n", ""),
-        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 10\n", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "    TimeoutSeconds: 11\n", ""),
         (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
         (machine_rules.ends_every_failure_in_fail, "Next: Failed", "Next: Warm"),
     ],
@@ -132,3 +137,13 @@ def test_a_task_that_waits_for_its_token_is_named_like_its_function() -> None:
     named = machine(GOOD.replace("Resource: ${ProbeDeploymentArn}", waiting))
 
     assert list(machine_rules.calls_the_function_of_its_name(named)) == []
+
+
+def test_an_item_of_a_map_may_hand_out_its_failure_as_a_mark_that_is_looked_at() -> None:
+    marked = GOOD.replace("Type: Fail", "Type: Pass\n    Parameters: {refused: true}\n    End: true")
+    unseen = machine(mapped(marked))
+    seen = yaml.safe_load(mapped(marked))
+    seen["States"]["Refused?"] = {"Type": "Choice", "Choices": [{"Variable": "$.all.refused[0]", "IsPresent": True}]}
+
+    assert list(machine_rules.ends_every_failure_in_fail(unseen))
+    assert list(machine_rules.ends_every_failure_in_fail(machine(yaml.safe_dump(seen)))) == []

@@ -142,8 +142,9 @@ def test_what_is_whole_already_is_only_sealed(world: World) -> None:
     with world.unreachable("seal_artifact"):
         view = world.failed(source=world.publish())
     artifact_id = view["artifact_id"]
-    for key in world.unfinished_uploads(f"artifacts/{artifact_id}/"):
-        world.finish_upload(key)
+    for shard in world.checkpoint.glob("*.safetensors"):  # as if sealing had joined its parts and ended then
+        key = f"artifacts/{artifact_id}/weights/{shard.name}"
+        world.cloud.client("s3").put_object(Bucket=world.artifact_bucket, Key=key, Body=shard.read_bytes())
 
     world.http.post(f"/deployments/{view['name']}/retry")
     staged(world, view["name"])
