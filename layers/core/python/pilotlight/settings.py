@@ -41,7 +41,7 @@ class Settings(Model):
     wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
     wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
     settle_seconds: int = Field(default=60, ge=1, alias="UPLOAD_SETTLE_SECONDS")
-    held_requests: int = Field(default=20, ge=0, alias="HELD_REQUESTS")
+    held_requests: int = Field(default=4, ge=0, alias="HELD_REQUESTS")
     queue_depth: int = Field(default=10_000, ge=1, alias="QUEUE_DEPTH")
 
     aws_endpoint: str | None = Field(default=None, alias="AWS_ENDPOINT_URL")
