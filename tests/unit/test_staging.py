@@ -6,8 +6,10 @@ import pytest
 from pilotlight.domain.artifact import MIB, ArtifactStatus, Manifest, manifest_key
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, Superseded, Throttled
+from pilotlight.services.staging import Staging
 
-from tests.factories import a_checkpoint
+from tests.factories import FIVE_MIB_PARTS, a_checkpoint
+from tests.world import ARTIFACT_BUCKET
 
 SHARDS = {f"model-{n}.safetensors": bytes([n]) * size for n, size in ((1, 12 * MIB), (2, 5 * MIB + 1), (3, 2048))}
 FILES = a_checkpoint(shards=SHARDS)
@@ -107,6 +109,101 @@ def test_the_next_attempt_copies_only_what_is_missing(world, task):
 
     assert sum(size for _, _, size in world.source.ranges) == left
     assert weights(world) == FILES
+
+
+def test_progress_begins_with_what_s3_holds_already_and_reaches_the_whole(world, task):
+    total = sum(map(len, FILES.values()))
+    spans = world.plan(task)
+    assert world.artifacts.staged_bytes(task.artifact_id, 1) == 0
+    for span in spans[:-1]:
+        world.staging.copy(span)
+    world.fail_staging("throttled", "too many requests")
+    world.fail()
+    world.requesting.retry("llama", correlation_id="c-2")
+    world.deploying.start_staging(world.task())
+
+    (last,) = world.plan(world.staging_task())
+    assert world.artifacts.staged_bytes(task.artifact_id, 2) == total - last.span.size_bytes
+    world.staging.copy(last)
+
+    assert world.artifacts.staged_bytes(task.artifact_id, 2) == total
+
+
+def test_a_plan_asks_for_no_quota_and_judges_nothing(world, task):
+    for name in ("one", "two", "three"):
+        world.imports.add_model(name)
+    world.imports.model_quota = lambda: pytest.fail("a quota was asked for")
+
+    assert world.plan(task)
+
+
+def test_sealing_goes_by_the_part_size_of_the_plan_whatever_the_settings_say_by_then(world, task):
+    for span in world.plan(task):
+        world.staging.copy(span)
+    other = FIVE_MIB_PARTS.changed(part_bytes=6 * MIB)
+    restarted = Staging(
+        world.artifacts,
+        world.bucket,
+        world.source,
+        world.preflight,
+        world.clock,
+        bucket_name=ARTIFACT_BUCKET,
+        limits=other,
+    )
+
+    assert restarted.seal(task).status is ArtifactStatus.SEALED
+    assert weights(world) == FILES
+
+
+def throttled(world, *waits):
+    """Let the next streams be refused, each with how long the hub asks to wait."""
+    stream, left = world.source.stream, list(waits)
+
+    def refuse(*args, **kwargs):
+        if left and (wait := left.pop(0)) != 0:
+            raise Throttled("slow down", **({"retry_after_seconds": wait} if wait else {}))
+        return stream(*args, **kwargs)
+
+    world.source.stream = refuse
+
+
+def test_a_hub_that_asks_to_wait_is_waited_for_and_asked_again(world, task):
+    spans = world.plan(task)
+    began = world.clock.now()
+    throttled(world, 20, 30)
+
+    world.staging.copy(spans[0])
+
+    assert (world.clock.now() - began).total_seconds() == 50
+    assert world.artifacts.trouble(task.artifact_id, 1) is None
+
+
+@pytest.mark.parametrize(("waits", "waited"), [((None,), 0), ((101,), 0), ((60, 41), 60), ((3600,), 0)])
+def test_a_wait_that_does_not_fit_into_its_lambda_is_left_to_the_next(world, task, waits, waited):
+    spans = world.plan(task)
+    began = world.clock.now()
+    throttled(world, *waits)
+
+    with pytest.raises(Throttled):
+        world.staging.copy(spans[0])
+
+    assert (world.clock.now() - began).total_seconds() == waited
+
+
+def test_a_file_that_is_put_whole_and_is_not_what_its_source_lists_is_never_sealed(world, task):
+    small = next(span for span in world.plan(task) if span.span.upload_id is None)
+
+    with pytest.raises(SourceChanged, match="not what its source lists"):
+        world.staging.copy(small.changed(file=small.file.changed(sha256="0" * 64)))
+
+    assert small.span.path not in weights(world)
+
+
+def test_the_manifest_says_which_files_were_hashed(world, task):
+    world.run_staging()
+
+    hashed = {file.path for file in manifest(world).files if file.verified}
+    assert hashed == set(FILES) - {"model-1.safetensors", "model-2.safetensors"}
 
 
 def test_a_part_that_arrived_short_is_copied_again(world, task):

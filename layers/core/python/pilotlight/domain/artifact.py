@@ -49,11 +49,16 @@ class ModelFacts(Model):
 
 
 class StagedFile(Model):
-    """One file of the manifest. `derived_from` names the sources of a file that we wrote ourselves."""
+    """One file of the manifest. `derived_from` names the sources of a file that we wrote ourselves.
+
+    `sha256` is what the source tells; `verified` says that what was copied was hashed and is just that. Of any other
+    file the source's identity, every part's size and every part's CRC32 on its way to S3 were checked.
+    """
 
     path: str
     size_bytes: int
     sha256: str | None = None
+    verified: bool = False
     checksum_crc32: str | None = None
     parts: int = 1
     derived_from: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Preflight: reads a checkpoint's small files and asks whether the backend would take the model."""
 
 from pilotlight.domain import bedrock_support
-from pilotlight.domain.checkpoint import CheckpointPlan, read_checkpoint
+from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkpoint
 from pilotlight.domain.checkpoint_files import to_read
 from pilotlight.domain.errors import PreflightRefused
 from pilotlight.domain.preflight import Places, Verdict, judge
@@ -51,13 +51,17 @@ class Preflight:
 
     def inspect(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> Inspection:
         """Return what was found, whatever the verdict. `own_model_name` is a model that already has its place."""
+        listing, checkpoint = self.read(source)
+        verdict = judge(checkpoint, backend, region=self._region, places=self._places(), own_model_name=own_model_name)
+        return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
+
+    def read(self, source: Source) -> tuple[Listing, Checkpoint]:
+        """Return the files of the source at a pinned revision, and what its small files say; nothing is judged."""
         listing = self._source.resolve(source)
         contents = {
             path: self._source.read(listing.source, path, limit_bytes=limit) for path, limit in to_read(listing).items()
         }
-        checkpoint = read_checkpoint(listing, contents)
-        verdict = judge(checkpoint, backend, region=self._region, places=self._places(), own_model_name=own_model_name)
-        return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
+        return listing, read_checkpoint(listing, contents)
 
     def _places(self) -> Places | None:
         """Return who holds the places, or None in a region that has no model import to ask."""

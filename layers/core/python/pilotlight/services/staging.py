@@ -4,15 +4,15 @@ What is copied is decided once, in `plan`; a span is copied by whoever gets it, 
 believes nobody and asks S3. Every step is safe to repeat: what S3 holds already is not copied again.
 """
 
+import hashlib
 import json
+from functools import partial
 
 from pilotlight.contracts import SpanTask, StagingFailureTask, StagingTask
 from pilotlight.domain.artifact import (
     Artifact,
     ArtifactStatus,
     Manifest,
-    SkippedFile,
-    Span,
     SpanLimits,
     StagedFile,
     UploadedPart,
@@ -28,29 +28,15 @@ from pilotlight.domain.artifact import (
 from pilotlight.domain.checkpoint import CheckpointPlan
 from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, Superseded
 from pilotlight.domain.source import Listing, SourceFile
-from pilotlight.domain.values import Backend, Model
+from pilotlight.domain.staging_plan import PlannedFile, StagingPlan
+from pilotlight.domain.values import Model
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
+from pilotlight.services.patience import Patience
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.records import amend_artifact
 
+PATIENCE_SECONDS = 100  # of a copier, for all waits that a hub asks for: a span has 150 s of its Lambda's 270
 MAP_FAILED = "States.ExceedToleratedFailureThreshold"
-
-
-class PlannedFile(Model):
-    """One file of the plan: what sealing must find."""
-
-    path: str
-    size_bytes: int
-    sha256: str | None = None
-    upload_id: str | None = None
-    derived_from: tuple[str, ...] = ()
-
-
-class StagingPlan(Model):
-    """What an attempt decided: kept beside the spans, read again by `seal`."""
-
-    files: tuple[PlannedFile, ...]
-    skipped: tuple[SkippedFile, ...]
 
 
 class PlanSummary(Model):
@@ -89,25 +75,27 @@ class Staging:
         Raises: SourceChanged when the source no longer has the artifact's revision.
         """
         artifact = self._at_work(task)
-        inspection = self._preflight.inspect(artifact.pinned_source, Backend.BEDROCK)
-        if inspection.listing.revision != artifact.revision:
+        listing, checkpoint = self._preflight.read(artifact.pinned_source)
+        if listing.revision != artifact.revision:
             raise SourceChanged(
                 f"{artifact.source} is no longer at {artifact.revision}; deploy it again for the new revision.",
                 artifact_id=artifact.id,
             )
         held = self._bucket.sizes(weights_prefix(artifact.id))
-        plan = self._begin_uploads(artifact, inspection.plan, held)
-        spans = self._spans(task, inspection.listing, plan, held)
+        plan = self._begin_uploads(artifact, checkpoint.plan, held)
+        spans = self._spans(task, listing, plan, held)
+        held_bytes = sum(file.size_bytes for file in plan.files) - sum(span.span.size_bytes for span in spans)
+        self._artifacts.mark_span(artifact.id, task.attempt, len(spans), held_bytes)  # progress begins with it
         self._bucket.put(plan_key(artifact.id, task.attempt, "plan"), plan.model_dump_json().encode())
         spans_key = plan_key(artifact.id, task.attempt, "spans")
-        self._bucket.put(spans_key, json.dumps(spans).encode())
+        self._bucket.put(spans_key, json.dumps([span.dump() for span in spans]).encode())
         return PlanSummary(bucket=self._bucket_name, spans_key=spans_key, spans=len(spans))
 
     def copy(self, task: SpanTask) -> None:
         """Copy what S3 does not hold yet of one span.
 
         A failed Map tells only that too many of its items failed: why, is kept here.
-        Raises: BodyCutShort, Throttled, Unavailable; SourceChanged; Superseded.
+        Raises: BodyCutShort, Throttled after the waits that the hub asks for, Unavailable; SourceChanged; Superseded.
         """
         self._at_work(task)
         try:
@@ -196,41 +184,46 @@ class Staging:
             size_bytes=file.size_bytes,
             sha256=file.sha256,
             upload_id=self._bucket.start_upload(key) if in_parts else None,
+            part_bytes=part_bytes_for(file.size_bytes, self._limits) if in_parts else None,
         )
 
-    def _spans(
-        self, task: StagingTask, listing: Listing, plan: StagingPlan, held: dict[str, int]
-    ) -> list[dict[str, object]]:
-        """Return the items of the Map: spans of files that S3 does not hold whole."""
-        items: list[dict[str, object]] = []
+    def _spans(self, task: StagingTask, listing: Listing, plan: StagingPlan, held: dict[str, int]) -> list[SpanTask]:
+        """Return the items of the Map: spans of which S3 does not hold every byte."""
+        items: list[SpanTask] = []
         for planned in plan.files:
             file = listing.file(planned.path)
             whole = held.get(weight_key(task.artifact_id, planned.path)) == planned.size_bytes
             if planned.derived_from or file is None or whole:
                 continue
-            spans = spans_of(
-                planned.path,
-                planned.size_bytes,
-                upload_id=planned.upload_id,
-                limits=self._limits,
-                first_number=len(items),
-            )
-            items += [SpanTask(**dict(task), source=listing.source, file=file, span=span).dump() for span in spans]
-        return items
+            spans = spans_of(planned.path, planned.size_bytes, upload_id=planned.upload_id, limits=self._limits)
+            parts = self._held_parts(task.artifact_id, planned)
+            items += [
+                SpanTask(**dict(task), source=listing.source, file=file, span=span)
+                for span in spans
+                if planned.upload_id is None or missing_parts(span, parts)
+            ]
+        return [item.changed(span=item.span.changed(number=number)) for number, item in enumerate(items)]
+
+    def _held_parts(self, artifact_id: str, file: PlannedFile) -> dict[int, UploadedPart]:
+        """Return the parts of an upload that an earlier attempt began."""
+        return self._bucket.parts(weight_key(artifact_id, file.path), file.upload_id) if file.upload_id else {}
 
     def _copy(self, task: SpanTask) -> None:
         key = weight_key(task.artifact_id, task.span.path)
+        patience = Patience(self._clock, PATIENCE_SECONDS)
         if task.span.upload_id is None:
-            self._bucket.put(key, self._read(task, task.span.offset, task.span.size_bytes))
+            body = patience.with_waits(partial(self._read, task, task.span.offset, task.span.size_bytes))
+            _require_content(task.file, body)
+            self._bucket.put(key, body)
         else:
-            self._copy_parts(task, key, task.span.upload_id)
+            self._copy_parts(task, key, task.span.upload_id, patience)
         self._artifacts.mark_span(task.artifact_id, task.attempt, task.span.number, task.span.size_bytes)
 
-    def _copy_parts(self, task: SpanTask, key: str, upload_id: str) -> None:
+    def _copy_parts(self, task: SpanTask, key: str, upload_id: str, patience: Patience) -> None:
         try:
             missing = missing_parts(task.span, self._bucket.parts(key, upload_id))
             for part in missing:
-                body = self._read(task, part.offset, part.size_bytes)
+                body = patience.with_waits(partial(self._read, task, part.offset, part.size_bytes))
                 self._bucket.upload_part(key, upload_id, part.number, body)
         except NotFound:
             if self._bucket.sizes(key).get(key) != task.file.size_bytes:
@@ -246,9 +239,7 @@ class Staging:
 
     def _sealed(self, artifact_id: str, file: PlannedFile, held: dict[str, int]) -> StagedFile:
         key = weight_key(artifact_id, file.path)
-        sealed = StagedFile(
-            path=file.path, size_bytes=file.size_bytes, sha256=file.sha256, derived_from=file.derived_from
-        )
+        sealed = file.staged()
         if held.get(key) == file.size_bytes:
             return sealed
         if file.upload_id is None:
@@ -262,17 +253,21 @@ class Staging:
 
     def _all_parts(self, key: str, file: PlannedFile) -> list[UploadedPart]:
         held = self._bucket.parts(key, file.upload_id or "")
-        whole = Span(
-            path=file.path,
-            number=0,
-            offset=0,
-            size_bytes=file.size_bytes,
-            part_bytes=part_bytes_for(file.size_bytes, self._limits),
-            upload_id=file.upload_id,
-        )
+        whole = file.span(part_bytes_for(file.size_bytes, self._limits))  # of a plan that an older version wrote
         if missing := missing_parts(whole, held):
             raise BodyCutShort(
                 f"{file.path} lacks {len(missing)} of {len(whole.parts())} parts; retry to copy what is missing.",
                 path=file.path,
             )
         return [held[part.number] for part in whole.parts()]
+
+
+def _require_content(file: SourceFile, body: bytes) -> None:
+    """See that a whole file is the one that its source lists. Raises: SourceChanged."""
+    found = hashlib.sha256(body).hexdigest()
+    if file.sha256 and found != file.sha256:
+        raise SourceChanged(
+            f"{file.path} is not what its source lists: SHA-256 {found[:12]}… instead of {file.sha256[:12]}…. Deploy "
+            "it again; if it stays so, the source's copy is broken.",
+            path=file.path,
+        )

@@ -1,0 +1,48 @@
+"""What an attempt to stage an artifact decided: written beside its spans, and believed by whoever seals it."""
+
+from pilotlight.domain.artifact import SkippedFile, Span, StagedFile, is_multipart
+from pilotlight.domain.values import Model
+
+
+class PlannedFile(Model):
+    """One file of the plan: what sealing must find. `part_bytes` is of a file that is uploaded in parts."""
+
+    path: str
+    size_bytes: int
+    sha256: str | None = None
+    upload_id: str | None = None
+    part_bytes: int | None = None
+    derived_from: tuple[str, ...] = ()
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether its content was hashed on its way: a file that is put whole, where its source tells a SHA-256."""
+        return self.sha256 is not None and not is_multipart(self.size_bytes)
+
+    def span(self, part_bytes: int) -> Span:
+        """Return the whole file as one span of parts."""
+        return Span(
+            path=self.path,
+            number=0,
+            offset=0,
+            size_bytes=self.size_bytes,
+            part_bytes=self.part_bytes or part_bytes,
+            upload_id=self.upload_id,
+        )
+
+    def staged(self) -> StagedFile:
+        """Return its line of the manifest, before S3 has told parts and checksum."""
+        return StagedFile(
+            path=self.path,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+            verified=self.is_verified,
+            derived_from=self.derived_from,
+        )
+
+
+class StagingPlan(Model):
+    """The files of an attempt, and what it leaves behind."""
+
+    files: tuple[PlannedFile, ...]
+    skipped: tuple[SkippedFile, ...]
