@@ -33,7 +33,7 @@ def create_deployment() -> Response:
     view = runtime().requesting.request(
         parse(DeploymentRequest, request.raw_body),
         correlation_id=app.correlation_id,
-        idempotency_key=request.headers.get("idempotency-key"),
+        idempotency_key=app.idempotency_key,
     )
     return answer(view, HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{view.name}"))
 

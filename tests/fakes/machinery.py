@@ -103,15 +103,11 @@ class FakeJournal:
     """Implements `ports.Journal`."""
 
     invocations: list[dict[str, Any]] = field(default_factory=list)
-    counts: list[tuple[str, float, dict[str, str]]] = field(default_factory=list)
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     surprises: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def invocation(self, record: dict[str, Any]) -> None:
         self.invocations.append(record)
-
-    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
-        self.counts.append((metric, value, dimensions))
 
     def fact(self, message: str, **values: Any) -> None:
         self.facts.append((message, values))
@@ -121,7 +117,7 @@ class FakeJournal:
 
     def everything(self) -> str:
         """Return all that was ever written, as one text to search in."""
-        return repr((self.invocations, self.counts, self.facts, self.surprises))
+        return repr((self.invocations, self.facts, self.surprises))
 
 
 @dataclass

@@ -164,6 +164,15 @@ def test_a_call_that_cannot_succeed_fails_with_its_reason(queued):
     assert [entry["error_code"] for entry in queued.journal.invocations] == ["invocation-failed"]
 
 
+def test_a_failure_is_kept_without_the_backends_own_words(queued):
+    queued.backend.refusals.append(InvocationFailed("Bedrock refused the call.", told="not this: the vault's code"))
+
+    assert run(queued)
+
+    assert record(queued).error_message == "Bedrock refused the call."
+    assert "vault" not in str(record(queued).dump()) + queued.journal.everything()
+
+
 def test_an_expired_invocation_fails_and_is_not_answered(queued):
     queued.clock.advance(hours=6)
 

@@ -25,8 +25,9 @@ OUR_NAMES = {"status": "deployment_status", "code": "cause_code", "detail": "mor
 
 CORRELATION_HEADER = "X-Correlation-Id"
 NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
-LARGEST_BODY_BYTES = 10_000_000  # Source: Amazon API Gateway quotas, payload size
+LARGEST_BODY_BYTES = 6_000_000  # Source: AWS Lambda quotas, 6 MB for the whole event of a synchronous invocation
 _CORRELATION_ID = re.compile(r"[\w.:-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 
 Body = TypeVar("Body", bound=BaseModel)
 View = Callable[..., Response]
@@ -93,7 +94,7 @@ def parse(model: type[Body], raw: bytes | str | None) -> Body:
     """
     text = raw or b"{}"
     if len(text) > LARGEST_BODY_BYTES:
-        raise InvalidInput(f"The body is larger than {LARGEST_BODY_BYTES:,} bytes.", field="body", rule="at most 10 MB")
+        raise InvalidInput(f"The body is larger than {LARGEST_BODY_BYTES:,} bytes.", field="body", rule="at most 6 MB")
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -105,6 +106,22 @@ def correlation_id_of(headers: Mapping[str, str] | None, fallback: str) -> str:
     """Return the id that the caller gave, where it is one, or the request's own."""
     given = (headers or {}).get(CORRELATION_HEADER.lower(), "")
     return given if _CORRELATION_ID.fullmatch(given) else fallback
+
+
+def idempotency_key_of(headers: Mapping[str, str] | None, identity: Mapping[str, Any] | None) -> str | None:
+    """Return the key that makes a request unique, or None without one: a caller's key is nobody else's.
+
+    The caller is who signed the request; in the embedded cloud nobody does.
+    Raises: InvalidInput for a key that is not 1 to 200 visible ASCII characters.
+    """
+    given = (headers or {}).get("idempotency-key")
+    if given is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(given):
+        rule = "1 to 200 visible ASCII characters"
+        raise InvalidInput(f"The Idempotency-Key must have {rule}.", field="Idempotency-Key", rule=rule)
+    signed = identity or {}
+    return f"{signed.get('userArn') or signed.get('accountId') or 'local'} {given}"
 
 
 class Api(Chalice):  # type: ignore[misc]
@@ -120,6 +137,12 @@ class Api(Chalice):  # type: ignore[misc]
         """The correlation id of the request at hand."""
         request = self.current_request
         return correlation_id_of(request.headers, request.context.get("requestId", ""))
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key of the request at hand, told apart by caller. Raises: InvalidInput."""
+        request = self.current_request
+        return idempotency_key_of(request.headers, request.context.get("identity"))
 
     def located(self, path: str) -> str:
         """Return a path of this API as its callers must write it: below the stage, where there is one."""

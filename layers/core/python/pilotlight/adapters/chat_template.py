@@ -52,7 +52,7 @@ class ChatTemplates:
     def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
         """Return the prompt that asks for the next answer.
 
-        Raises: InvalidInput when the template refuses the messages (in its own words), breaks, or costs too much.
+        Raises: InvalidInput when the template refuses the messages (`told`: its own words), breaks, or costs too much.
         """
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         return self._guarded(
@@ -77,12 +77,15 @@ class ChatTemplates:
                 return rendering()
         except _RefusalError as exc:
             raise InvalidInput(
-                f"The model's chat template refuses these messages: {_shortened(exc)}",
+                "The model's chat template refuses these messages.",
                 field="messages",
                 rule="what the model's chat template takes",
+                told=_shortened(exc),  # may quote a message: for the caller, never for a record or a log
             ) from exc
-        except (TemplateSyntaxError, TooCostlyError) as exc:
-            raise _broken(_shortened(exc)) from exc
+        except TemplateSyntaxError as exc:
+            raise _broken("it is not a template", told=_shortened(exc)) from exc
+        except TooCostlyError as exc:
+            raise _broken(str(exc)) from exc
         except _BREAKS as exc:
             raise _broken(f"it ended with {type(exc).__name__}") from exc
 
@@ -103,9 +106,10 @@ def _shortened(error: TemplateError) -> str:
     return str(error)[:_LONGEST_REASON]
 
 
-def _broken(why: str) -> InvalidInput:
+def _broken(why: str, **told: str) -> InvalidInput:
     return InvalidInput(
         f"The model's chat template cannot be used: {why}. Send a prompt with raw set instead.",
         field="messages",
         rule="a chat template that renders",
+        **told,
     )

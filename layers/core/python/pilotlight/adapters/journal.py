@@ -29,12 +29,6 @@ class PowertoolsJournal:
             metrics.add_metric(name, unit, record[name])
         metrics.flush_metrics()
 
-    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
-        """Add to a metric."""
-        metrics = self._metrics(**dimensions)
-        metrics.add_metric(metric, MetricUnit.Count, value)
-        metrics.flush_metrics()
-
     def fact(self, message: str, **values: Any) -> None:
         """Log a fact: a constant message, values as keys."""
         self._logger.info(message, extra=values)

@@ -63,10 +63,6 @@ class Journal(Protocol):
         """Write the one record of an invocation, and its metrics."""
         ...
 
-    def count(self, metric: str, value: float = 1.0, **dimensions: str) -> None:
-        """Add to a metric."""
-        ...
-
     def fact(self, message: str, **values: Any) -> None:
         """Log a fact: a constant message, values as keys."""
         ...
