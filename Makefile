@@ -36,7 +36,7 @@ up: $(READY) ## start the embedded cloud and the API, and stay (PORT=8000 ARGS=)
 	@$(BIN)/python -m local up --port $(PORT) $(ARGS)
 
 test: $(READY) ## run all tests (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types architecture machines template ## everything that needs no running
 
