@@ -105,3 +105,17 @@ def test_whoever_reads_sources_reads_no_answers_of_others(template: Template) ->
         if statement["Effect"] == "Deny" and ANSWERS in resources(statement)
     }
     assert readers - denied == {"Api"}
+
+
+@pytest.mark.parametrize("function", ["StartWarmUp", "RunInvocation", "Sweep", "Api", "ApiInvoke"])
+def test_whoever_starts_a_wake_may_see_whether_it_died(template: Template, function: str) -> None:
+    assert allows(template, function, "states:StartExecution", ":stateMachine:${AWS::StackName}-warm")
+    assert allows(template, function, "states:DescribeExecution", ":execution:${AWS::StackName}-warm:*")
+
+
+def test_the_sweep_starts_work_and_calls_no_model(template: Template) -> None:
+    assert not allows(template, "Sweep", "bedrock:InvokeModel", "imported-model")
+
+
+def test_a_plan_may_see_which_parts_an_earlier_attempt_left(template: Template) -> None:
+    assert allows(template, "PlanStaging", "s3:ListMultipartUploadParts", "artifacts/*")
