@@ -13,6 +13,7 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
+from pydantic import ValidationError
 
 from tests.factories import NOON, a_request, office_hours
 
@@ -29,6 +30,40 @@ def test_a_request_is_a_record_and_an_execution_that_carries_it_out(world):
     assert execution.name == "llama-g1"
     assert execution.work == {"deployment": "llama", "generation": 1, "attempt": 1, "correlation_id": "c-1"}
     assert world.deployment().next_look_at is not None
+
+
+@pytest.mark.parametrize("tags", [{"team": "größe"}, {"aws:team": "x"}, {"team": "AWS:x"}, {"te,am": "x"}, {"": "x"}])
+def test_tags_that_bedrock_would_refuse_after_the_copy_are_refused_before(tags):
+    with pytest.raises(ValidationError):
+        a_request(tags=tags)
+
+
+def test_tags_that_bedrock_takes_are_taken():
+    tags = {"team/search": "a b+c=d.e_f:g@h-1"}
+
+    assert a_request(tags=tags).tags == tags
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::123456789012:role/mine",
+        "arn:aws:iam::123456789012:role/path/pilotlight-import-mine",
+        "arn:aws:iam::123456789012:role/pilotlight-import-",
+        "arn:aws:iam::1234:role/pilotlight-import-mine",
+        "arn:aws:iam::123456789012:role/pilotlight-import-mine\n",
+    ],
+)
+def test_a_role_that_the_stack_may_not_pass_is_refused_and_says_which_it_may(arn):
+    with pytest.raises(ValidationError, match="role/pilotlight-import-<name>"):
+        a_request(import_role_arn=arn)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_a_role_whose_name_begins_as_it_must_is_taken(partition):
+    arn = f"arn:{partition}:iam::123456789012:role/pilotlight-import-mine"
+
+    assert a_request(import_role_arn=arn).import_role_arn == arn
 
 
 def test_a_source_that_nobody_can_read_is_refused_before_anything_is_written(world):

@@ -1,15 +1,39 @@
 """What users send to the API, and what a `pilotlight.json` may hold: an unknown field is an error."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
 from pilotlight.domain.values import Backend, DeploymentName, Request
 
-TagText = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w .:/=+\-@]*$")]
 MOST_TAGS = 20
+IMPORT_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+", re.ASCII)
+
+
+def _no_name_of_aws(text: str) -> str:
+    if text.lower().startswith("aws:"):
+        raise ValueError("names that begin with aws: belong to AWS")
+    return text
+
+
+def _a_role_that_may_be_passed(arn: str) -> str:
+    if not IMPORT_ROLE.fullmatch(arn):
+        raise ValueError(
+            "write arn:aws:iam::<account>:role/pilotlight-import-<name>: the stack may hand no other role to Bedrock"
+        )
+    return arn
+
+
+# What Bedrock takes as key and value of a tag; it says so only when the import starts, after the weights were copied.
+# Source: Amazon Bedrock API reference, Tag.
+TagText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9 ._:/=+@-]*$"),
+    AfterValidator(_no_name_of_aws),
+]
 
 
 class DeploymentRequest(Request):
@@ -21,7 +45,7 @@ class DeploymentRequest(Request):
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
     tags: dict[TagText, TagText] = Field(default={}, max_length=MOST_TAGS)
-    import_role_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/.+$")] | None = None
+    import_role_arn: Annotated[str, AfterValidator(_a_role_that_may_be_passed)] | None = None
 
 
 class UploadSettings(Request):
