@@ -43,7 +43,7 @@ def test_the_job_reads_the_sealed_weights_as_our_role_and_its_model_is_ours(stag
 
 
 def test_a_role_that_the_user_brings_is_used(world):
-    role = "arn:aws:iam::123456789012:role/mine"
+    role = "arn:aws:iam::123456789012:role/pilotlight-import-mine"
     world.bring(Status.IMPORTING, import_role_arn=role, tags={"team": "search"})
 
     assert world.imports.asked(world.imports.jobs[0])[1] == role

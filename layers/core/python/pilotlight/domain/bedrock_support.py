@@ -34,7 +34,6 @@ TOKENIZERS = (
 )
 
 MODEL_QUOTA_CODE = "L-45B04988"  # imported models per account and region: 3 by default, adjustable
-JOB_QUOTA_CODE = "L-5F098EFA"  # concurrent import jobs per region: 1, not adjustable
 
 GPT_OSS_EOS_IDS = frozenset({200002, 199999, 200012})
 
