@@ -274,7 +274,8 @@ class World:
     def fail(self, name: str = "llama", reason: str = "it broke") -> Deployment:
         """Do what `deploy` does when a step of it has failed."""
         task = self.task(name)
-        self.executions.end("deploy", names.run_name(name, task.generation, task.attempt), "FAILED")
+        born = self.deployment(name).created_at
+        self.executions.end("deploy", names.run_name(name, task.generation, task.attempt, born), "FAILED")
         return self.deploying.mark_failed(FailureTask(**dict(task), error=an_error(PilotlightError(reason))))
 
     def run_wake(self, name: str = "llama") -> ProbeDecision:
@@ -289,7 +290,7 @@ class World:
             else:
                 self.clock.advance(seconds=decision.wait_seconds)
                 continue
-            run = names.wake_name(name, task.generation, task.wake_id)
+            run = names.wake_name(name, task.generation, task.wake_id, self.deployment(name).created_at)
             self.executions.end("warm", run, "SUCCEEDED" if decision.ready else "FAILED")
             return decision
 

@@ -1,5 +1,6 @@
 """Time that is set by hand, executions by name, and what collects messages."""
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,10 +44,18 @@ class Execution:
     status: str = "RUNNING"
     stopped_because: str | None = None
 
+    @property
+    def named(self) -> str:
+        """The name without the moment of birth that it carries."""
+        return re.sub(r"-[0-9a-z]{6}(?=(-[ratw][0-9a-z]+)?$)", "", self.name)
+
 
 @dataclass
 class FakeExecutions:
-    """Implements `ports.Executions`: a name is taken for good, whatever became of its execution."""
+    """Implements `ports.Executions`: a name is taken for good, whatever became of its execution.
+
+    Tests may leave out the moment of birth that a name carries, and `names` does.
+    """
 
     by_name: dict[tuple[str, str], Execution] = field(default_factory=dict)
     refusals: deque[BaseException] = field(default_factory=deque)
@@ -61,7 +70,7 @@ class FakeExecutions:
         return True
 
     def is_running(self, machine: str, name: str) -> bool:
-        found = self.by_name.get((machine, name))
+        found = self.by_name.get((machine, self._whole(machine, name)))
         return found is not None and found.status == "RUNNING"
 
     def stop(self, machine: str, name: str, reason: str) -> None:
@@ -70,13 +79,16 @@ class FakeExecutions:
             self.by_name[machine, name].stopped_because = reason
 
     def end(self, machine: str, name: str, status: str = "SUCCEEDED") -> None:
-        self.by_name[machine, name].status = status
+        self.by_name[machine, self._whole(machine, name)].status = status
 
     def of(self, machine: str) -> list[Execution]:
         return [each for each in self.by_name.values() if each.machine == machine]
 
     def names(self, machine: str) -> list[str]:
-        return [each.name for each in self.of(machine)]
+        return [each.named for each in self.of(machine)]
+
+    def _whole(self, machine: str, name: str) -> str:
+        return next((each.name for each in self.of(machine) if each.named == name), name)
 
 
 @dataclass

@@ -71,14 +71,15 @@ def test_bedrock_takes_the_prefix_of_every_artifact(text, revision):
 
 
 @quick
-@given(NAMES, GENERATIONS, ATTEMPTS)
-def test_names_of_executions_fit_and_tell_generations_attempts_and_rounds_apart(name, generation, attempt):
+@given(NAMES, GENERATIONS, ATTEMPTS, BIRTHS)
+def test_names_of_executions_fit_and_tell_generations_attempts_and_rounds_apart(name, generation, attempt, born):
     runs = [
-        names.run_name(name, generation, 1),
-        names.run_name(name, generation, attempt + 1),
-        names.run_name(name, generation + 1, 1),
-        names.teardown_name(name, generation, attempt),
-        names.wake_name(name, generation, "0123456789ab"),
+        names.run_name(name, generation, 1, born),
+        names.run_name(name, generation, attempt + 1, born),
+        names.run_name(name, generation + 1, 1, born),
+        names.teardown_name(name, generation, attempt, born),
+        names.wake_name(name, generation, "0123456789ab", born),
+        names.staging_name("a0123456789abcdef012", attempt, born),
     ]
 
     assert len(set(runs)) == len(runs)
@@ -94,6 +95,21 @@ def test_a_stack_made_again_does_not_meet_its_former_jobs():
     later = NOON.replace(second=1)
 
     assert names.import_job_name("llama", 1, 1, NOON) != names.import_job_name("llama", 1, 1, later)
+
+
+def test_a_stack_made_again_does_not_meet_its_former_executions():
+    before, after = [
+        {
+            names.run_name("llama", 1, 1, born),
+            names.run_name("llama", 1, 2, born),
+            names.teardown_name("llama", 1, 1, born),
+            names.wake_name("llama", 1, "0123456789ab", born),
+            names.staging_name("a0123", 1, born),
+        }
+        for born in (NOON, NOON.replace(second=1))
+    ]
+
+    assert before & after == set()
 
 
 def test_two_stacks_do_not_share_a_token():

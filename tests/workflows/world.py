@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,9 @@ SHARDS = {"shards": 2, "shard_bytes": 6_000_000}
 
 # Bounds that the product has in its environment, so small that a test sees them.
 ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "20", "UPLOAD_SETTLE_SECONDS": "60"}
+
+# In the names of executions, so that a stack made again meets none of its former ones: noise to whoever reads a test.
+BIRTH = re.compile(r"-[0-9a-z]{6}(?=(-[ratw][0-9a-z]+)?$)")
 
 Seen = TypeVar("Seen")
 
@@ -195,11 +199,13 @@ class World:
         return [event["reason"] for event in self.events(name)]
 
     def executions(self, machine: str, of: str = "") -> list[str]:
-        """Give the names of a machine's executions that begin so."""
+        """Give the names of a machine's executions that begin so, without the moment of birth that they carry."""
+        return sorted(BIRTH.sub("", name) for name in self._executions(machine) if name.startswith(of))
+
+    def _executions(self, machine: str) -> list[str]:
         listing = self.cloud.client("stepfunctions").get_paginator("list_executions")
         pages = listing.paginate(stateMachineArn=self.machine_arn(machine))
-        names = (execution["name"] for page in pages for execution in page["executions"])
-        return sorted(name for name in names if name.startswith(of))
+        return [execution["name"] for page in pages for execution in page["executions"]]
 
     def execution(self, machine: str, name: str) -> Execution:
         """Give an execution once it is over."""
@@ -273,8 +279,9 @@ class World:
         return f"arn:aws:states:us-east-1:123456789012:stateMachine:{STACK}-{machine.replace('_', '-')}"
 
     def execution_arn(self, machine: str, name: str) -> str:
-        """Give an execution's ARN."""
-        return f"{self.machine_arn(machine).replace(':stateMachine:', ':execution:')}:{name}"
+        """Give the ARN of an execution by its name without the moment of birth."""
+        whole = next((each for each in self._executions(machine) if BIRTH.sub("", each) == name), name)
+        return f"{self.machine_arn(machine).replace(':stateMachine:', ':execution:')}:{whole}"
 
     def record(self, key: str) -> dict[str, Any]:
         """Give the fields of a record of the table, such as ARTIFACT#<id>, that are texts or numbers."""

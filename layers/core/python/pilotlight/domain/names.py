@@ -1,8 +1,13 @@
 """Every name that we derive: from deployment, generation and attempt, and never at random.
 
 A derived name finds again what a crashed run made. The generation is in all of them, because a client token
-outlives what it made. Bedrock's patterns (botocore's service model): imported model `([0-9a-zA-Z][_-]?)+`, job
-`[a-zA-Z0-9](-*[a-zA-Z0-9\\+\\-\\.])*`, both at most 63; token: letters, digits and inner hyphens, at most 256.
+outlives what it made; and in those that a service does not give free, the moment at which the record was born, in
+base 36, because a stack that was removed and made again counts generations from 1 again. Step Functions keeps the
+name of an execution for 90 days, and Bedrock that of a job for good.
+
+Patterns: an execution takes letters, digits, hyphens and underscores, at most 80 (Step Functions' API reference);
+Bedrock (botocore's service model) an imported model `([0-9a-zA-Z][_-]?)+`, a job
+`[a-zA-Z0-9](-*[a-zA-Z0-9\\+\\-\\.])*`, both at most 63, a token letters, digits and inner hyphens, at most 256.
 """
 
 import hashlib
@@ -16,25 +21,25 @@ TAG_GENERATION = "pilotlight:generation"
 TAG_STACK = "pilotlight:stack"
 
 
-def run_name(name: str, generation: int, attempt: int) -> str:
-    """Return the name of a `deploy` execution: `<name>-g<generation>`, `-r<attempt>` for a retry."""
-    base = f"{name}-g{generation}"
+def run_name(name: str, generation: int, attempt: int, born: datetime) -> str:
+    """Return the name of a `deploy` execution: `<name>-g<generation>-<birth>`, `-r<attempt>` for a retry."""
+    base = f"{name}-g{generation}-{_stamp(born)}"
     return base if attempt == 1 else f"{base}-r{attempt}"
 
 
-def teardown_name(name: str, generation: int, round_: int) -> str:
+def teardown_name(name: str, generation: int, round_: int, born: datetime) -> str:
     """Return the name of a `teardown` execution; `round_` counts how often it had to be started."""
-    return f"{name}-g{generation}-t{round_}"
+    return f"{name}-g{generation}-{_stamp(born)}-t{round_}"
 
 
-def wake_name(name: str, generation: int, wake_id: str) -> str:
+def wake_name(name: str, generation: int, wake_id: str, born: datetime) -> str:
     """Return the name of a `warm` execution."""
-    return f"{name}-g{generation}-w{wake_id}"
+    return f"{name}-g{generation}-{_stamp(born)}-w{wake_id}"
 
 
-def staging_name(artifact_id: str, attempt: int) -> str:
-    """Return the name of a `stage_artifact` execution."""
-    return f"{artifact_id}-a{attempt}"
+def staging_name(artifact_id: str, attempt: int, born: datetime) -> str:
+    """Return the name of a `stage_artifact` execution of an artifact whose record was born at that moment."""
+    return f"{artifact_id}-{_stamp(born)}-a{attempt}"
 
 
 def imported_model_name(name: str, generation: int) -> str:
@@ -45,10 +50,9 @@ def imported_model_name(name: str, generation: int) -> str:
 def import_job_name(name: str, generation: int, attempt: int, born: datetime) -> str:
     """Return the name of an import job of a generation born at that moment.
 
-    Bedrock never gives a job's name free, and answers a repeated token with the old job. The second of birth, in
-    base 36, keeps a stack that was removed and made again from meeting its former jobs.
+    Bedrock answers a repeated token with the old job, too.
     """
-    return f"{PREFIX}-{name}-g{generation}-a{attempt}-{_base36(int(born.timestamp()))}"
+    return f"{PREFIX}-{name}-g{generation}-a{attempt}-{_stamp(born)}"
 
 
 def import_token(stack: str, job_name: str) -> str:
@@ -56,8 +60,9 @@ def import_token(stack: str, job_name: str) -> str:
     return f"{job_name}-{hashlib.sha256(f'{stack}/{job_name}'.encode()).hexdigest()[:16]}"
 
 
-def _base36(number: int) -> str:
-    digits = ""
+def _stamp(born: datetime) -> str:
+    """Return the second of a birth in base 36: six characters until the year 2038, and after."""
+    number, digits = int(born.timestamp()), ""
     while number:
         number, digit = divmod(number, 36)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits

@@ -200,14 +200,18 @@ class Deploying:
         if artifact.status is not ArtifactStatus.STAGING:
             return
         work = {"artifact_id": artifact.id, "attempt": artifact.attempt, "correlation_id": correlation_id}
-        self._executions.start(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt), work)
+        self._executions.start(
+            STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt, artifact.created_at), work
+        )
 
     def _revive(self, artifact: Artifact, correlation_id: str) -> None:
         """Start staging again under the next attempt where its execution is no longer there.
 
         One that died too often has failed: the next look tells it, and a retry begins afresh.
         """
-        if self._executions.is_running(STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt)):
+        if self._executions.is_running(
+            STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
+        ):
             return
         now = self._clock.now()
 

@@ -86,7 +86,7 @@ class Requesting:
 
     def resume(self, deployment: Deployment) -> bool:
         """Start the execution that carries out a request; False where it was there already."""
-        name = names.run_name(deployment.name, deployment.generation, deployment.attempt)
+        name = names.run_name(deployment.name, deployment.generation, deployment.attempt, deployment.created_at)
         return self._executions.start(MACHINE, name, input_of(deployment))
 
     def retry(self, name: str, *, correlation_id: str) -> Deployment:

@@ -136,7 +136,7 @@ class Sweeping:
 
     def _look_at_execution(self, deployment: Deployment) -> None:
         """Start a request whose execution never began; fail a deployment whose execution died without a word."""
-        run = names.run_name(deployment.name, deployment.generation, deployment.attempt)
+        run = names.run_name(deployment.name, deployment.generation, deployment.attempt, deployment.created_at)
         if self._executions.is_running("deploy", run):
             return
         began = deployment.status is Status.REQUESTED and self._requesting.resume(deployment)

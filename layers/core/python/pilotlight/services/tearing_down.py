@@ -95,7 +95,7 @@ class TearingDown:
         """End the deployment's other executions: what they were doing is removed by the next steps."""
         deployment = self._torn(task)
         for attempt in range(1, deployment.attempt + 1):
-            run = names.run_name(deployment.name, deployment.generation, attempt)
+            run = names.run_name(deployment.name, deployment.generation, attempt, deployment.created_at)
             self._executions.stop("deploy", run, "the deployment is being torn down")
         return Wait(done=True)
 
@@ -225,14 +225,16 @@ class TearingDown:
         return self._deployments.get(task.deployment).require(task.generation, Status.TEARING_DOWN)
 
     def _execution_name(self, deployment: Deployment) -> str:
-        return names.teardown_name(deployment.name, deployment.generation, deployment.teardown_round)
+        return names.teardown_name(
+            deployment.name, deployment.generation, deployment.teardown_round, deployment.created_at
+        )
 
     def _start(self, deployment: Deployment) -> None:
         self._executions.start(MACHINE, self._execution_name(deployment), input_of(deployment))
 
     def _stop_staging(self, artifact: Artifact) -> None:
         for attempt in range(1, artifact.attempt + 1):
-            staging = names.staging_name(artifact.id, attempt)
+            staging = names.staging_name(artifact.id, attempt, artifact.created_at)
             self._executions.stop("stage_artifact", staging, "nobody refers to the artifact any more")
 
     def _delete(self, artifact: Artifact) -> str:

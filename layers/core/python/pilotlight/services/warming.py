@@ -89,7 +89,7 @@ class Warming:
         wake = deployment.wake
         if wake is None:
             return True
-        run = names.wake_name(deployment.name, deployment.generation, wake.id)
+        run = names.wake_name(deployment.name, deployment.generation, wake.id, deployment.created_at)
         task = ProbeTask(
             deployment=deployment.name,
             generation=deployment.generation,
