@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import InvocationFailed, Throttled, Unavailable
+from pilotlight.domain.errors import InvocationFailed, InvocationTimedOut, Throttled, Unavailable
 from pilotlight.domain.invocation import InvocationStatus
 
 from tests.factories import a_question
@@ -162,6 +162,16 @@ def test_a_call_that_cannot_succeed_fails_with_its_reason(queued):
     assert (view.status, view.output) == (InvocationStatus.FAILED, None)
     assert view.error == {"code": "invocation-failed", "message": "the model ran out of memory"}
     assert [entry["error_code"] for entry in queued.journal.invocations] == ["invocation-failed"]
+
+
+def test_a_call_that_was_cut_off_fails_and_is_entered_in_the_ledger(queued):
+    windows = queued.deployments.latest_window("llama", 1).ordinal
+    queued.backend.refusals.append(InvocationTimedOut("it took too long"))
+
+    assert run(queued)
+
+    assert record(queued).error_code == "invocation-timed-out"
+    assert queued.deployments.latest_window("llama", 1).ordinal == windows + 1
 
 
 def test_a_failure_is_kept_without_the_backends_own_words(queued):

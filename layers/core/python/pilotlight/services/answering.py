@@ -1,8 +1,10 @@
 """One call to a model and what it leaves behind: the answer, the ledger's entry, the record and its metrics."""
 
+from contextlib import suppress
+
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import PilotlightError, UnsupportedParameter
+from pilotlight.domain.errors import InvocationTimedOut, PilotlightError, Retryable, UnsupportedParameter
 from pilotlight.domain.invocation import Answered, Invocation, InvocationRequest, InvocationStatus, split_reasoning
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
@@ -60,11 +62,22 @@ class Answering:
     def call(
         self, deployment: Deployment, prompt: Prompt, request: InvocationRequest, *, within: float, correlation_id: str
     ) -> Answered:
-        """Return the backend's answer, with how long it took. Raises: ModelNotReady and its like."""
+        """Return the backend's answer, with how long it took.
+
+        A call that was cut off generated for nobody: the ledger hears of it, so that the next one like it is queued.
+        Raises: ModelNotReady and its like.
+        """
         began = self._clock.now()
-        answer = self._backend.complete(
-            deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
-        )
+        try:
+            answer = self._backend.complete(
+                deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
+            )
+        except InvocationTimedOut:
+            now = self._clock.now()
+            took = (now - began).total_seconds()
+            with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
+                self._accounting.timed_out(deployment, now, tokens=request.parameters.token_limit, seconds=took)
+            raise
         now = self._clock.now()
         output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
         return Answered(

@@ -15,7 +15,6 @@ from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     DeadlinePassed,
     InvalidInput,
-    InvocationTimedOut,
     ModelNotReady,
     QueueFull,
     Retryable,
@@ -123,8 +122,6 @@ class Invoking:
                 deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
             )
         except Terminal as exc:
-            if isinstance(exc, InvocationTimedOut):
-                self._enter_timeout(deployment, invocation, request)
             self._answering.record(self._answering.failed(invocation, exc))
             raise
         over = self._answering.settle(deployment, invocation, answered)
@@ -132,13 +129,6 @@ class Invoking:
         self._invocations.put(over)
         self._answering.record(over)
         return self._view(over, answered.output)
-
-    def _enter_timeout(self, deployment: Deployment, invocation: Invocation, request: InvocationRequest) -> None:
-        """Let the ledger know of a call that generated for nobody, so that the next one like it is queued."""
-        now = self._clock.now()
-        took = (now - invocation.created_at).total_seconds()
-        with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
-            self._accounting.timed_out(deployment, now, tokens=request.parameters.token_limit, seconds=took)
 
     def _enqueue(self, invocation: Invocation, request: InvocationRequest) -> None:
         if self._queue.depth() >= self._limits.queue_depth:
