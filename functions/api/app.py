@@ -23,7 +23,7 @@ from pilotlight.runtime import VERSION, runtime
 from pilotlight.services.invoking import parse_prefer
 from pilotlight.services.viewing import page_limit
 
-app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())
+app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
 
 @app.view("POST", "/deployments")

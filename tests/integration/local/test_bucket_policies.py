@@ -5,8 +5,9 @@ import json
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from local import bucket_policies
 from moto import mock_aws
+
+from local import bucket_policies
 
 DENY = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::held", "arn:aws:s3:::held/*"]}
 
@@ -16,9 +17,7 @@ def put_under(statement: dict[str, object]) -> None:
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
         s3.create_bucket(Bucket="held")
-        s3.put_bucket_policy(
-            Bucket="held", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        )
+        s3.put_bucket_policy(Bucket="held", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
         s3.create_multipart_upload(Bucket="held", Key="weights")
 
@@ -28,5 +27,5 @@ def test_a_rule_about_calls_without_tls_does_not_refuse_a_call_that_counts_as_on
 
 
 def test_every_other_rule_still_holds() -> None:
-    with pytest.raises(ClientError, match="Forbidden|AccessDenied|403"):
+    with pytest.raises(ClientError, match=r"Forbidden|AccessDenied|403"):
         put_under(DENY)
