@@ -58,10 +58,11 @@ def test_a_second_start_of_the_same_name_changes_nothing(world: World) -> None:
     name = world.serving()
     execution = world.only_execution("deploy", name)
     states = world.cloud.client("stepfunctions")
-    told = states.describe_execution(executionArn=world.execution_arn("deploy", execution.name))["input"]
+    described = states.describe_execution(executionArn=world.execution_arn("deploy", execution.name))
+    name_and_input = {"name": described["name"], "input": described["input"]}
 
     with pytest.raises(states.exceptions.ExecutionAlreadyExists):
-        states.start_execution(stateMachineArn=world.machine_arn("deploy"), name=execution.name, input=told)
+        states.start_execution(stateMachineArn=world.machine_arn("deploy"), **name_and_input)
 
     assert world.only_execution("deploy", name) == execution
     assert world.deployment(name)["status"] == "SERVING"
