@@ -7,11 +7,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pilotlight.adapters.aws_errors import code_of, message_of, translate, translated
+from pilotlight.domain.bedrock_support import MODEL_QUOTA_CODE
 from pilotlight.domain.errors import Conflict, InvalidInput, QuotaExceeded, Unavailable
 from pilotlight.domain.preflight import Holder
 from pilotlight.ports import ImportedModelState, ImportJobState
 
-MODEL_QUOTA_CODE = "L-45B04988"
 MODEL_QUOTA_DEFAULT = 3  # Source: Amazon Bedrock quotas, imported models per account and region
 NOT_FOUND = "ResourceNotFoundException"
 QUOTA_ERRORS = frozenset({"ServiceQuotaExceededException", "TooManyRequestsException"})
