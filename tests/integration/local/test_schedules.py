@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -68,8 +67,8 @@ def test_a_rule_fires_about_each_simulated_minute(cloud: ScheduledCloud) -> None
     events.disable_rule(Name="minutely")
 
     times = [at for at, _ in heard]
-    seconds = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-    assert 45 <= sum(seconds) / len(seconds) <= 90
+    minutes = (times[-1] - times[0]).total_seconds() / 60
+    assert len(times) <= minutes + 2  # a late one is not made up for in a burst
     event = heard[0][1]
     assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
     assert event["resources"] == ["arn:aws:events:us-east-1:123456789012:rule/minutely"]

