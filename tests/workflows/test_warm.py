@@ -48,8 +48,8 @@ def test_the_record_shows_waking_then_warm_with_its_end(world: World, cold: str)
 
     execution = wake(world, cold)
     waking = world.deployment(cold)["warmth"]
+    warm = eventually(lambda: _warmth(world, cold, "WARM"), "the record to say warm")
     world.execution("warm", execution)
-    warm = eventually(lambda: _warmth(world, cold, "WARM"), "the record to say warm", seconds=2.5)
 
     assert waking["state"] == "WAKING"
     assert warm["warm_until"] > warm["as_of"] > waking["as_of"]

@@ -32,7 +32,7 @@ def invoke(cloud: Cloud) -> Callable[..., Any]:
     return call
 
 
-def eventually(look: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def eventually(look: Callable[[], Any], *, seconds: float = 90.0) -> Any:
     """Give the first true thing that is seen; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):

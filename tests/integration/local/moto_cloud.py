@@ -68,7 +68,7 @@ def queue_arn(name: str) -> str:
     return f"arn:aws:sqs:us-east-1:123456789012:{name}"
 
 
-def eventually(check: Callable[[], Any], *, within: float = 5.0) -> Any:
+def eventually(check: Callable[[], Any], *, within: float = 60.0) -> Any:
     """Give the check's first true value; fails after the deadline."""
     deadline = time.monotonic() + within
     while not (found := check()):

@@ -99,7 +99,7 @@ def test_localhost_is_a_name_of_ours(cloud: Cloud, client: httpx.Client) -> None
 
 
 def test_a_connection_is_used_again(cloud: Cloud) -> None:
-    connection = http.client.HTTPConnection(cloud.api_url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(cloud.api_url.removeprefix("http://"), timeout=30)
     try:
         ports = set()
         for _ in range(3):

@@ -28,7 +28,7 @@ class Answer:
 def ask(url, method="GET", **headers):
     """Ask without following redirects, with underscores for the dashes of header names."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, f"{parts.path}?{parts.query}".rstrip("?"), headers=names)
@@ -232,7 +232,7 @@ def test_a_body_can_start_late_or_never_end(hub):
     ask(address)
     late = time.perf_counter() - started
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     connection.request("GET", f"{parts.path}?{parts.query}", headers={"Range": "bytes=0-9"})
     response = connection.getresponse()
     received = len(response.read(1_000_000))
@@ -255,7 +255,7 @@ def test_what_came_is_on_record(hub):
 def test_an_open_connection_does_not_keep_the_hub_from_stopping(model):
     hub = Hub().start()
     hub.add(REPO, model)
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=30)
     connection.request("GET", f"/{REPO}/resolve/main/config.json")
     connection.getresponse().read()
 

@@ -159,7 +159,7 @@ def test_a_mapping_has_at_most_so_many_batches_in_flight(
     def work(event: dict[str, Any]) -> None:
         with lock:
             running[0] += 1
-        released.wait(3)
+        released.wait(30)
         done.append(event)
 
     url, _ = mapping(cloud, f"at-once-{name}", work, **options, Attributes={"VisibilityTimeout": "30"})

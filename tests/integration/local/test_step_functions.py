@@ -41,7 +41,7 @@ class StepFunctions:
         begun = self.api.start_execution(stateMachineArn=arn, input=json.dumps(told or {}), **settings)
         return str(begun["executionArn"])
 
-    def end_of(self, execution: str, within: float = 10.0) -> dict[str, Any]:
+    def end_of(self, execution: str, within: float = 60.0) -> dict[str, Any]:
         def ended() -> Any:
             described = self.api.describe_execution(executionArn=execution)
             return described if described["status"] != "RUNNING" else None
