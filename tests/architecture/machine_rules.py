@@ -20,6 +20,7 @@ LAMBDA_ERRORS = frozenset(
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.Unknown",
         "Sandbox.Timedout",
+        "Runtime.ExitError",
     }
 )
 # What passes by itself, under each of its names; a task may be given again after every one of them.

@@ -24,7 +24,7 @@ States:
     Retry:
       - ErrorEquals: [Retryable, Lambda.ServiceException, Lambda.AWSLambdaException, Lambda.SdkClientException,
                       Lambda.TooManyRequestsException, Lambda.ClientExecutionTimeoutException, Lambda.Unknown,
-                      Sandbox.Timedout, States.Timeout]
+                      Sandbox.Timedout, Runtime.ExitError, States.Timeout]
         MaxAttempts: 2
         JitterStrategy: FULL
     Catch:
@@ -89,6 +89,7 @@ def test_the_template_runs_every_machine_there_is(machines: list[Machine]) -> No
         (machine_rules.bounds_retries_and_catches_every_task, "ResultPath: $.error, ", ""),
         (machine_rules.bounds_retries_and_catches_every_task, "[Retryable,", "["),
         (machine_rules.bounds_retries_and_catches_every_task, "Sandbox.Timedout, ", ""),
+        (machine_rules.bounds_retries_and_catches_every_task, "Runtime.ExitError, ", ""),
         (machine_rules.waits_longer_than_its_function_may_run, "TimeoutSeconds: 11", "TimeoutSeconds: 10"),
         (machine_rules.names_errors_that_exist, "[Retryable,", "[ThrottlingException,"),
         (machine_rules.names_errors_that_exist, "[States.ALL]", "[Terminal]"),
