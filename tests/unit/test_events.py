@@ -96,14 +96,9 @@ def api() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[composition.Runtime]:
-    """The runtime of this process, over fakes: no client is ever made."""
-    for name in Settings.model_fields.values():
-        if name.alias and not name.alias.startswith("POWERTOOLS"):
-            monkeypatch.delenv(name.alias, raising=False)
-    monkeypatch.setenv("UPLOAD_BUCKET", "uploads")
-    composition.runtime.cache_clear()
-    runtime = composition.runtime()
+def runtime() -> Iterator[composition.Runtime]:
+    """A runtime over fakes: no client is ever made."""
+    runtime = composition.Runtime(Settings.from_environment({"UPLOAD_BUCKET": "uploads"}))
     clock = fakes.ManualClock()
     source = fakes.FakeSource(clock)
     source.push(SOURCE, a_checkpoint())
@@ -126,8 +121,8 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[composition.Runtime]:
     vars(runtime).update(
         requesting=Requesting(runtime.deployments, runtime.executions, keys, runtime.viewing, clock),
     )
-    yield runtime
-    composition.runtime.cache_clear()
+    with composition.using(runtime):
+        yield runtime
 
 
 def api_examples() -> list[str]:

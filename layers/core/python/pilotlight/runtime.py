@@ -5,7 +5,9 @@ leave as exactly `Retryable` or `Terminal`, which is what the state machines kno
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, cached_property, wraps
 from typing import Any, TypeVar
 
@@ -35,6 +37,7 @@ from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.errors import PilotlightError, Retryable, Terminal
 from pilotlight.domain.source import SourceKind
 from pilotlight.domain.values import Model
+from pilotlight.ports import Clock
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.deploying import Deploying
@@ -62,8 +65,9 @@ TRANSFER = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect
 class Runtime:
     """Everything that a Lambda may need, built when it is first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
+        self._given_clock = clock
         self._clients: dict[Any, Any] = {}
 
     def client(self, service: str, config: Config = CONTROL) -> Any:
@@ -87,9 +91,9 @@ class Runtime:
         return PowertoolsJournal(self.logger, self.settings.metrics_namespace)
 
     @cached_property
-    def clock(self) -> SystemClock:
-        """The time."""
-        return SystemClock(self.settings.clock_speed, self.settings.clock_epoch)
+    def clock(self) -> Clock:
+        """The time: the system's, or the one that was given."""
+        return self._given_clock or SystemClock(self.settings.clock_speed, self.settings.clock_epoch)
 
     @cached_property
     def table(self) -> Table:
@@ -342,10 +346,27 @@ class Runtime:
         )
 
 
-@cache
+_in_use: ContextVar[Runtime] = ContextVar("runtime in use")
+
+
 def runtime() -> Runtime:
-    """Return the runtime of this process, from its environment."""
+    """Return the runtime at hand: that of this process, from its environment, where `using` names no other."""
+    return _in_use.get(None) or _of_this_process()
+
+
+@cache
+def _of_this_process() -> Runtime:
     return Runtime(Settings.from_environment(os.environ))
+
+
+@contextmanager
+def using(other: Runtime) -> Iterator[None]:
+    """Within, let handlers work with that runtime: several functions can then live in one process."""
+    token = _in_use.set(other)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
 
 
 Work = TypeVar("Work", bound=Model)
