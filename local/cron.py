@@ -75,7 +75,7 @@ class Cron:
         for hour in sorted(self.hours):
             for minute in sorted(self.minutes):
                 due = datetime.combine(day, time(hour, minute), self.zone).astimezone(UTC)
-                if due.astimezone(self.zone).hour == hour:
+                if due.astimezone(self.zone).time() == time(hour, minute):
                     yield due
 
     def _has(self, day: date) -> bool:

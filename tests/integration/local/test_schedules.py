@@ -145,6 +145,7 @@ def utc(text: str) -> datetime:
         ("cron(0 9 * * ? *)", "Asia/Shanghai", "2026-11-20T00:00", "2026-11-20T01:00"),
         ("cron(30 2 * * ? *)", "Europe/Berlin", "2026-03-28T12:00", "2026-03-30T00:30"),
         ("cron(30 2 * * ? *)", "Europe/Berlin", "2026-10-25T00:30", "2026-10-26T01:30"),
+        ("cron(15 2 * * ? *)", "Australia/Lord_Howe", "2026-10-03T12:00", "2026-10-04T15:15"),
         ("rate(12 hours)", "UTC", "2026-11-20T00:00", "2026-11-20T12:00"),
     ],
     ids=[
@@ -157,6 +158,7 @@ def utc(text: str) -> datetime:
         "zone",
         "gap",
         "fold",
+        "gap of half an hour",
         "rate",
     ],
 )
