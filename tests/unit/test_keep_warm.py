@@ -50,6 +50,10 @@ def test_days_are_named_singly_in_lists_or_as_ranges_also_over_the_weekend(text,
         {"end": "24:01"},
         {"timezone": "Mars/Olympus"},
         {"timezone": "../etc/passwd"},
+        {"timezone": "Europe"},
+        {"timezone": "localtime"},
+        {"timezone": "right/Europe/Berlin"},
+        {"start": "24:00"},
         {"zone": "UTC"},
     ],
 )
@@ -121,10 +125,12 @@ def test_a_window_that_begins_in_a_skipped_hour_opens_when_the_clock_jumps():
     assert window.next_closing(at("2026-03-29T02:00")) == at("2026-03-29T04:00")
 
 
-def test_a_window_wholly_inside_a_skipped_hour_does_not_occur_that_day():
-    window = in_windows(Window(start="02:10", end="02:40", timezone="Europe/Berlin"))
+@pytest.mark.parametrize(("start", "end"), [("02:10", "02:40"), ("02:30", "03:00"), ("02:00", "02:30")])
+def test_a_window_wholly_inside_a_skipped_hour_opens_at_the_jump_for_as_long_as_it_is_long(start, end):
+    window = in_windows(Window(start=start, end=end, timezone="Europe/Berlin"))
 
-    assert window.next_opening(at("2026-03-28T12:00")) == local("2026-03-30T02:10", "Europe/Berlin")
+    assert window.next_opening(at("2026-03-28T12:00")) == at("2026-03-29T01:00")
+    assert window.next_closing(at("2026-03-28T12:00")) == at("2026-03-29T01:30")
 
 
 def test_a_window_around_a_repeated_hour_stays_open_through_it():
@@ -138,13 +144,31 @@ def test_a_window_around_a_repeated_hour_stays_open_through_it():
     assert closed - opened == timedelta(hours=4), "three hours by the clock on the wall"
 
 
-def test_a_window_inside_a_repeated_hour_is_open_both_times():
-    window = in_windows(Window(start="02:10", end="02:25", timezone="Europe/Berlin"))
-    first, second = (local("2026-10-25T02:10", "Europe/Berlin", fold) for fold in (0, 1))
+@pytest.mark.parametrize(
+    ("start", "end", "opens", "closes"),
+    [
+        ("02:10", "02:25", "2026-10-25T00:10", "2026-10-25T01:25"),
+        ("02:30", "06:00", "2026-10-25T00:30", "2026-10-25T05:00"),
+        ("01:00", "02:30", "2026-10-24T23:00", "2026-10-25T01:30"),
+        ("01:00", "02:00", "2026-10-24T23:00", "2026-10-25T00:00"),  # at the second 02:00 there is no 01:59 before it
+    ],
+)
+def test_an_edge_that_the_clock_repeats_opens_once_at_its_first_and_closes_once_at_its_last(start, end, opens, closes):
+    window = in_windows(Window(days="SUN", start=start, end=end, timezone="Europe/Berlin"))
+    before = at("2026-10-24T12:00")
 
-    assert window.next_opening(first - MINUTE) == first
-    assert window.next_opening(first) == second
-    assert second - first == timedelta(hours=1)
+    assert (window.next_opening(before), window.next_closing(before)) == (at(opens), at(closes))
+    assert window.next_opening(at(opens)) == local(f"2026-11-01T{start}", "Europe/Berlin")
+
+
+def test_a_window_that_ends_where_it_starts_is_a_whole_day():
+    sunday = in_windows(Window(days="SUN", start="09:00", end="09:00"))
+    whole_week = in_windows(Window(start="09:00", end="09:00"))
+
+    assert sunday.next_opening(at("2026-11-20T12:00")) == at("2026-11-22T09:00")
+    assert sunday.next_closing(at("2026-11-20T12:00")) == at("2026-11-23T09:00")
+    assert whole_week.next_opening(at("2026-11-20T12:00")) is None
+    assert whole_week.next_closing(at("2026-11-20T12:00")) is None
 
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Asia/Kathmandu")

@@ -1,34 +1,31 @@
 """When a model shall be warm though nobody calls it: never, always, or in windows of a week.
 
 A window is wall-clock time in its own zone, from `start` up to but not including `end`; one that ends at or
-before its start runs past midnight. Whether it is open is asked at a moment, never by equality with an
-edge: a daylight-saving change can therefore neither skip nor double an edge. A window wholly inside an hour that
-the clock skips does not occur that day; one wholly inside an hour that it repeats is open both times.
+before its start runs past midnight. It occurs once on each of its days, as one stretch of time: where the clock
+repeats an edge it opens at the first and closes at the last, where the clock skips an edge it opens or closes at the
+jump, and where the clock skips all of it, it opens at the jump for as long as it is long. Whether it is open is asked
+at a moment, never by equality with an edge: what is asked late, twice or not at all is answered the same.
 """
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import lru_cache
+from typing import Annotated, NamedTuple, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pilotlight.domain.values import Request
+from pilotlight.domain.wall_clock import closing, known_zone, opening
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 END_OF_DAY = "24:00"
-GRID = timedelta(minutes=30)
-SEARCH_DAYS = 9  # a weekly window opens and closes within eight days; one more for a change of the clock
+DAY = timedelta(days=1)
+SEARCH = 9 * DAY  # a weekly window opens and closes within eight days; one more for a change of the clock
 
 
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise ValueError(f"{name!r} is not a time zone of the IANA data base: write e.g. Europe/Berlin") from exc
-    return name
-
-
+@lru_cache(maxsize=256)
 def expand_days(text: str) -> frozenset[int]:
     """Return the weekdays (Monday 0) that "MON-FRI", "SAT,SUN", "FRI-MON" or "*" names.
 
@@ -46,8 +43,11 @@ def expand_days(text: str) -> frozenset[int]:
     return frozenset(days)
 
 
-def _time_of(edge: str) -> time:
-    return time(0) if edge == END_OF_DAY else time.fromisoformat(edge)
+class Stretch(NamedTuple):
+    """Time without a gap, from `opens` up to but not including `closes`."""
+
+    opens: datetime
+    closes: datetime
 
 
 TimeOfDay = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
@@ -59,7 +59,7 @@ class Window(Request):
     days: str = "*"
     start: TimeOfDay
     end: TimeOfDay
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
 
     @field_validator("days")
     @classmethod
@@ -67,16 +67,36 @@ class Window(Request):
         expand_days(text)
         return text.upper()
 
+    @field_validator("start")
+    @classmethod
+    def _start_is_on_its_day(cls, text: str) -> str:
+        if text == END_OF_DAY:
+            raise ValueError('24:00 is where a window ends: one that starts then starts at "00:00" of the next day')
+        return text
+
     def is_open(self, now: datetime) -> bool:
         """Say whether the window is open at this moment."""
-        local = now.astimezone(ZoneInfo(self.timezone))
-        minute = f"{local:%H:%M}"
+        return any(opens <= now < closes for opens, closes in self.occurrences(now, now))
+
+    def occurrences(self, since: datetime, until: datetime) -> Iterator[Stretch]:
+        """Give the stretches of its days from one moment to another, in order, with a few before and after."""
+        zone = ZoneInfo(self.timezone)
         days = expand_days(self.days)
-        if self.start < self.end:
-            return local.weekday() in days and self.start <= minute < self.end
-        began_today = local.weekday() in days and minute >= self.start
-        began_yesterday = (local.weekday() - 1) % 7 in days and minute < self.end
-        return began_today or began_yesterday
+        day = since.astimezone(zone).date() - 2 * DAY
+        last = until.astimezone(zone).date() + DAY
+        while day <= last:
+            if day.weekday() in days:
+                yield self._on(day, zone)
+            day += DAY
+
+    def _on(self, day: date, zone: ZoneInfo) -> Stretch:
+        start = datetime.combine(day, time.fromisoformat(self.start))
+        if self.end == END_OF_DAY:
+            end = datetime.combine(day, time(0)) + DAY
+        else:
+            end = datetime.combine(day, time.fromisoformat(self.end)) + DAY * (self.end <= self.start)
+        opens, closes = opening(start, zone), closing(end, zone)
+        return Stretch(opens, closes if closes > opens else opens + (end - start))
 
 
 class Policy(StrEnum):
@@ -110,37 +130,23 @@ class KeepWarm(Request):
                 return any(window.is_open(now) for window in self.windows)
 
     def next_opening(self, now: datetime) -> datetime | None:
-        """Return the next moment after now at which the model begins to be wanted warm, to the minute."""
-        return self._next(now, opening=True)
+        """Return the next moment after now at which the model begins to be wanted warm."""
+        return next((stretch.opens for stretch in self._stretches(now) if stretch.opens > now), None)
 
     def next_closing(self, now: datetime) -> datetime | None:
-        """Return the next moment after now at which it stops being wanted, to the minute."""
-        return self._next(now, opening=False)
+        """Return the next moment after now at which it stops being wanted; None where its windows never do."""
+        closings = (stretch.closes for stretch in self._stretches(now) if stretch.closes > now)
+        closing = next(closings, None)
+        return closing if closing and closing <= now + SEARCH else None
 
-    def _next(self, now: datetime, *, opening: bool) -> datetime | None:
-        wanted = self.wants_warm(now)
-        for moment in self._turning_points(now):
-            was, wanted = wanted, self.wants_warm(moment)
-            if wanted is opening and was is not opening:
-                return moment
-        return None
-
-    def _turning_points(self, now: datetime) -> list[datetime]:
-        """Return every moment after now at which the answer of `wants_warm` may change, in order.
-
-        Each window's edges on each day, read both ways where a clock change makes them ambiguous, and every half
-        hour: an edge inside a skipped hour takes effect when the clock jumps, which is at a half hour of UTC.
-        """
+    def _stretches(self, now: datetime) -> list[Stretch]:
+        """Return when any window is open, in order; windows that adjoin or overlap make one stretch."""
         if self.policy is not Policy.WINDOW:
             return []
-        half_hour = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0)
-        moments = {half_hour + step * GRID for step in range(1, SEARCH_DAYS * 48)}
-        for window in self.windows:
-            zone = ZoneInfo(window.timezone)
-            today = now.astimezone(zone).date()
-            for day in range(-1, SEARCH_DAYS):
-                for edge in (window.start, window.end):
-                    local = datetime.combine(today + timedelta(days=day), _time_of(edge))
-                    local += timedelta(days=edge == END_OF_DAY)
-                    moments |= {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-        return sorted(moment for moment in moments if moment > now)
+        merged: list[Stretch] = []
+        for opens, closes in sorted(each for window in self.windows for each in window.occurrences(now, now + SEARCH)):
+            if merged and opens <= merged[-1].closes:
+                merged[-1] = Stretch(merged[-1].opens, max(closes, merged[-1].closes))
+            else:
+                merged.append(Stretch(opens, closes))
+        return merged
