@@ -71,6 +71,9 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
         facts.add_row("cost while warm", wording.money(hourly, "/h"))
     facts.add_row("lease", _lease(view, now))
     facts.add_row("keep warm", plain(wording.keep_warm(view["keep_warm"])))
+    if window := view.get("next_window"):
+        opens, closes = wording.moment(window.get("opens_at"), now), wording.moment(window.get("closes_at"), now)
+        facts.add_row("next window", f"opens {opens}, closes {closes}")
     if view["tags"]:
         facts.add_row("tags", plain(", ".join(f"{key}={value}" for key, value in sorted(view["tags"].items()))))
     if arn := view.get("model_arn"):

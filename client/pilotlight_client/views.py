@@ -76,6 +76,13 @@ class FailureView(TypedDict):
     at: NotRequired[str]
 
 
+class NextWindow(TypedDict):
+    """When the next keep-warm window opens, and when the open or the next one closes."""
+
+    opens_at: NotRequired[str | None]
+    closes_at: NotRequired[str | None]
+
+
 class DeploymentView(TypedDict):
     """One deployment."""
 
@@ -90,6 +97,7 @@ class DeploymentView(TypedDict):
     lease: str
     lease_ends_at: NotRequired[str | None]
     keep_warm: KeepWarm
+    next_window: NotRequired[NextWindow | None]
     tags: dict[str, str]
     artifact_id: NotRequired[str | None]
     model_arn: NotRequired[str | None]

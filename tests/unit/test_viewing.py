@@ -7,7 +7,7 @@ from pilotlight.domain.errors import InvalidInput, NotFound
 from pilotlight.domain.warmth import Warmth
 from pilotlight.services.viewing import page_limit
 
-from tests.factories import a_checkpoint, a_request, always_warm
+from tests.factories import a_checkpoint, a_request, always_warm, at, office_hours
 from tests.world import IDLE
 
 
@@ -33,6 +33,27 @@ def test_what_happens_next_and_when_is_told(world):
 
     assert step.what == "keep the model warm"
     assert 0 < (step.at - world.clock.now()).total_seconds() <= 60
+
+
+def test_the_next_window_is_told_in_utc(world):
+    world.clock.set(at("2026-11-20T17:00"))  # a Friday
+    world.bring(Status.SERVING, keep_warm=office_hours("America/New_York"))
+
+    open_now = view(world).next_window
+    world.clock.set(at("2026-11-21T12:00"))
+    later = view(world).next_window
+
+    assert (open_now.opens_at, open_now.closes_at) == (at("2026-11-23T14:00"), at("2026-11-20T23:00"))
+    assert (later.opens_at, later.closes_at) == (at("2026-11-23T14:00"), at("2026-11-23T23:00"))
+
+
+def test_what_has_no_windows_or_is_gone_has_no_next_one(world):
+    world.bring(Status.SERVING, keep_warm=always_warm())
+    always = view(world).next_window
+    world.requesting.keep_warm("llama", office_hours())
+    world.bring(Status.GONE)
+
+    assert (always, view(world).next_window) == (None, None)
 
 
 def test_staging_shows_its_progress_in_bytes_and_per_cent(world):

@@ -165,6 +165,7 @@ def test_status_shows_everything_at_a_glance(command, api, monkeypatch):
         progress={"staged_bytes": 4_000_000, "total_bytes": 16_000_000, "percent": 25.0},
         next={"what": "the lease ends", "at": "2026-11-20T20:00:00Z"},
         keep_warm={"policy": "window", "windows": [{"days": "MON-FRI", "start": "09:00", "end": "18:00"}]},
+        next_window={"opens_at": "2026-11-23T09:00:00Z", "closes_at": "2026-11-20T18:00:00Z"},
         tags={"team": "[red]nlp"},
         units=8,
     )
@@ -181,6 +182,7 @@ def test_status_shows_everything_at_a_glance(command, api, monkeypatch):
         "$0.29 (estimated)",
         "$27.45/h (estimated)",
         "MON-FRI 09:00-18:00 UTC",
+        "opens in 2 d 21 h (2026-11-23 09:00",
         "team=[red]nlp",
     ):
         assert expected in shown

@@ -12,6 +12,7 @@ PAIRS = [
     (views.WarmthView, contracts.WarmthView),
     (views.Progress, contracts.Progress),
     (views.NextStep, contracts.NextStep),
+    (views.NextWindow, contracts.NextWindow),
     (views.InvocationView, contracts.InvocationView),
     (views.UploadView, contracts.UploadView),
     (views.UploadPage, contracts.UploadList),

@@ -37,6 +37,13 @@ class NextStep(Model):
     at: Moment
 
 
+class NextWindow(Model):
+    """When the next keep-warm window opens and when the open or the next one closes; windows that adjoin are one."""
+
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+
+
 class DeploymentView(Model):
     """A deployment as GET /deployments/{name} shows it."""
 
@@ -51,6 +58,7 @@ class DeploymentView(Model):
     lease: str
     lease_ends_at: Moment | None = None
     keep_warm: KeepWarm
+    next_window: NextWindow | None = None
     tags: dict[str, str]
     artifact_id: str | None = None
     model_arn: str | None = None

@@ -1,10 +1,13 @@
 """Everything about deployments and uploads at a glance: what they do, cost, and do next."""
 
+from datetime import datetime
+
 from pilotlight.contracts import (
     DeploymentList,
     DeploymentView,
     EventList,
     NextStep,
+    NextWindow,
     Progress,
     UploadList,
     UploadView,
@@ -12,6 +15,7 @@ from pilotlight.contracts import (
 )
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
 from pilotlight.services.accounting import Accounting
@@ -97,6 +101,7 @@ class Viewing:
             lease=deployment.lease.term,
             lease_ends_at=deployment.lease.ends_at if deployment.is_live else None,
             keep_warm=deployment.keep_warm,
+            next_window=_next_window(deployment, now),
             tags=deployment.tags,
             artifact_id=deployment.artifact_id,
             model_arn=imported.model_arn if imported and deployment.is_live else None,
@@ -134,6 +139,13 @@ class Viewing:
         staged = min(self._artifacts.staged_bytes(artifact.id, artifact.attempt), artifact.total_bytes)
         percent = round(100 * staged / artifact.total_bytes, 1)
         return Progress(staged_bytes=staged, total_bytes=artifact.total_bytes, percent=percent)
+
+
+def _next_window(deployment: Deployment, now: datetime) -> NextWindow | None:
+    wanted = deployment.keep_warm
+    if wanted.policy is not Policy.WINDOW or not deployment.is_live:
+        return None
+    return NextWindow(opens_at=wanted.next_opening(now), closes_at=wanted.next_closing(now))
 
 
 def _upload_view(upload: Upload) -> UploadView:
