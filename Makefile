@@ -24,7 +24,7 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test check lint format types architecture machines template build deploy lock clean
+.PHONY: help setup demo up test check lint format types architecture openapi machines template build deploy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ types: $(READY) ## mypy, strict
 
 architecture: $(READY) ## who may import whom; template, machines, routes and folders agree
 	@$(BIN)/python -m pytest tests/architecture -q
+
+openapi: $(READY) ## write docs/openapi.json from the routes and their contracts
+	@$(BIN)/python -m tools.openapi
 
 machines: $(READY) $(ASL_READY) ## every state machine through asl-validator
 	@$(BIN)/python -m tools.asl

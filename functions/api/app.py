@@ -4,21 +4,46 @@ Deployed twice from this one folder: `api`, and `api_invoke` for invocations, so
 cannot starve those who want to delete something.
 """
 
+import hashlib
+from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import unquote
 
 from chalice.app import Response
 from pilotlight.contracts import (
+    DeploymentList,
     DeploymentRequest,
+    DeploymentView,
+    EventList,
     HealthView,
+    InvocationView,
     KeepWarmRequest,
     LeaseRequest,
     PreflightRequest,
     PreflightView,
+    UploadList,
+)
+from pilotlight.domain.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    IllegalTransition,
+    InvocationFailed,
+    InvocationTimedOut,
+    NameTaken,
+    NotFound,
+    NotServing,
+    QueueFull,
+    SourceGated,
+    SourceNotFound,
+    SourceRefused,
+    Superseded,
+    UnsupportedParameter,
 )
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.source import Source
-from pilotlight.http import Api, answer, parse
+from pilotlight.http import Api, answer
+from pilotlight.routes import FROM_AWS, IDEMPOTENCY_KEY, IF_NONE_MATCH, PAGES, PREFER, OpenApiDocument
 from pilotlight.runtime import VERSION, runtime
 from pilotlight.services.invoking import parse_prefer
 from pilotlight.services.viewing import page_limit
@@ -26,32 +51,38 @@ from pilotlight.services.viewing import page_limit
 app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
 
-@app.view("POST", "/deployments")
-def create_deployment() -> Response:
+@app.view(
+    "POST",
+    "/deployments",
+    takes=DeploymentRequest,
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    asks=(IDEMPOTENCY_KEY,),
+    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict),
+)
+def create_deployment(wanted: DeploymentRequest) -> Response:
     """Reserve a name and start a deployment."""
-    request = app.current_request
     view = runtime().requesting.request(
-        parse(DeploymentRequest, request.raw_body),
+        wanted,
         correlation_id=app.correlation_id,
         idempotency_key=app.idempotency_key,
     )
     return answer(view, HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{view.name}"))
 
 
-@app.view("GET", "/deployments")
+@app.view("GET", "/deployments", gives={HTTPStatus.OK: DeploymentList}, asks=PAGES, refuses=FROM_AWS)
 def list_deployments() -> Response:
     """List deployments by name, those that are gone included."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.deployments(query.get("cursor"), page_limit(query.get("limit"))))
 
 
-@app.view("GET", "/deployments/{name}")
+@app.view("GET", "/deployments/{name}", gives={HTTPStatus.OK: DeploymentView}, refuses=(*FROM_AWS, NotFound))
 def get_deployment(name: str) -> Response:
     """Show one deployment: status, warmth, progress, cost, what happens next and when."""
     return answer(runtime().viewing.deployment(unquote(name)))
 
 
-@app.view("DELETE", "/deployments/{name}")
+@app.view("DELETE", "/deployments/{name}", gives={HTTPStatus.ACCEPTED: DeploymentView}, refuses=(*FROM_AWS, NotFound))
 def delete_deployment(name: str) -> Response:
     """Begin to remove every trace of a deployment."""
     deployment = runtime().tearing_down.begin(
@@ -62,7 +93,9 @@ def delete_deployment(name: str) -> Response:
     )
 
 
-@app.view("GET", "/deployments/{name}/events")
+@app.view(
+    "GET", "/deployments/{name}/events", gives={HTTPStatus.OK: EventList}, asks=PAGES, refuses=(*FROM_AWS, NotFound)
+)
 def list_events(name: str) -> Response:
     """List what happened to a deployment and why, oldest first."""
     query = app.current_request.query_params or {}
@@ -70,7 +103,12 @@ def list_events(name: str) -> Response:
     return answer(runtime().viewing.events(unquote(name), query.get("cursor"), limit))
 
 
-@app.view("POST", "/deployments/{name}/retry")
+@app.view(
+    "POST",
+    "/deployments/{name}/retry",
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, IllegalTransition),
+)
 def retry_deployment(name: str) -> Response:
     """Go on with a failed deployment from what it has."""
     deployment = runtime().requesting.retry(unquote(name), correlation_id=app.correlation_id)
@@ -79,7 +117,12 @@ def retry_deployment(name: str) -> Response:
     )
 
 
-@app.view("POST", "/deployments/{name}/warm-up")
+@app.view(
+    "POST",
+    "/deployments/{name}/warm-up",
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, NotServing, Superseded),
+)
 def warm_up_deployment(name: str) -> Response:
     """Wake a model now."""
     deployment = runtime().deployments.get(unquote(name)).require_serving()
@@ -91,7 +134,12 @@ def warm_up_deployment(name: str) -> Response:
     )
 
 
-@app.view("POST", "/deployments/{name}/scale-down")
+@app.view(
+    "POST",
+    "/deployments/{name}/scale-down",
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, NotServing),
+)
 def scale_down_deployment(name: str) -> Response:
     """Stop keeping a model warm until its next window; it goes cold by itself."""
     deployment = runtime().warming.scale_down(unquote(name))
@@ -100,28 +148,44 @@ def scale_down_deployment(name: str) -> Response:
     )
 
 
-@app.view("PUT", "/deployments/{name}/keep-warm")
-def put_keep_warm(name: str) -> Response:
+@app.view(
+    "PUT",
+    "/deployments/{name}/keep-warm",
+    takes=KeepWarmRequest,
+    gives={HTTPStatus.OK: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, IllegalTransition),
+)
+def put_keep_warm(name: str, wanted: KeepWarmRequest) -> Response:
     """Change when the model shall be warm though nobody calls it."""
-    wanted = parse(KeepWarmRequest, app.current_request.raw_body)
     return answer(runtime().viewing.of(runtime().requesting.keep_warm(unquote(name), wanted.keep_warm)))
 
 
-@app.view("PUT", "/deployments/{name}/lease")
-def put_lease(name: str) -> Response:
+@app.view(
+    "PUT",
+    "/deployments/{name}/lease",
+    takes=LeaseRequest,
+    gives={HTTPStatus.OK: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, IllegalTransition),
+)
+def put_lease(name: str, wanted: LeaseRequest) -> Response:
     """Give a deployment a lease that begins now."""
-    wanted = parse(LeaseRequest, app.current_request.raw_body)
     return answer(runtime().viewing.of(runtime().requesting.renew_lease(unquote(name), wanted.lease)))
 
 
-@app.view("POST", "/deployments/{name}/invocations")
-def invoke_deployment(name: str) -> Response:
+@app.view(
+    "POST",
+    "/deployments/{name}/invocations",
+    takes=InvocationRequest,
+    gives={HTTPStatus.OK: InvocationView, HTTPStatus.ACCEPTED: InvocationView},
+    asks=(PREFER,),
+    refuses=(*FROM_AWS, NotFound, NotServing, UnsupportedParameter, QueueFull, InvocationFailed, InvocationTimedOut),
+)
+def invoke_deployment(name: str, wanted: InvocationRequest) -> Response:
     """Answer now if the model is warm; otherwise give the record of an answer to come."""
-    request = app.current_request
     view = runtime().invoking.invoke(
         unquote(name),
-        parse(InvocationRequest, request.raw_body),
-        wait_seconds=parse_prefer(request.headers.get("prefer")),
+        wanted,
+        wait_seconds=parse_prefer(app.current_request.headers.get("prefer")),
         correlation_id=app.correlation_id,
     )
     if view.retry_after_seconds is None:
@@ -134,7 +198,7 @@ def invoke_deployment(name: str) -> Response:
     )
 
 
-@app.view("GET", "/invocations/{invocation_id}")
+@app.view("GET", "/invocations/{invocation_id}", gives={HTTPStatus.OK: InvocationView}, refuses=(*FROM_AWS, NotFound))
 def get_invocation(invocation_id: str) -> Response:
     """Show an invocation: its answer, or where it is on its way to one."""
     view = runtime().invoking.view(unquote(invocation_id))
@@ -143,17 +207,22 @@ def get_invocation(invocation_id: str) -> Response:
     return answer(view, Retry_After=str(view.retry_after_seconds))
 
 
-@app.view("GET", "/uploads")
+@app.view("GET", "/uploads", gives={HTTPStatus.OK: UploadList}, asks=PAGES, refuses=FROM_AWS)
 def list_uploads() -> Response:
     """List uploaded folders and what became of each."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.uploads(query.get("cursor"), page_limit(query.get("limit"))))
 
 
-@app.view("POST", "/preflight")
-def preflight() -> Response:
+@app.view(
+    "POST",
+    "/preflight",
+    takes=PreflightRequest,
+    gives={HTTPStatus.OK: PreflightView},
+    refuses=(*FROM_AWS, SourceRefused, SourceNotFound, SourceGated),
+)
+def preflight(wanted: PreflightRequest) -> Response:
     """Judge a model before any byte of its weights moves."""
-    wanted = parse(PreflightRequest, app.current_request.raw_body)
     listing, verdict = runtime().preflight.judge(Source.parse(wanted.source), wanted.backend)
     settings = runtime().settings
     return answer(
@@ -167,7 +236,7 @@ def preflight() -> Response:
     )
 
 
-@app.view("GET", "/health")
+@app.view("GET", "/health", gives={HTTPStatus.OK: HealthView})
 def health() -> Response:
     """Say who answers, and where a client finds the stack's buckets."""
     settings = runtime().settings
@@ -181,3 +250,22 @@ def health() -> Response:
             simulated=settings.aws_endpoint is not None,
         )
     )
+
+
+@app.view(
+    "GET", "/openapi.json", asks=(IF_NONE_MATCH,), gives={HTTPStatus.OK: OpenApiDocument, HTTPStatus.NOT_MODIFIED: None}
+)
+def get_openapi() -> Response:
+    """Describe this API: every route, what it takes and gives, and how it says no."""
+    document, etag = described()
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=300"}
+    if etag in app.current_request.headers.get("if-none-match", ""):
+        return Response("", headers, HTTPStatus.NOT_MODIFIED)
+    return Response(document, {"Content-Type": "application/json", **headers})
+
+
+@cache
+def described() -> tuple[str, str]:
+    """Return the document that `make openapi` wrote beside this module, and its ETag: read when first asked for."""
+    document = Path(__file__).with_name("openapi.json").read_text(encoding="utf-8")
+    return document, f'"{hashlib.sha256(document.encode()).hexdigest()[:20]}"'

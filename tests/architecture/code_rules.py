@@ -30,13 +30,16 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "pilotlight.settings": frozenset({"pydantic", "pilotlight.domain"}),
     "pilotlight.runtime": frozenset({"pydantic", "ulid", "boto3", "botocore", "aws_lambda_powertools", "pilotlight"}),
-    "pilotlight.http": frozenset({"pydantic", "chalice", "aws_lambda_powertools", "pilotlight.domain"}),
+    "pilotlight.routes": frozenset({"pydantic", "pilotlight.domain", "pilotlight.contracts"}),
+    "pilotlight.http": frozenset(
+        {"pydantic", "chalice", "aws_lambda_powertools", "pilotlight.domain", "pilotlight.routes"}
+    ),
     "functions": frozenset(
         {"pydantic", "aws_lambda_powertools"}
         | {"pilotlight.domain", "pilotlight.contracts", "pilotlight.services", "pilotlight.runtime"}
     ),
     "functions.api": frozenset(
-        {"pydantic", "aws_lambda_powertools", "chalice", "functions.api", "pilotlight.http"}
+        {"pydantic", "aws_lambda_powertools", "chalice", "functions.api", "pilotlight.http", "pilotlight.routes"}
         | {"pilotlight.domain", "pilotlight.contracts", "pilotlight.services", "pilotlight.runtime"}
     ),
 }
@@ -45,6 +48,9 @@ NEVER_IMPORTS: Mapping[str, frozenset[str]] = {
     "local": frozenset({"pilotlight", "functions", "tests"}),
     "pilotlight_client": frozenset({"pilotlight", "functions", "local", "tests"}),
     "tools": frozenset({"pilotlight", "functions", "local", "pilotlight_client", "tests"}),
+    # These read what the routes promise.
+    "tools.openapi": frozenset({"functions", "local", "pilotlight_client", "tests"}),
+    "tools.openapi_schemas": frozenset({"functions", "local", "pilotlight_client", "tests"}),
 }
 GRAB_BAGS = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "shared", "stuff", "lib", "base"})
 LONGEST_MODULE = 450

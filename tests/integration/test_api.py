@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.workflows.world import SMALL, STACK, World, eventually, running_world
+from tests.workflows.world import ROOT, SMALL, STACK, World, eventually, running_world
 
 PROBLEM = "application/problem+json"
 NAMED_ROUTES = [
@@ -75,6 +75,14 @@ def test_health_names_the_stack_and_its_upload_bucket(world: World, api: httpx.C
 
     assert (health["status"], health["stack"], health["simulated"]) == ("ok", STACK, True)
     assert health["upload_bucket"] == world.upload_bucket
+
+
+def test_the_api_describes_itself_and_says_so_only_once(world: World, api: httpx.Client) -> None:
+    first = api.get("/openapi.json")
+    again = api.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.json() == json.loads((ROOT / "docs/openapi.json").read_text())
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_an_id_that_the_caller_gives_comes_back_and_a_bad_one_is_replaced(api: httpx.Client) -> None:

@@ -24,6 +24,7 @@ from pilotlight.services.requesting import Requesting
 from pilotlight.settings import Settings
 
 from tests import fakes
+from tests.documented import breaks
 from tests.factories import (
     a_checkpoint,
     a_deployment,
@@ -52,6 +53,7 @@ OUTCOMES = {
     "get-deployment-missing": 404,
     "get-invocation": 200,
     "get-invocation-missing": 404,
+    "get-openapi": 200,
     "health": 200,
     "invoke-deployment": 200,
     "invoke-deployment-cold": 202,
@@ -159,6 +161,27 @@ def test_the_api_answers_each_example_as_its_name_says(
     problem = response["statusCode"] >= 400
     assert response["headers"]["Content-Type"] == ("application/problem+json" if problem else "application/json")
     assert json.loads(response["body"])
+    event = example("api", case)
+    assert (
+        breaks(event["httpMethod"], event["path"], response["statusCode"], response["headers"], response["body"]) == []
+    )
+
+
+def test_the_document_is_given_once_and_then_only_when_it_has_changed(
+    api: ModuleType, runtime: composition.Runtime
+) -> None:
+    event = example("api", "get-openapi")
+    first = api.app(event, SimpleNamespace(aws_request_id="r-1"))
+    etag = first["headers"]["ETag"]
+
+    again, changed = (
+        api.app({**event, "headers": {"If-None-Match": known}}, SimpleNamespace(aws_request_id="r-2"))
+        for known in (etag, '"another"')
+    )
+
+    assert (again["statusCode"], again["body"], again["headers"]["ETag"]) == (304, "", etag)
+    assert (changed["statusCode"], changed["body"]) == (200, first["body"])
+    assert json.loads(first["body"])["info"]["title"] == "Pilotlight"
 
 
 def test_every_route_of_the_api_has_an_example_that_succeeds(api: ModuleType) -> None:

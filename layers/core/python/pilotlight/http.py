@@ -18,16 +18,17 @@ from pydantic import BaseModel, ValidationError
 
 from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.domain.values import Model
+from pilotlight.routes import CORRELATION_ID, CORRELATION_ID_PATTERN, IDEMPOTENCY_KEY_PATTERN, Parameter, Promise
 
 PROBLEM_TYPE = "application/problem+json"
 OUR_NAMES = {"status": "deployment_status", "code": "cause_code", "detail": "more", "type": "kind"}
 """What details are called where problem details (RFC 9457) have a meaning of their own for the name."""
 
-CORRELATION_HEADER = "X-Correlation-Id"
+CORRELATION_HEADER = CORRELATION_ID.name
 NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
 LARGEST_BODY_BYTES = 6_000_000  # Source: AWS Lambda quotas, 6 MB for the whole event of a synchronous invocation
-_CORRELATION_ID = re.compile(r"[\w.:-]{1,64}")
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
+_CORRELATION_ID = re.compile(CORRELATION_ID_PATTERN, re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 Body = TypeVar("Body", bound=BaseModel)
 View = Callable[..., Response]
@@ -131,6 +132,7 @@ class Api(Chalice):  # type: ignore[misc]
         super().__init__(app_name=name, configure_logs=False)
         self._logger = logger
         self._now = now
+        self.promises: list[Promise] = []
 
     @property
     def correlation_id(self) -> str:
@@ -150,13 +152,29 @@ class Api(Chalice):  # type: ignore[misc]
         called = str(self.current_request.context.get("path", ""))
         return called.removesuffix(str(event.get("path", ""))) + path if called else path
 
-    def view(self, method: str, path: str) -> Callable[[View], View]:
-        """Return the decorator of the view of one route."""
+    def view(
+        self,
+        method: str,
+        path: str,
+        *,
+        gives: Mapping[HTTPStatus, type[Model] | None],
+        takes: type[BaseModel] | None = None,
+        asks: tuple[Parameter, ...] = (),
+        refuses: tuple[type[PilotlightError], ...] = (),
+    ) -> Callable[[View], View]:
+        """Return the decorator of the view of one route, with what the route promises (see `Promise`).
+
+        A view whose route takes a body gets it parsed, as `wanted`.
+        """
 
         def decorate(view: View) -> View:
+            summary = (view.__doc__ or "").partition("\n")[0].rstrip(".")
+            promise = Promise(method, path, view.__name__, summary, gives, takes, asks, refuses)
+            self.promises.append(promise)
+
             @wraps(view)
-            def guarded(*args: Any, **kwargs: Any) -> Response:
-                response = self._guarded(view, *args, **kwargs)
+            def guarded(**given: Any) -> Response:
+                response = self._guarded(view, promise, given)
                 response.headers[CORRELATION_HEADER] = self.correlation_id
                 response.headers[NOW_HEADER] = self._now().isoformat()
                 return response
@@ -166,15 +184,18 @@ class Api(Chalice):  # type: ignore[misc]
 
         return decorate
 
-    def _guarded(self, view: View, *args: Any, **kwargs: Any) -> Response:
+    def _guarded(self, view: View, promise: Promise, given: dict[str, Any]) -> Response:
         logger = self._logger()
         logger.append_keys(correlation_id=self.correlation_id)
         try:
-            return view(*args, **kwargs)
+            if promise.takes:
+                given["wanted"] = parse(promise.takes, self.current_request.raw_body)
+            return view(**given)
         except ValidationError as exc:
             return problem_of_validation(exc)
         except PilotlightError as exc:
-            logger.info("a request was refused", extra={"code": exc.code, "http_status": exc.http_status})
+            told = logger.error if exc.http_status == HTTPStatus.INTERNAL_SERVER_ERROR else logger.info
+            told("a request was refused", extra={"code": exc.code, "http_status": exc.http_status})
             return problem_of(exc)
         except Exception as exc:  # noqa: BLE001 (the API's edge: a caller gets an answer, and no traceback)
             logger.error("a request failed", extra={"error": type(exc).__name__})  # noqa: TRY400 (its text may hold a prompt)

@@ -1,6 +1,8 @@
 """What crosses a boundary: the payloads of tasks, and the bodies of the API. The examples are in events/."""
 
 from pilotlight.contracts.requests import (
+    LARGEST_PAGE,
+    PAGE,
     DeploymentRequest,
     KeepWarmRequest,
     LeaseRequest,
@@ -46,6 +48,8 @@ from pilotlight.contracts.views import (
 )
 
 __all__ = [
+    "LARGEST_PAGE",
+    "PAGE",
     "DeploymentList",
     "DeploymentRequest",
     "DeploymentTask",

@@ -10,6 +10,8 @@ from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
 from pilotlight.domain.values import Backend, DeploymentName, Request
 
 MOST_TAGS = 20
+PAGE = 50
+LARGEST_PAGE = 200
 IMPORT_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+", re.ASCII)
 
 

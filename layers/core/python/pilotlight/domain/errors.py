@@ -66,10 +66,9 @@ class Retryable(PilotlightError):  # noqa: N818 (state machines match this exact
 
 
 class Terminal(PilotlightError):  # noqa: N818 (state machines match this exact name)
-    """Repeating the same call cannot help."""
+    """Repeating the same call cannot help. By itself it says that a service refused what we asked of it: our fault."""
 
     code = "terminal"
-    http_status = 409
 
 
 class Throttled(Retryable):
@@ -127,6 +126,7 @@ class Conflict(Terminal):
     """The request contradicts what is."""
 
     code = "conflict"
+    http_status = 409
 
 
 class NameTaken(Conflict):
@@ -203,6 +203,7 @@ class QuotaExceeded(Terminal):
     """A service quota is used up; `quota_code` and `holders` in the detail."""
 
     code = "quota-exceeded"
+    http_status = 409
 
 
 class AccessDenied(Terminal):
@@ -215,6 +216,7 @@ class NotOurs(Terminal):
     """A resource of the wanted name exists without our tags: it is neither adopted nor deleted."""
 
     code = "not-ours"
+    http_status = 409
 
 
 class ImportFailed(Terminal):

@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from pilotlight.contracts import (
+    LARGEST_PAGE,
+    PAGE,
     DeploymentList,
     DeploymentView,
     EventList,
@@ -20,9 +22,7 @@ from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
 from pilotlight.services.accounting import Accounting
 
-PAGE = 50
 MAY_BILL = UNDER_WAY | {Status.SERVING}  # statuses whose model costs something by the hour, or will
-LARGEST_PAGE = 200
 
 
 def page_limit(text: str | None) -> int:
