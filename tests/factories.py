@@ -139,10 +139,18 @@ def a_listing(*paths: str, size_bytes: int = 10, source: str = HUB_SOURCE) -> Li
     return Listing(source=Source.parse(source).at(COMMIT), files=files)
 
 
+def some_weights(filler: bytes, tensor: str = "layer.0") -> bytes:
+    """Return a sound safetensors file of as many bytes as the filler, which fills its one tensor."""
+    header_bytes = 152
+    data = filler[8 + header_bytes :]
+    described = {tensor: {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}}
+    return header_bytes.to_bytes(8, "little") + json.dumps(described).encode().ljust(header_bytes) + data
+
+
 def a_checkpoint(
     *, weights: bytes = b"w" * 2048, shards: Mapping[str, bytes] | None = None, config: Mapping[str, Any] | None = None
 ) -> dict[str, bytes]:
-    """Return the files of a small Llama that Bedrock takes: with one file of weights, or with these shards."""
+    """Return the files of a small Llama that Bedrock takes: one file of weights or these shards, as long as given."""
     described = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -157,9 +165,10 @@ def a_checkpoint(
         ).encode(),
     }
     if shards is None:
-        return {**files, "model.safetensors": weights}
+        return {**files, "model.safetensors": some_weights(weights)}
     index = {
         "metadata": {"total_size": sum(map(len, shards.values()))},
         "weight_map": {f"layer.{number}": name for number, name in enumerate(shards)},
     }
-    return {**files, "model.safetensors.index.json": json.dumps(index).encode(), **shards}
+    sound = {name: some_weights(body, f"layer.{number}") for number, (name, body) in enumerate(shards.items())}
+    return {**files, "model.safetensors.index.json": json.dumps(index).encode(), **sound}

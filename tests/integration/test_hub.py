@@ -18,6 +18,7 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
+from pilotlight.domain.safetensors import FIRST_READ_BYTES
 from pilotlight.domain.source import Source, SourceFile
 from pilotlight.domain.values import Backend
 from pilotlight.services.preflight import Preflight
@@ -296,12 +297,13 @@ class EmptyRegion:
         return 3
 
 
-def test_a_verdict_on_a_hubs_model_downloads_nothing_from_its_file_server(hub, reader):
+def test_a_verdict_on_a_hubs_model_reads_the_headers_of_its_weights_and_no_more(hub, reader):
     inspection = Preflight(reader, EmptyRegion(), "us-east-1").require(Source.parse(f"hf://{REPO}"), Backend.BEDROCK)
 
     assert inspection.listing.revision == hub.head
     assert SHARD in inspection.plan.paths
-    assert not [request for request in hub.requests if request.server == "cdn"]
+    shards = [request for request in hub.requests if request.server == "cdn"]
+    assert [request.range for request in shards] == [f"bytes=0-{FIRST_READ_BYTES - 1}"] * 3
 
 
 # ---- a hub that is none --------------------------------------------------------------------------------------

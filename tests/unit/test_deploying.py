@@ -26,7 +26,7 @@ def test_a_model_that_the_backend_would_not_take_is_refused_before_anything_is_s
         start(world)
 
     assert (world.status(), world.executions.names("stage_artifact")) == (Status.REQUESTED, [])
-    assert world.source.ranges == []
+    assert world.bucket.objects == {}
 
 
 def test_a_fourth_import_is_refused_before_anything_is_staged_and_names_the_holders(world):

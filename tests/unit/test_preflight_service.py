@@ -1,10 +1,11 @@
-"""Preflight reads the small files of a source and nothing else, and says all that is wrong in one sentence."""
+"""Preflight reads small files and the headers of weights, and says all that is wrong in one sentence."""
 
 import json
 
 import pytest
 from pilotlight.domain.errors import PreflightRefused, SourceNotFound
 from pilotlight.domain.preflight import Holder
+from pilotlight.domain.safetensors import FIRST_READ_BYTES
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.values import Backend
 from pilotlight.services.preflight import Preflight
@@ -16,11 +17,12 @@ COMMIT = "c" * 40
 
 
 class FolderSource:
-    """A source over a folder; `read_paths` tells what was read."""
+    """A source over a folder; `read_paths` tells what was read whole, `ranges` what in part."""
 
     def __init__(self, folder):
         self.folder = folder
         self.read_paths = []
+        self.ranges = {}
 
     def resolve(self, source):
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
@@ -38,8 +40,10 @@ class FolderSource:
         assert len(content) <= limit_bytes
         return content
 
-    def stream(self, *_, **__):
-        raise AssertionError("a verdict moves no weights")
+    def stream(self, source, file, *, offset, size_bytes):
+        assert source.revision == COMMIT
+        self.ranges[file.path] = (offset, size_bytes)
+        yield (self.folder / file.path).read_bytes()[offset:][:size_bytes]
 
 
 class Region:
@@ -67,7 +71,7 @@ def build(tmp_path):
     return build
 
 
-def test_a_sound_model_is_pinned_planned_and_accepted_without_reading_weights(build):
+def test_a_sound_model_is_pinned_planned_and_accepted_from_small_files_and_headers(build):
     preflight, source = build()
 
     inspection = preflight.require(SOURCE, Backend.BEDROCK)
@@ -78,9 +82,13 @@ def test_a_sound_model_is_pinned_planned_and_accepted_without_reading_weights(bu
     assert set(source.read_paths) == {
         "config.json",
         "generation_config.json",
+        "tokenizer.json",
         "tokenizer_config.json",
         "model.safetensors.index.json",
     }
+    weights = {path for path in inspection.plan.paths if path.endswith(".safetensors")}
+    assert set(source.ranges) == weights
+    assert all(offset == 0 and size_bytes <= FIRST_READ_BYTES for offset, size_bytes in source.ranges.values())
 
 
 def test_a_separate_template_is_read_and_folded(build):

@@ -7,7 +7,7 @@ import pytest
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.upload import UploadStatus
 
-from tests.factories import a_checkpoint
+from tests.factories import a_checkpoint, some_weights
 from tests.world import SETTLE, UPLOAD_BUCKET
 
 FILES = a_checkpoint()
@@ -184,7 +184,7 @@ def test_a_changed_folder_of_a_live_deployment_is_held_and_starts_after_it_is_go
     upload(world)
     let_it_rest(world)
     world.bring(Status.SERVING)
-    upload(world, {"model.safetensors": b"v" * 4096})
+    upload(world, {"model.safetensors": some_weights(b"v" * 4096)})
     let_it_rest(world)
     assert (record(world).status, record(world).held_by) == (UploadStatus.HELD, "llama")
     assert "SERVING" in record(world).reason
@@ -219,7 +219,7 @@ def test_a_mark_of_an_earlier_upload_does_not_start_a_later_one_that_is_under_wa
     upload(world, {"tokenizer.json": b"{}"})
     world.uploading.look("llama", correlation_id="c")
     world.clock.advance(seconds=1)
-    upload(world, {"model.safetensors": b"v" * 4096})
+    upload(world, {"model.safetensors": some_weights(b"v" * 4096)})
     world.uploading.look("llama", correlation_id="c")
 
     assert (record(world).status, len(started(world))) == (UploadStatus.RESTING, 1)

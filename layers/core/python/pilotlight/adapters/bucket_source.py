@@ -21,6 +21,7 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
+from pilotlight.domain.file_names import MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.upload import version_of
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
-MOST_FILES = 10_000  # a checkpoint has hundreds at most: more is a whole bucket named by mistake
 PIECE_BYTES = 1024 * 1024
 
 _MISSING = frozenset({"NoSuchBucket", "NoSuchKey", "404", "InvalidBucketName"})
@@ -60,7 +60,7 @@ class BucketSource:
                 f"s3://{source.location} has changed: it is at {revision} now, {source.revision} was asked for. "
                 "Deploy the present content without naming a revision."
             )
-        listing = Listing(source=source.at(revision), files=tuple(files))
+        listing = sound_listing(source.at(revision), files)
         self._listings = {str(listing.source): listing}
         return listing
 

@@ -15,24 +15,24 @@ from pilotlight.adapters.hub_ranges import exactly, require_commit, require_rang
 from pilotlight.adapters.hub_refusals import refusal
 from pilotlight.adapters.hub_transport import READ_SECONDS, Answer, HubTransport
 from pilotlight.domain.errors import SourceChanged, SourceRefused, Unavailable
+from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.values import Model
 
 PUBLIC_HUB = "https://huggingface.co"
 MOST_LISTING_BYTES = 32 * 1024 * 1024
-MOST_FILES = 10_000  # a checkpoint has hundreds at most
 
 _ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
 
 
 class _Blob(Model):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=LARGEST_FILE_BYTES)
 
 
 class _Sibling(Model):
-    rfilename: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    size: int | None = Field(default=None, ge=0)
+    rfilename: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    size: int | None = Field(default=None, ge=0, le=LARGEST_FILE_BYTES)
     blob_id: str | None = Field(default=None, alias="blobId")
     lfs: _Blob | None = None
 
@@ -72,7 +72,7 @@ class HubSource:
             field = ".".join(str(part) for part in exc.errors(include_input=False)[0]["loc"])
             raise Unavailable(f"{self._transport.host} does not list {source} as a hub does: see {field!r}.") from exc
         pinned = source.at(info.sha)
-        return Listing(source=pinned, files=tuple(_file(pinned, sibling) for sibling in info.siblings))
+        return sound_listing(pinned, (_file(pinned, sibling) for sibling in info.siblings))
 
     def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
         """Return one small file of a pinned source.

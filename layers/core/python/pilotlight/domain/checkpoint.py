@@ -14,7 +14,6 @@ from pilotlight.domain.checkpoint_config import (
     ModelConfig,
     TemplateFile,
     TokenizerConfig,
-    UnreadableError,
     WeightIndex,
     derived_tokenizer_config,
     parse,
@@ -33,6 +32,7 @@ from pilotlight.domain.checkpoint_files import (
 )
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.source import Listing, SourceFile
+from pilotlight.domain.strict_json import UnreadableError
 from pilotlight.domain.values import Model
 from pilotlight.domain.weights import find_weights
 
@@ -72,6 +72,8 @@ class Checkpoint(Model):
     """What a verdict is made of."""
 
     plan: CheckpointPlan
+    weights: tuple[SourceFile, ...] = ()
+    index: WeightIndex | None = None
     model_class: str | None = None
     quantisation: str | None = None
     eos_ids: frozenset[int] = frozenset()
@@ -138,6 +140,8 @@ def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoi
             facts=facts,
             total_bytes=sum(file.size_bytes for file in files) + sum(len(file.content) for file in derived),
         ),
+        weights=weights,
+        index=index,
         model_class=config.architecture,
         quantisation=config.quantisation,
         eos_ids=generation.eos_ids,

@@ -8,18 +8,14 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
 
-MOST_DEPTH = 64
 DEFAULT_TEMPLATE = "default"
 LONGEST_TEMPLATE = 128 * 1024  # the largest in use have a quarter of it, and it is kept in the artifact's record
 
 Short = Annotated[str, StringConstraints(max_length=200)]
 Template = Annotated[str, StringConstraints(max_length=LONGEST_TEMPLATE)]
-
-
-class UnreadableError(ValueError):
-    """The file is not what its name promises; the text says why, without quoting it."""
 
 
 class _TextConfig(Model):
@@ -160,40 +156,10 @@ def parse(content: bytes, model: type[AnyModel]) -> AnyModel:
         raise UnreadableError(f"its field {field!r} is wrong: {error['msg']}") from exc
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """Return a file's JSON object.
-
-    Raises: UnreadableError for what is not UTF-8, not JSON, not an object, or nested deeper than any real file.
-    """
-    try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        raise UnreadableError("it is not JSON in UTF-8") from exc
-    if not isinstance(document, dict):
-        raise UnreadableError("it is not a JSON object")
-    if _is_deeper(document, MOST_DEPTH):
-        raise UnreadableError(f"it is nested deeper than {MOST_DEPTH} levels")
-    return document
-
-
 def derived_tokenizer_config(tokenizer_config: bytes, template: str) -> bytes:
     """Return tokenizer_config.json with that chat template inside; everything else stays, in its order."""
     document = json_object(tokenizer_config) | {"chat_template": template}
     return (json.dumps(document, indent=2) + "\n").encode()
-
-
-def _is_deeper(document: dict[str, Any], depth: int) -> bool:
-    level: list[Any] = [document]
-    for _ in range(depth):
-        level = [
-            child
-            for value in level
-            for child in (value.values() if isinstance(value, dict) else value)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _text_of(token: str | _Token | None) -> str | None:

@@ -15,6 +15,10 @@ class Problem(Model):
     supported: str
     advice: str
 
+    def __str__(self) -> str:
+        """Return the problem as one sentence or two."""
+        return f"{self.subject}: found {self.found}; supported: {self.supported}. {self.advice}"
+
     @classmethod
     def unreadable(cls, path: str, why: str) -> "Problem":
         """Return the problem of a file that does not hold what its name promises."""

@@ -11,7 +11,7 @@ Found = tuple[tuple[SourceFile, ...], tuple[Problem, ...]]
 
 SUPPORTED = f"safetensors: {SINGLE}, or the shards that {INDEX} names"
 SMALLEST_WEIGHT_BYTES = 1024  # smaller ones are git's pointers to a file, not the file
-_SAVE_AGAIN = "Save it with transformers' save_pretrained(..., safe_serialization=True), which writes both."
+SAVE_AGAIN = "Save it with transformers' save_pretrained(..., safe_serialization=True), which writes both."
 
 
 def find_weights(listing: Listing, index: WeightIndex | None) -> Found:
@@ -31,7 +31,7 @@ def _indexed(listing: Listing, index: WeightIndex) -> Found:
             subject="weights",
             found=f"{INDEX} names {some_of(list(hostile))}: {next(iter(hostile.values()))}",
             supported=SUPPORTED,
-            advice=_SAVE_AGAIN,
+            advice=SAVE_AGAIN,
         )
         return (), (problem,)
     by_path = {file.path: file for file in listing.files}
@@ -86,7 +86,7 @@ def _nothing_usable(listing: Listing) -> Problem:
             advice="Merge it first (peft: merge_and_unload(), then save_pretrained) and deploy the merged model.",
         )
     if others:
-        found, advice = f"{some_of(others)}, but neither {INDEX} nor {SINGLE}", _SAVE_AGAIN
+        found, advice = f"{some_of(others)}, but neither {INDEX} nor {SINGLE}", SAVE_AGAIN
     elif pickles:
         found = f"pickles only: {some_of(pickles)}; they run code when they are loaded"
         advice = "Convert it to safetensors: load it where you trust it, then save_pretrained(safe_serialization=True)."

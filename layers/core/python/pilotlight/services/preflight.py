@@ -1,4 +1,4 @@
-"""Preflight: reads a checkpoint's small files and asks whether the backend would take the model."""
+"""Preflight: looks into a checkpoint's files and asks whether the backend would take the model."""
 
 from pilotlight.domain import bedrock_support
 from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkpoint
@@ -8,6 +8,7 @@ from pilotlight.domain.preflight import Places, Verdict, judge
 from pilotlight.domain.source import Listing, Source
 from pilotlight.domain.values import Backend, Model
 from pilotlight.ports import ModelImports, ModelSource
+from pilotlight.services.checkpoint_reader import CheckpointReader
 
 
 class Inspection(Model):
@@ -23,6 +24,7 @@ class Preflight:
 
     def __init__(self, source: ModelSource, imports: ModelImports, region: str) -> None:
         self._source = source
+        self._reader = CheckpointReader(source)
         self._imports = imports
         self._region = region
 
@@ -56,12 +58,15 @@ class Preflight:
         return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
 
     def read(self, source: Source) -> tuple[Listing, Checkpoint]:
-        """Return the files of the source at a pinned revision, and what its small files say; nothing is judged."""
+        """Return the files of the source at a pinned revision, and what they say; no backend is asked.
+
+        Every file that would be staged has been looked into: the weights by their headers alone.
+        """
         listing = self._source.resolve(source)
-        contents = {
-            path: self._source.read(listing.source, path, limit_bytes=limit) for path, limit in to_read(listing).items()
-        }
-        return listing, read_checkpoint(listing, contents)
+        contents = {path: self._reader.read(listing, path, limit) for path, limit in to_read(listing).items()}
+        checkpoint = read_checkpoint(listing, contents)
+        found = (*self._reader.content_problems(listing), *self._reader.weight_problems(listing, checkpoint))
+        return listing, checkpoint.changed(problems=(*checkpoint.problems, *found))
 
     def _places(self) -> Places | None:
         """Return who holds the places, or None in a region that has no model import to ask."""

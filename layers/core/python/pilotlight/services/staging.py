@@ -26,7 +26,7 @@ from pilotlight.domain.artifact import (
     weights_prefix,
 )
 from pilotlight.domain.checkpoint import CheckpointPlan
-from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, Superseded
+from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, SourceRefused, Superseded
 from pilotlight.domain.source import Listing, SourceFile
 from pilotlight.domain.staging_plan import PlannedFile, StagingPlan
 from pilotlight.domain.values import Model
@@ -72,7 +72,8 @@ class Staging:
     def plan(self, task: StagingTask) -> PlanSummary:
         """Decide what is copied, begin the uploads, and write the spans that are still to be copied.
 
-        Raises: SourceChanged when the source no longer has the artifact's revision.
+        Raises: SourceChanged when the source no longer has the artifact's revision; SourceRefused when a file that
+        would be staged is not what its name promises, whatever an earlier look found.
         """
         artifact = self._at_work(task)
         listing, checkpoint = self._preflight.read(artifact.pinned_source)
@@ -81,6 +82,9 @@ class Staging:
                 f"{artifact.source} is no longer at {artifact.revision}; deploy it again for the new revision.",
                 artifact_id=artifact.id,
             )
+        if checkpoint.problems:
+            told = " ".join(str(problem) for problem in checkpoint.problems)
+            raise SourceRefused(f"{artifact.source} is not staged: {told}", artifact_id=artifact.id)
         held = self._bucket.sizes(weights_prefix(artifact.id))
         plan = self._begin_uploads(artifact, checkpoint.plan, held)
         spans = self._spans(task, listing, plan, held)

@@ -10,12 +10,13 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from pilotlight.contracts import DeploymentRequest, UploadSettings
-from pilotlight.domain.checkpoint_config import UnreadableError, WeightIndex, parse
+from pilotlight.domain.checkpoint_config import WeightIndex, parse
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound, SourceChanged, SourceNotFound, SourceRefused
 from pilotlight.domain.source import Listing, Source, SourceKind
+from pilotlight.domain.strict_json import UnreadableError
 from pilotlight.domain.upload import (
     COMPLETE_MARK,
     ROOT,
