@@ -56,8 +56,11 @@ class Tally:
     swept: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def compare(self, told: str, edges: Iterable[int], turns: Iterable[int]) -> None:
-        """Count edges without a turn in their first minutes, and turns that are not the only one of an edge."""
+    def compare(self, told: str, edges: Iterable[int], turns: Iterable[int], until: int) -> None:
+        """Count edges without a turn in their first minutes, and turns that are not the only one of an edge.
+
+        An edge after `until` may be seen after the last look.
+        """
         seen: dict[int, int] = dict.fromkeys(edges, 0)
         ordered = sorted(seen)
         for turn in turns:
@@ -68,7 +71,7 @@ class Tally:
             else:
                 seen[edge] += 1
         for edge, turned in seen.items():
-            if not turned:
+            if not turned and edge < until:
                 self.missed += 1
                 self.examples.append(f"{told}: missed at {_iso(edge)}")
 
@@ -147,9 +150,9 @@ def _watch(
     told = f"{zone} {','.join(hours.days)} {hours.start}-{hours.end}"
     tally.windows += 1
     tally.looks += looks
-    inside = range(since + 1, until - 2 * LATEST)
-    tally.compare(f"{told} opening", (opens for opens, _ in times if opens in inside), _in(inside, wakes))
-    tally.compare(f"{told} closing", (closes for _, closes in times if closes in inside), _in(inside, stops))
+    inside = range(since + 1, until)
+    tally.compare(f"{told} opening", (opens for opens, _ in times if opens in inside), wakes, until - LATEST)
+    tally.compare(f"{told} closing", (closes for _, closes in times if closes in inside), stops, until - LATEST)
 
 
 def _follow(record: Deployment, since: int, until: int, luck: random.Random) -> tuple[list[int], list[int], int]:
@@ -244,12 +247,9 @@ def _sweep(
                     outside.append(second)
                 world.run_wake()
         now += MINUTE
-    begun = range(int(since.timestamp()) + 600, int(until.timestamp()) - LATEST)
-    tally.compare(told, (opens for opens, _ in times if opens in begun), [*_in(begun, woken.values()), *outside])
-
-
-def _in(inside: range, moments: Iterable[int]) -> list[int]:
-    return [moment for moment in moments if moment in range(inside.start, inside.stop + LATEST)]
+    begun = range(int(since.timestamp()) + 1, int(until.timestamp()))
+    turns = [*(woke for (opens, _), woke in woken.items() if opens in begun), *outside]
+    tally.compare(told, (opens for opens, _ in times if opens in begun), turns, begun.stop - LATEST)
 
 
 def _time(minutes: int) -> str:

@@ -64,12 +64,13 @@ def _nearest_change(zone, around, second):
         ([0, 999, 1000], 0, 1),
         ([0, 1000 + LATEST + 1], 1, 1),
         ([], 2, 0),
+        ([0, 999, 5000], 1, 2),
     ],
 )
 def test_an_edge_that_nobody_saw_is_missed_and_a_turn_without_an_edge_of_its_own_is_doubled(turns, missed, doubled):
     tally = Tally()
 
-    tally.compare("a window", [0, 1000], turns)
+    tally.compare("a window", [0, 1000], turns, until=2000)
 
     assert (tally.missed, tally.doubled) == (missed, doubled)
 

@@ -50,6 +50,17 @@ class Stretch(NamedTuple):
     closes: datetime
 
 
+@lru_cache(maxsize=4096)  # a sweep asks after the same few days of the same windows every minute
+def _occurrence(start: str, end: str, zone: ZoneInfo, day: date) -> Stretch:
+    starts = datetime.combine(day, time.fromisoformat(start))
+    if end == END_OF_DAY:
+        ends = datetime.combine(day, time(0)) + DAY
+    else:
+        ends = datetime.combine(day, time.fromisoformat(end)) + DAY * (end <= start)
+    opens, closes = opening(starts, zone), closing(ends, zone)
+    return Stretch(opens, closes if closes > opens else opens + (ends - starts))
+
+
 TimeOfDay = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
@@ -86,17 +97,8 @@ class Window(Request):
         last = until.astimezone(zone).date() + DAY
         while day <= last:
             if day.weekday() in days:
-                yield self._on(day, zone)
+                yield _occurrence(self.start, self.end, zone, day)
             day += DAY
-
-    def _on(self, day: date, zone: ZoneInfo) -> Stretch:
-        start = datetime.combine(day, time.fromisoformat(self.start))
-        if self.end == END_OF_DAY:
-            end = datetime.combine(day, time(0)) + DAY
-        else:
-            end = datetime.combine(day, time.fromisoformat(self.end)) + DAY * (self.end <= self.start)
-        opens, closes = opening(start, zone), closing(end, zone)
-        return Stretch(opens, closes if closes > opens else opens + (end - start))
 
 
 class Policy(StrEnum):
