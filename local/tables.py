@@ -1,0 +1,89 @@
+"""DynamoDB's promise that a write happens whole or not at all, and one at a time, on a server of many threads."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from moto.dynamodb import models
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+
+from local.seams import replace
+
+_one_at_a_time = threading.RLock()
+
+
+def install() -> None:
+    """Take calls one at a time, and let a cancelled transaction take back what it wrote and nothing else."""
+    replace(DynamoHandler, "call_action", _alone)
+    replace(DynamoDBBackend, "transact_write_items", _taking_back_its_own)
+    replace(models, "copy", lambda original: SimpleNamespace(copy=original.copy, deepcopy=_copy_of_all_but_tables))
+
+
+def _alone(original: Any) -> Any:
+    """The gap: moto looks at a condition and writes without a lock; of two threads both find it fulfilled."""
+
+    def call_action(handler: Any) -> Any:
+        with _one_at_a_time:
+            return original(handler)
+
+    return call_action
+
+
+def _taking_back_its_own(original: Any) -> Any:
+    """The gap: moto copies the whole table first, which takes its time, and puts the copy back: others' writes go."""
+
+    def transact_write_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        with _one_at_a_time, _as_it_was(backend, transact_items):
+            original(backend, transact_items)
+
+    return transact_write_items
+
+
+@contextmanager
+def _as_it_was(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iterator[None]:
+    """Put the items of a transaction back when it fails, whatever it fails of."""
+    undo = [_undoing(backend.tables[each["TableName"]], each) for each in _written(backend, operations)]
+    try:
+        yield
+    except BaseException:
+        for put_back in undo:
+            put_back()
+        raise
+
+
+def _written(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for operation in operations:
+        for each in operation.values():
+            if each.get("TableName") in backend.tables:
+                yield each
+
+
+def _undoing(table: Table, operation: dict[str, Any]) -> Callable[[], None]:
+    names = [table.hash_key_attr, table.range_key_attr]
+    told = operation.get("Key") or operation.get("Item") or {}
+    if any(name not in told for name in names if name):
+        return lambda: None  # an operation without its key changes nothing
+    hash_key, range_key = (DynamoType(told[name]) if name else None for name in names)
+    before = copy.deepcopy(table.get_item(hash_key, range_key))
+
+    def put_back() -> None:
+        if before is None:
+            table.delete_item(hash_key, range_key)
+        elif range_key is None:
+            table.items[hash_key] = before
+        else:
+            table.items[hash_key][range_key] = before
+
+    return put_back
+
+
+def _copy_of_all_but_tables(value: Any, memo: dict[int, Any] | None = None) -> Any:
+    return value if isinstance(value, Table) else copy.deepcopy(value, memo)
