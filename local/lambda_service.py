@@ -17,7 +17,7 @@ from local.clock import ScaledClock
 from local.event_invocations import EventInvocations
 from local.identity import ACCOUNT_ID, REGION, Credentials, region_environment
 from local.seams import replace
-from local.worker_pool import ThrottledError, WorkerPool
+from local.worker_pool import AtWork, ThrottledError, WorkerPool
 from local.workers import FunctionSettings, Outcome, Worker
 
 # What one function may run at once without a reservation. AWS shares 1,000 over an account; a laptop
@@ -79,6 +79,10 @@ class LambdaService:
     def pids(self) -> list[int]:
         """Give the ids of the workers' processes."""
         return self._pool.pids()
+
+    def at_work(self) -> list[AtWork]:
+        """Give the workers that are in the middle of an invocation."""
+        return self._pool.at_work()
 
     def stop(self) -> None:
         """End every worker and every asynchronous invocation."""

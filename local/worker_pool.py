@@ -7,11 +7,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from time import monotonic
+from typing import NamedTuple
 
 from local.workers import FunctionSettings, Outcome, Worker
 
 # Interpreters that start at the same time only slow each other down on a small machine.
 _STARTING_AT_ONCE = 2
+
+
+class AtWork(NamedTuple):
+    """A worker in the middle of an invocation: whose it is, its process, and when (monotonic) the invocation began."""
+
+    function: str
+    pid: int
+    since: float
+
 
 StartWorker = Callable[[FunctionSettings], Worker]
 
@@ -32,6 +43,7 @@ class WorkerPool:
         self._idle: dict[str, list[Worker]] = defaultdict(list)
         self._busy: dict[str, int] = defaultdict(int)
         self._all: set[Worker] = set()
+        self._at_work: dict[Worker, float] = {}
         self._starting = threading.Semaphore(_STARTING_AT_ONCE)
         self._stopped = False
         self._prewarmers: ThreadPoolExecutor | None = None
@@ -43,9 +55,13 @@ class WorkerPool:
         """
         with self._slot(settings):
             worker = self._take(settings)
+            with self._guard:
+                self._at_work[worker] = monotonic()
             try:
                 return worker.invoke(payload)
             finally:
+                with self._guard:
+                    del self._at_work[worker]
                 self._give_back(worker)
 
     def prewarm(self, functions: Iterable[FunctionSettings]) -> None:
@@ -58,6 +74,11 @@ class WorkerPool:
         """Give the ids of the running workers."""
         with self._guard:
             return [worker.pid for worker in self._all if worker.alive]
+
+    def at_work(self) -> list[AtWork]:
+        """Give the workers that are in the middle of an invocation."""
+        with self._guard:
+            return [AtWork(worker.settings.name, worker.pid, since) for worker, since in self._at_work.items()]
 
     def stop(self) -> None:
         """Kill every worker; invocations under way end with Runtime.ExitError."""

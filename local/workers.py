@@ -195,7 +195,9 @@ class Worker:
         self._drain()
         body = report.body
         if report.sign is Sign.EXIT:
-            body = _document("Runtime.ExitError", f"RequestId: {request_id} Error: {report.body.decode()}")
+            said = f"RequestId: {request_id} Error: {report.body.decode()}"
+            self._keep([said, "Runtime.ExitError"])  # Lambda's own lines: a process that is killed writes none
+            body = _document("Runtime.ExitError", said)
         return Outcome(request_id, body, failed=True, log=tuple(self._lines))
 
     def _timed_out(self, request_id: str) -> Outcome:

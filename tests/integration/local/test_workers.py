@@ -82,6 +82,31 @@ def test_the_ways_to_fail_have_their_real_names(
     assert said in document["errorMessage"]
 
 
+def test_the_death_of_a_worker_is_in_its_functions_log_and_the_next_call_gets_a_new_one(
+    invoke: Callable[..., Any], cloud: Cloud
+) -> None:
+    before, _ = invoke()
+
+    document, _ = invoke(do="die")
+    after, error = invoke()
+
+    events = cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/sample-work")["events"]
+    assert document["errorMessage"] in [event["message"] for event in events]
+    assert (after["pid"] == before["pid"], error) == (False, None)
+
+
+def test_a_worker_is_at_work_while_it_has_an_invocation(cloud: Cloud, eventually: Callable[..., Any]) -> None:
+    assert cloud.functions.at_work() == []
+    with ThreadPoolExecutor(1) as caller:
+        sleeping = caller.submit(work, cloud, do="sleep", seconds=1)
+
+        (busy,) = eventually(cloud.functions.at_work)
+
+        assert sleeping.result()["StatusCode"] == 200
+    assert (busy.function, busy.pid in cloud.functions.pids()) == ("sample-work", True)
+    assert cloud.functions.at_work() == []
+
+
 def test_a_function_that_takes_too_long_is_killed_and_the_next_call_gets_a_new_worker(
     invoke: Callable[..., Any],
 ) -> None:
