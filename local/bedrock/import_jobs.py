@@ -8,6 +8,7 @@ from moto.iam.models import iam_backends
 
 from local.bedrock.errors import invalid, not_found, over_quota, service_error
 from local.bedrock.inspection import Inspection, inspect
+from local.bedrock.keys import check_key
 from local.bedrock.listing import at, page, tags_from
 from local.bedrock.roles import is_assumable
 from local.bedrock.simulation import Job, Model, Place, Simulation
@@ -21,6 +22,7 @@ def create(simulation: Simulation, place: Place, request: dict[str, Any]) -> dic
         if earlier := _with_token(simulation, place, request.get("clientRequestToken")):
             return {"jobArn": earlier.arn}
         _check_role(simulation, place, request["roleArn"])
+        check_key(place, request.get("importedModelKmsKeyId"))
         _check_names(simulation, place, request)
         _check_quotas(simulation, place)
         job = _begin(simulation, place, request)
@@ -35,6 +37,7 @@ def get(simulation: Simulation, place: Place, identifier: str) -> dict[str, Any]
         job = find(simulation, place, identifier)
         described = {**_summary(job), "roleArn": job.request["roleArn"], "failureMessage": _failure(job)}
         described |= {"modelDataSource": job.request["modelDataSource"], "vpcConfig": job.request.get("vpcConfig")}
+        described |= {"importedModelKmsKeyArn": job.request.get("importedModelKmsKeyId")}
         return {name: value for name, value in described.items() if value is not None}
 
 

@@ -28,6 +28,7 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "AWS::ApiGateway::Stage.MethodSettings": "nobody throttles or caches on a loopback address",
     "AWS::ApiGateway::Stage.Tags": "nobody bills a local stage",
     "AWS::Events::Rule.Tags": "nobody bills or lists a local rule by its tags",
+    "AWS::Lambda::Function.VpcConfig": "workers share this machine's network",
     "AWS::Lambda::Version.Metadata": "only the translator reads it",
     "AWS::Logs::LogGroup.DeletionProtectionEnabled": "a local log group ends with its cloud",
     "AWS::XRay::Group": "there is no X-Ray here; tracing stays off in the workers",

@@ -65,8 +65,9 @@ def test_no_rule_minds_what_is_right() -> None:
 def test_whoever_may_use_the_table_may_do_all_that_the_adapter_does(template: Template) -> None:
     actions = table_actions(ROOT / "layers/core/python/pilotlight/adapters/table.py")
 
-    (statement,) = managed(template)["TablePolicy"]
-    assert set(listed(statement["Action"])) == actions != set()
+    records, key = managed(template)["TablePolicy"]
+    assert set(listed(records["Action"])) == actions != set()
+    assert key["Action"] == "kms:Decrypt"
 
 
 def test_import_jobs_may_be_created_and_tagged(template: Template) -> None:

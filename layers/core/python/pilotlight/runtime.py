@@ -143,7 +143,7 @@ class Runtime:
     @cached_property
     def imports(self) -> BedrockImports:
         """Bedrock's custom model import."""
-        return BedrockImports(self.client("bedrock"), self.client("service-quotas"))
+        return BedrockImports(self.client("bedrock"), self.client("service-quotas"), self.settings.place)
 
     @cached_property
     def backend(self) -> BedrockInference:

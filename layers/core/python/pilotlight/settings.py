@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from pilotlight.domain.artifact import MIB, SpanLimits
+from pilotlight.domain.place import Place
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import WakeBudget
 
@@ -21,6 +22,9 @@ class Settings(Model):
     queue_url: str = Field(default="", alias="INVOCATION_QUEUE_URL")
     topic_arn: str = Field(default="", alias="NOTIFICATION_TOPIC_ARN")
     import_role_arn: str = Field(default="", alias="IMPORT_ROLE_ARN")
+    kms_key_arn: str | None = Field(default=None, alias="KMS_KEY_ARN")
+    subnet_ids: str = Field(default="", alias="VPC_SUBNET_IDS")
+    security_group_ids: str = Field(default="", alias="VPC_SECURITY_GROUP_IDS")
     state_machine_arn_prefix: str = Field(default="", alias="STATE_MACHINE_ARN_PREFIX")
     service: str = Field(default="pilotlight", alias="POWERTOOLS_SERVICE_NAME")
     metrics_namespace: str = Field(default="Pilotlight", alias="POWERTOOLS_METRICS_NAMESPACE")
@@ -56,6 +60,15 @@ class Settings(Model):
         """
         given: dict[str, Any] = {name: value for name, value in environment.items() if value != ""}
         return cls.model_validate(given)
+
+    @property
+    def place(self) -> Place:
+        """Where import jobs run and what their models are encrypted with."""
+        return Place(
+            kms_key_arn=self.kms_key_arn,
+            subnet_ids=self.subnet_ids.split(",") if self.subnet_ids else [],
+            security_group_ids=self.security_group_ids.split(",") if self.security_group_ids else [],
+        )
 
     @property
     def span_limits(self) -> SpanLimits:

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pilotlight.adapters.aws_errors import code_of, message_of, translate, translated
 from pilotlight.domain.bedrock_support import MODEL_QUOTA_CODE
 from pilotlight.domain.errors import Conflict, InvalidInput, QuotaExceeded, Unavailable
+from pilotlight.domain.place import Place
 from pilotlight.domain.preflight import Holder
 from pilotlight.ports import ImportedModelState, ImportJobState
 
@@ -20,9 +21,10 @@ QUOTA_ERRORS = frozenset({"ServiceQuotaExceededException", "TooManyRequestsExcep
 class BedrockImports:
     """Implements `ports.ModelImports`."""
 
-    def __init__(self, bedrock: Any, service_quotas: Any) -> None:
+    def __init__(self, bedrock: Any, service_quotas: Any, place: Place) -> None:
         self._bedrock = bedrock
         self._service_quotas = service_quotas
+        self._place = place
 
     def start(
         self, *, job_name: str, model_name: str, role_arn: str, s3_uri: str, token: str, tags: dict[str, str]
@@ -42,6 +44,7 @@ class BedrockImports:
                 clientRequestToken=token,
                 jobTags=listed,
                 importedModelTags=listed,
+                **_placed(self._place),
             )
         return str(job["jobArn"])
 
@@ -117,6 +120,16 @@ class BedrockImports:
     def _all(self, operation: str, items: str, **query: Any) -> Iterator[dict[str, Any]]:
         for page in self._bedrock.get_paginator(operation).paginate(**query):
             yield from page.get(items, [])
+
+
+def _placed(place: Place) -> dict[str, Any]:
+    """Return the key and the network as parameters of a job; a service refuses empty ones."""
+    parameters: dict[str, Any] = {}
+    if place.kms_key_arn:
+        parameters["importedModelKmsKeyId"] = place.kms_key_arn
+    if place.subnet_ids:
+        parameters["vpcConfig"] = {"subnetIds": place.subnet_ids, "securityGroupIds": place.security_group_ids}
+    return parameters
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class SqsInvocationQueue:
 
 
 class S3InvocationBodies:
-    """Implements `ports.InvocationBodies`: encrypted with KMS; the bucket's lifecycle removes them."""
+    """Implements `ports.InvocationBodies`: encrypted with the bucket's key; the bucket's lifecycle removes them."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
@@ -78,8 +78,7 @@ class S3InvocationBodies:
                 Bucket=self._bucket,
                 Key=key,
                 Body=json.dumps(content, ensure_ascii=False).encode(),
-                ContentType="application/json",
-                ServerSideEncryption="aws:kms",
+                ContentType="application/json",  # and no encryption: to name KMS without a key is to name AWS's own
             )
 
     def _get(self, key: str) -> dict[str, Any] | None:
