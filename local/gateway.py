@@ -107,7 +107,9 @@ class Gateway:
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        request.environ[UNREAD] = bool(request.content_length) or "Transfer-Encoding" in request.headers
+        unread: threading.Event = request.environ[UNREAD]
+        if "Content-Length" in request.headers or "Transfer-Encoding" in request.headers:
+            unread.set()
         refused = self._refused(request)
         if refused is not None:
             return refused
@@ -116,7 +118,7 @@ class Gateway:
             return _message(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
         route, function, parameters = found
         request.get_data()
-        request.environ[UNREAD] = False
+        unread.clear()
         event = _event(request, self._api, route, parameters)
         return self._integrated(function, json.dumps(event).encode())
 

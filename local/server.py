@@ -51,7 +51,8 @@ class QuietRequestHandler(WSGIRequestHandler):
 class KeepAliveRequestHandler(QuietRequestHandler):
     """Keeps connections open, which werkzeug does not: it cannot know whether the request's body was read.
 
-    The application knows: it sets `environ[UNREAD]` when it was not. Answers are sent whole.
+    The application knows: it sets the event `environ[UNREAD]` when it was not (an event, because what it is given is
+    a copy of the environment). Answers are sent whole.
     """
 
     wbufsize = -1  # headers and body leave in one packet
@@ -59,13 +60,14 @@ class KeepAliveRequestHandler(QuietRequestHandler):
     def run_wsgi(self) -> None:
         """Answer one request."""
         self.environ = environ = self.make_environ()
+        environ[UNREAD] = unread = threading.Event()
         response = Response.from_app(self.server.app, environ, buffered=True)
         body = response.get_data()
         self.send_response(response.status_code)
         for name, value in response.headers:
             if name.lower() not in _OURS_TO_SAY:
                 self.send_header(name, value)
-        if environ.get(UNREAD):
+        if unread.is_set():
             self.send_header("Connection", "close")
         if response.status_code not in _WITHOUT_BODY:
             self.send_header("Content-Length", str(len(body)))

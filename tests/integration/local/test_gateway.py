@@ -112,6 +112,16 @@ def test_a_connection_is_used_again(cloud: Cloud) -> None:
     assert len(ports) == 1
 
 
+def test_a_body_that_was_not_read_is_not_taken_for_the_next_request(serve: Callable[[Function], str]) -> None:
+    url = serve(lambda *_: proxy_answer(statusCode=200, body="{}"))
+
+    with httpx.Client(base_url=url) as one_connection:
+        refused = one_connection.request("PATCH", "/things/one", content=b"GET /things/two HTTP/1.1")
+        answered = one_connection.get("/things/one")
+
+    assert (refused.status_code, answered.status_code) == (403, 200)
+
+
 def test_a_body_over_the_limit_is_refused_unread(
     serve: Callable[[Function], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
