@@ -57,8 +57,9 @@ class AsSent(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
         """Return the schema of a value with a default; that of a value left out is told by leaving it out."""
         told = super().default_schema(schema)
-        if told.get("default", ...) is None or self.mode == "serialization":
-            told.pop("default", None)
+        default = told.pop("default", None)
+        if default is not None and self.mode == "validation":
+            told["default"] = _without_null(default)
         return told
 
     def field_is_required(
@@ -93,6 +94,12 @@ def schemas(promises: list[Promise]) -> dict[str, Any]:
 def component(model: type[BaseModel]) -> dict[str, str]:
     """Return the reference to a model's schema; no model is both taken and given."""
     return {"$ref": REF.format(model=model.__name__)}
+
+
+def _without_null(default: Any) -> Any:
+    return (
+        {name: value for name, value in default.items() if value is not None} if isinstance(default, dict) else default
+    )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def test_a_term_is_minutes_hours_or_days(text, duration):
     assert lease_from(text, NOON).ends_at == NOON + duration
 
 
-@pytest.mark.parametrize("text", ["", "8", "h", "0h", "08h", "8 h", "8H", "-8h", "1.5h", "8h30m", "٣d", "366d"])
+@pytest.mark.parametrize("text", ["", "8", "h", "0h", "08h", "8 h", "8H", "-8h", "1.5h", "8h30m", "٣d", "366d", "8h\n"])
 def test_anything_else_is_no_term(text):
     with pytest.raises(ValueError, match=r"duration|longer than a year"):
         parse_duration(text)

@@ -32,6 +32,8 @@ def test_a_source_is_read_as_it_is_written(text, kind, location, revision):
         "hf://org/name/more",
         "hf://org/../name",
         "hf://org/name@",
+        "hf://org/name\n",
+        "s3://weights\n",
         "hf://org/name@a..b",
         "hf://örg/name",
         "s3://",

@@ -50,9 +50,7 @@ INVOCATION_ID = Parameter(
 )
 PATH_PARAMETERS = {parameter.name: parameter for parameter in (NAME, INVOCATION_ID)}
 
-CURSOR = Parameter(
-    "cursor", "query", "`next` of the page before.", {"type": "string", "minLength": 1, "maxLength": 4096}
-)
+CURSOR = Parameter("cursor", "query", "`next` of the page before.", {"type": "string"})
 LIMIT = Parameter(
     "limit",
     "query",

@@ -7,12 +7,13 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
+from pilotlight.domain.source import SUPPORTED_FORMS
 from pilotlight.domain.values import Backend, DeploymentName, Request
 
 MOST_TAGS = 20
 PAGE = 50
 LARGEST_PAGE = 200
-IMPORT_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+", re.ASCII)
+IMPORT_ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+$", re.ASCII)
 
 
 def _no_name_of_aws(text: str) -> str:
@@ -38,16 +39,38 @@ TagText = Annotated[
 ]
 
 
+# The forms as a schema tells them; `Source.parse` refuses with a sentence for whoever mistypes one.
+SourceText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    Field(
+        description=f"Write {SUPPORTED_FORMS}.",
+        json_schema_extra={
+            "pattern": r"^(hf://[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}(@[A-Za-z0-9_./-]{1,128})?"
+            r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(\S*/)?)?)$"
+        },
+    ),
+]
+ImportRole = Annotated[
+    str,
+    AfterValidator(_a_role_that_may_be_passed),
+    Field(json_schema_extra={"pattern": IMPORT_ROLE.pattern.replace("\\w", "A-Za-z0-9_").replace("\\d", "[0-9]")}),
+]
+
+
+Tags = Annotated[dict[TagText, TagText], Field(max_length=MOST_TAGS, json_schema_extra={"additionalProperties": False})]
+
+
 class DeploymentRequest(Request):
     """Body of POST /deployments."""
 
     name: DeploymentName
-    source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    source: SourceText
     backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
-    tags: dict[TagText, TagText] = Field(default={}, max_length=MOST_TAGS)
-    import_role_arn: Annotated[str, AfterValidator(_a_role_that_may_be_passed)] | None = None
+    tags: Tags = {}
+    import_role_arn: ImportRole | None = None
 
 
 class UploadSettings(Request):
@@ -56,13 +79,13 @@ class UploadSettings(Request):
     backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
-    tags: dict[TagText, TagText] = Field(default={}, max_length=MOST_TAGS)
+    tags: Tags = {}
 
 
 class PreflightRequest(Request):
     """Body of POST /preflight."""
 
-    source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    source: SourceText
     backend: Backend = Backend.BEDROCK
 
 

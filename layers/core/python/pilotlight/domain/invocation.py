@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from pilotlight.domain.values import Model, Moment, Money, Request
 
@@ -53,6 +53,18 @@ class ChatMessage(Request):
 
 class InvocationRequest(Request):
     """What a caller asks: a prompt or messages. `raw` sends the prompt as it is, without the chat template."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["prompt"], "properties": {"prompt": {"type": "string"}, "messages": {"type": "null"}}},
+                {
+                    "required": ["messages"],
+                    "properties": {"messages": {"type": "array"}, "prompt": {"type": "null"}, "raw": {"const": False}},
+                },
+            ]
+        }
+    )
 
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=4_000_000)] | None = None
     messages: tuple[ChatMessage, ...] | None = Field(default=None, min_length=1, max_length=1000)

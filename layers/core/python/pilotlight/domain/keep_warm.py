@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Annotated, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from pilotlight.domain.values import Request
 from pilotlight.domain.wall_clock import closing, known_zone, opening
@@ -61,14 +61,16 @@ def _occurrence(start: str, end: str, zone: ZoneInfo, day: date) -> Stretch:
     return Stretch(opens, closes if closes > opens else opens + (ends - starts))
 
 
-TimeOfDay = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+# Digits are written out: `\d` would take those of every script, which no clock reads.
+TimeOfDay = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+_DAY = f"({'|'.join(DAYS)})(-({'|'.join(DAYS)}))?"
 
 
 class Window(Request):
     """One weekly window: days, start and end (HH:MM) in an IANA time zone."""
 
-    days: str = "*"
-    start: TimeOfDay
+    days: Annotated[str, Field(json_schema_extra={"pattern": rf"^(\*|{_DAY}(,{_DAY})*)$"})] = "*"
+    start: Annotated[TimeOfDay, Field(json_schema_extra={"not": {"const": END_OF_DAY}})]
     end: TimeOfDay
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
 
@@ -111,6 +113,18 @@ class Policy(StrEnum):
 
 class KeepWarm(Request):
     """A policy and its windows; windows go with the policy `window` and only with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"policy": {"enum": ["none", "always"]}, "windows": {"maxItems": 0}}},
+                {
+                    "required": ["policy", "windows"],
+                    "properties": {"policy": {"const": "window"}, "windows": {"minItems": 1}},
+                },
+            ]
+        }
+    )
 
     policy: Policy = Policy.NONE
     windows: tuple[Window, ...] = Field(default=(), max_length=32)

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from pilotlight.domain.values import Model, Moment
 
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> timedelta:
 
     Raises: ValueError, naming the form.
     """
-    match = _FORM.match(text)
+    match = _FORM.fullmatch(text)
     if not match:
         raise ValueError(f'{text!r} is not a duration: write minutes, hours or days, such as "90m", "8h" or "3d"')
     duration = int(match["count"]) * _UNITS[match["unit"]]
@@ -38,7 +38,9 @@ def _check(text: str) -> str:
     return text
 
 
-LeaseTerm = Annotated[str, AfterValidator(_check)]
+LeaseTerm = Annotated[
+    str, AfterValidator(_check), Field(json_schema_extra={"pattern": f"^({PERMANENT}|[1-9][0-9]{{0,5}}[mhd])$"})
+]
 """What a user says: "90m", "8h", "3d" or "permanent"."""
 
 

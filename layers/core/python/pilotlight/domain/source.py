@@ -35,9 +35,9 @@ class Source(Model):
 
         Raises: InvalidInput, naming the forms that exist.
         """
-        if (hub := _HUB.match(text)) and ".." not in text:
+        if (hub := _HUB.fullmatch(text)) and ".." not in text:
             return cls(kind=SourceKind.HUB, location=hub["repository"], revision=hub["revision"] or "main")
-        if bucket := _BUCKET.match(text):
+        if bucket := _BUCKET.fullmatch(text):
             prefix = bucket["prefix"] or ""
             if prefix and not prefix.endswith("/"):
                 raise InvalidInput(

@@ -73,7 +73,7 @@ def folder_of(key: str) -> str | None:
 
 def folder_problem(folder: str) -> str | None:
     """Return why a folder cannot name a deployment, or None."""
-    if len(folder) <= NAME_MAX and re.match(NAME_PATTERN, folder):
+    if len(folder) <= NAME_MAX and re.fullmatch(NAME_PATTERN, folder):
         return None
     return (
         f"the folder's name {folder[:60]!r} cannot name a deployment: lower-case words joined by single hyphens, "
