@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from local.checkpoints import Checkpoint
 from local.hub import access
 from local.hub.access import Reader, Refusal
-from local.hub.faults import Fault, Faults
+from local.hub.faults import Fault, Faults, Kind
 from local.hub.limits import Counter, RateLimit
 from local.hub.repositories import File, Repository, files_of
 from local.hub.transfer import Exchange, Server
@@ -207,7 +207,12 @@ class _HubExchange(_Exchange):
 
     def respond(self) -> None:
         path = urlsplit(self.path).path
-        if found := _MODEL.fullmatch(path):
+        fault = self.hub.faults.next_for(self.path, before_any_file=True)
+        if fault and fault.kind is Kind.REDIRECT:
+            self.answer(302, {"Location": fault.location})
+        elif fault:
+            self.answer(200, {"Content-Type": "application/json; charset=utf-8"}, fault.body)
+        elif found := _MODEL.fullmatch(path):
             self._admitted("api", found)
         elif found := _RESOLVE.fullmatch(path):
             self._admitted("resolvers", found)
@@ -258,7 +263,10 @@ class _HubExchange(_Exchange):
             self.answer(302, headers, b"Found. Redirecting\n")
         else:
             headers["ETag"] = f'"{file.blob_id}"'
-            self.send_file(file, headers, self.fault())
+            fault = self.fault()
+            if fault and fault.kind is Kind.OTHER_COMMIT:
+                headers["X-Repo-Commit"] = "f" * 40
+            self.send_file(file, headers, fault)
 
 
 class _CdnExchange(_Exchange):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import socket
@@ -13,6 +14,8 @@ from typing import Any
 from local.hub.faults import Fault, Kind
 from local.hub.repositories import File
 
+_PACKED_BYTES = 16 << 20
+_MORE_BYTES = 4096
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -108,8 +111,13 @@ class Exchange(BaseHTTPRequestHandler):
         if fault and fault.kind is Kind.ENDLESS:
             self._send_endless(status, headers)
             return
+        if fault and fault.kind is Kind.PACKED:
+            zeros = gzip.compress(bytes(_PACKED_BYTES))
+            self.answer(status, {**headers, "Content-Encoding": "gzip"}, zeros)
+            return
+        more = _MORE_BYTES if fault and fault.kind is Kind.LONGER else 0
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(end - start)}.items():
+        for name, value in {**headers, "Content-Length": str(end - start + more)}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
@@ -117,11 +125,20 @@ class Exchange(BaseHTTPRequestHandler):
         if fault and fault.kind is Kind.CUT:
             end = min(end, start + int(fault.amount))
             self.close_connection = True
-        if isinstance(file.content, bytes):
+        if fault and fault.kind is Kind.DRIP:
+            self._drip(file, start, end, fault.amount)
+        elif isinstance(file.content, bytes):
             self.wfile.write(file.content[start:end])
         elif end > start:  # sendfile takes a count of 0 as "all of it"
             with file.content.open("rb") as content:
                 self.connection.sendfile(content, start, end - start)
+        self.wfile.write(bytes(more))
+
+    def _drip(self, file: File, start: int, end: int, seconds: float) -> None:
+        for byte in file.read()[start:end]:
+            self.wfile.write(bytes([byte]))
+            if self.server.stopping.wait(seconds):
+                return
 
     def _send_endless(self, status: int, headers: dict[str, str]) -> None:
         self.close_connection = True

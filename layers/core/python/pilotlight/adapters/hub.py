@@ -3,6 +3,7 @@
 Source: Hugging Face hub documentation, "Hub API Endpoints" (model info with blobs) and "Download files" (resolve).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from threading import Lock
@@ -13,15 +14,18 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from pilotlight.adapters.hub_ranges import exactly, require_commit, require_range, require_same_file, whole
 from pilotlight.adapters.hub_refusals import refusal
-from pilotlight.adapters.hub_transport import READ_SECONDS, Answer, HubTransport
+from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
+from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
 from pilotlight.domain.errors import SourceChanged, SourceRefused, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
 
 PUBLIC_HUB = "https://huggingface.co"
 MOST_LISTING_BYTES = 32 * 1024 * 1024
 
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
 
 
@@ -51,8 +55,16 @@ class HubSource:
         token: Callable[[], str | None],
         *,
         read_timeout_seconds: float = READ_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        resolve: Resolve = resolve_by_dns,
     ) -> None:
-        self._transport = HubTransport(endpoint, token, read_timeout_seconds=read_timeout_seconds)
+        self._transport = HubTransport(
+            endpoint,
+            token,
+            read_timeout_seconds=read_timeout_seconds,
+            answer_seconds=answer_seconds,
+            resolve=resolve,
+        )
         self._addresses: dict[str, str] = {}
         self._resolving: defaultdict[str, Lock] = defaultdict(Lock)
 
@@ -65,14 +77,21 @@ class HubSource:
         url = f"{self._transport.endpoint}/api/models/{quote(source.location)}/revision/{revision}?blobs=true"
         answer = self._transport.get(url)
         self._require_ok(answer, source, "the model's listing")
-        body = whole(answer, MOST_LISTING_BYTES, f"The listing of {source}")
+        info = self._info(source, whole(answer, MOST_LISTING_BYTES, f"The listing of {source}"))
+        if _COMMIT.fullmatch(source.revision or "") and info.sha != source.revision:
+            raise SourceChanged(f"The hub lists commit {info.sha[:40]} where {source} was asked for. Deploy it again.")
+        pinned = source.at(info.sha)
+        return sound_listing(pinned, (_file(pinned, sibling) for sibling in info.siblings))
+
+    def _info(self, source: Source, body: bytes) -> _ModelInfo:
+        """Return a listing that is one. Raises: Unavailable, naming the field that is not as hubs write it."""
         try:
-            info = _ModelInfo.model_validate_json(body)
+            return _ModelInfo.model_validate(json_object(body))
+        except UnreadableError as exc:
+            raise Unavailable(f"{self._transport.host} does not list {source} as a hub does: {exc}.") from exc
         except ValidationError as exc:
             field = ".".join(str(part) for part in exc.errors(include_input=False)[0]["loc"])
             raise Unavailable(f"{self._transport.host} does not list {source} as a hub does: see {field!r}.") from exc
-        pinned = source.at(info.sha)
-        return sound_listing(pinned, (_file(pinned, sibling) for sibling in info.siblings))
 
     def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
         """Return one small file of a pinned source.

@@ -8,23 +8,38 @@ import ipaddress
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from time import monotonic
 from urllib.parse import urljoin
 
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
+from pilotlight.adapters.cutting_off import cut_off
+from pilotlight.adapters.public_addresses import (
+    ForbiddenAddressError,
+    Resolve,
+    guarded_pools,
+    is_public,
+    resolve_by_dns,
+)
 from pilotlight.domain.errors import BodyCutShort, InvalidInput, SourceRefused, Unavailable
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # between two pieces of a body, not for all of it
+ANSWER_SECONDS = 60.0  # for all headers; for a body, too, beside what SLOWEST_BYTES_PER_SECOND allow
+SLOWEST_BYTES_PER_SECOND = 1_000_000  # spans are planned for 25 times as much
 MOST_REDIRECTS = 5
 PIECE_BYTES = 1024 * 1024
 CONNECTIONS_PER_HOST = 16
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WITH_CONTENT = frozenset({200, 206})
 _DISCARDED_BYTES = 64 * 1024
+_DISCARD_SECONDS = 0.5
 _PRINTABLE = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash, on which URL parsers disagree
+_HOST_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_INTERNAL_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet", ".corp")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -36,6 +51,7 @@ class Answer:
     url: str
     from_hub: bool
     told: dict[str, str] = field(default_factory=dict)
+    patience_seconds: float = ANSWER_SECONDS
 
     @property
     def status(self) -> int:
@@ -47,9 +63,16 @@ class Answer:
         return self.response.headers.get(name)
 
     def pieces(self) -> Generator[bytes, None, None]:
-        """Yield the body in pieces as they come. Raises: BodyCutShort when it ends early or stands still."""
+        """Yield the body in pieces as they come.
+
+        Raises: BodyCutShort when it ends early, stands still, or drips so slowly that it would never be whole.
+        """
+        began, received = monotonic(), 0
         try:
-            while piece := self.response.read(PIECE_BYTES, decode_content=False):
+            while piece := self.response.read1(PIECE_BYTES, decode_content=False):
+                received += len(piece)
+                if monotonic() - began > self.patience_seconds + received / SLOWEST_BYTES_PER_SECOND:
+                    raise BodyCutShort(f"{_host(self.url)} sent {received} bytes too slowly to wait for the rest.")
                 yield piece
         except (HTTPError, OSError) as exc:
             raise BodyCutShort(f"The connection to {_host(self.url)} broke: {type(exc).__name__}.") from exc
@@ -57,11 +80,13 @@ class Answer:
             self.discard()
 
     def discard(self) -> None:
-        """Let go of the connection: it is kept only when the body has been read to its end."""
+        """Let go of the connection: it is kept when the little that is left of the body comes at once."""
         left = getattr(self.response, "length_remaining", None)
+        sock = getattr(self.response.connection, "sock", None)
         try:
-            if left is not None and left <= _DISCARDED_BYTES:
-                self.response.read(decode_content=False)
+            if left and left <= _DISCARDED_BYTES:
+                with cut_off(sock, _DISCARD_SECONDS):
+                    self.response.read(decode_content=False)
         except (HTTPError, OSError):
             return  # a broken connection is closed already
         finally:
@@ -72,7 +97,13 @@ class HubTransport:
     """Sends GET requests; `token` is asked for each request to the hub, so that a rotated secret is taken up."""
 
     def __init__(
-        self, endpoint: str, token: Callable[[], str | None], *, read_timeout_seconds: float = READ_SECONDS
+        self,
+        endpoint: str,
+        token: Callable[[], str | None],
+        *,
+        read_timeout_seconds: float = READ_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        resolve: Resolve = resolve_by_dns,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
         origin = _parse_endpoint(self.endpoint)
@@ -80,10 +111,13 @@ class HubTransport:
         self._origin = _origin(origin)
         self._on_loopback = _is_loopback(origin.host)
         self._token = token
-        self._pool = PoolManager(
+        self._answer_seconds = answer_seconds
+        self._pools = guarded_pools(
+            exempt=self._is_exempt,
+            resolve=resolve,
             timeout=Timeout(connect=CONNECT_SECONDS, read=read_timeout_seconds),
-            maxsize=CONNECTIONS_PER_HOST,
-            retries=False,
+            head_seconds=answer_seconds,
+            per_host=CONNECTIONS_PER_HOST,
         )
 
     def get(self, url: str, *, byte_range: tuple[int, int] | None = None) -> Answer:
@@ -96,9 +130,11 @@ class HubTransport:
             from_hub = _origin(parse_url(url)) == self._origin
             response = self._send(url, byte_range, with_token=from_hub)
             told |= {name.lower(): value for name, value in response.headers.items()}
-            answer = Answer(response=response, url=url, from_hub=from_hub, told=told)
+            answer = Answer(
+                response=response, url=url, from_hub=from_hub, told=told, patience_seconds=self._answer_seconds
+            )
             if response.status not in _REDIRECTS:
-                return answer
+                return _uncompressed(answer)
             answer.discard()
             url = self._target(url, response.headers.get("Location"))
         raise Unavailable(f"The hub {self.host} redirected more than {MOST_REDIRECTS} times.")
@@ -110,7 +146,12 @@ class HubTransport:
         if with_token and (token := self._readable_token()):
             headers["Authorization"] = f"Bearer {token}"
         try:
-            return self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
+            return self._pools.request("GET", url, headers=headers, redirect=False, preload_content=False)
+        except ForbiddenAddressError as exc:
+            raise SourceRefused(
+                f"The hub {self.host} leads to {_host(url)}, which has an address that is not public. "
+                "Is HF_ENDPOINT the hub that you meant?"
+            ) from exc
         except (HTTPError, OSError) as exc:
             raise Unavailable(f"{_host(url)} did not answer: {type(exc).__name__}. Try again later.") from exc
 
@@ -128,13 +169,13 @@ class HubTransport:
     def _target(self, url: str, location: str | None) -> str:
         """Return where a redirect leads.
 
-        Raises: SourceRefused unless it is https to a public host, or our own machine for a hub on it.
+        Raises: SourceRefused unless it is https to a public host, or the very machine of a hub on this one.
         """
-        target = urljoin(url, location or "")
         try:
+            target = urljoin(url, location or "")
             parts = parse_url(target) if _PRINTABLE.fullmatch(target) else Url()
-        except LocationParseError:
-            parts = Url()
+        except (LocationParseError, ValueError):
+            target, parts = "", Url()
         if parts.host and not parts.auth and self._may_go_to(parts):
             return target
         raise SourceRefused(
@@ -145,9 +186,25 @@ class HubTransport:
     def _may_go_to(self, parts: Url) -> bool:
         if _origin(parts) == self._origin:
             return True
-        if self._on_loopback and _is_loopback(parts.host):
+        if self._on_loopback and parts.host == self.host:
             return parts.scheme in _DEFAULT_PORTS
-        return parts.scheme == "https" and _is_public(parts.host)
+        return parts.scheme == "https" and parts.port in (None, 443) and _may_be_public(parts.host)
+
+    def _is_exempt(self, host: str) -> bool:
+        """Say whether a host may have any address: the hub that was configured may."""
+        return host == self.host
+
+
+def _uncompressed(answer: Answer) -> Answer:
+    """Return an answer that is sent as it is: we asked for that, and what unpacks to a thousand times is not read.
+
+    Raises: SourceRefused.
+    """
+    coding = (answer.header("Content-Encoding") or "").strip().lower()
+    if coding in ("", "identity") or answer.status not in _WITH_CONTENT:
+        return answer
+    answer.discard()
+    raise SourceRefused(f"{_host(answer.url)} sends {coding[:40]!r} where it was asked for plain bytes.")
 
 
 def _parse_endpoint(endpoint: str) -> Url:
@@ -180,10 +237,18 @@ def _is_loopback(host: str | None) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
-def _is_public(host: str | None) -> bool:
-    """Say whether a host may be public: names are taken at their word, as https checks them by certificate."""
-    address = _address(host)
-    return address.is_global if address else bool(host) and host != "localhost"
+def _may_be_public(host: str | None) -> bool:
+    """Say whether a host may be public as it is written; the addresses that a name has are looked at when connecting.
+
+    A name whose last label is a number is an address in disguise: 2852039166, 0xa9fea9fe, 0251.0376.0251.0376.
+    """
+    bare = (host or "").strip("[]").rstrip(".").lower()
+    if _address(bare):
+        return is_public(bare)
+    last = bare.rpartition(".")[2]
+    if last[:1].isdigit() or "." not in bare or not _HOST_NAME.fullmatch(bare):
+        return False
+    return not bare.endswith(_INTERNAL_NAMES)
 
 
 def _host(url: str) -> str:
