@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAM := .tools/sam/bin/sam
 SAM_READY := .tools/sam/.ready
+SECURITY_READY := .tools/security/.ready
+CHECKOV_READY := .tools/checkov/.ready
 ASL_READY := .tools/asl/.ready
 
 # What lints and validates must not ask an account, nor somebody's profile, where it is, nor send home what it saw.
@@ -24,7 +26,8 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test check lint format types architecture openapi machines template build deploy lock clean
+.PHONY: help setup demo up test check lint format types architecture openapi machines template \
+	security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,7 +41,7 @@ up: $(READY) ## start the embedded cloud and the API, and stay (PORT=8000 ARGS=)
 test: $(READY) ## run all tests (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: lint types architecture machines template ## everything that needs no running
+check: lint types architecture machines template security ## everything that needs no running
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .
@@ -65,6 +68,23 @@ template: $(READY) $(SAM_READY) ## template.yaml through the translator, cfn-lin
 	@$(OFFLINE) .tools/sam/bin/cfn-lint --non-zero-exit-code informational template.yaml build/template.translated.json
 	@$(OFFLINE) $(SAM) validate --lint --template-file template.yaml
 
+security: checkov parliament bandit secrets ## everything that looks for weaknesses
+
+checkov: $(READY) $(CHECKOV_READY) ## the translated template through checkov; checkov.yaml says what it may find
+	@$(OFFLINE) $(BIN)/python -m tools.translate
+	@$(OFFLINE) .tools/checkov/bin/checkov --config-file checkov.yaml --framework cloudformation \
+		--file build/template.translated.json
+
+parliament: $(READY) $(SECURITY_READY) ## every policy of the translated template through parliament
+	@$(OFFLINE) $(BIN)/python -m tools.translate
+	@.tools/security/bin/python -W ignore tools/policies.py build/template.translated.json
+
+bandit: $(SECURITY_READY) ## our code through bandit; pyproject.toml says what it may find
+	@.tools/security/bin/bandit --quiet --configfile pyproject.toml --recursive layers/core functions local client tools
+
+secrets: $(READY) $(SECURITY_READY) ## every file through a secret scanner, which has to find a planted one first
+	@$(BIN)/python -m tools.leaks
+
 build: $(READY) $(SAM_READY) ## sam build: functions and layers for arm64, without Docker
 	@$(OFFLINE) $(BIN)/python -m tools.sam_build $(ARGS)
 
@@ -75,6 +95,8 @@ deploy: ## sam build, then sam deploy --guided into your account (ARGS= goes to 
 lock: $(READY) ## compile the lock files again (uv)
 	$(COMPILE) --output-file requirements/dev.lock requirements/dev.in
 	$(COMPILE) --output-file requirements/sam.lock requirements/sam.in
+	$(COMPILE) --output-file requirements/security.lock requirements/security.in
+	$(COMPILE) --output-file requirements/checkov.lock requirements/checkov.in
 	$(COMPILE) --output-file requirements/node.lock requirements/node.in
 	$(COMPILE_FOR_LAMBDA) --constraint requirements/dev.lock \
 		--output-file layers/dependencies/requirements.lock layers/dependencies/requirements.in
@@ -93,6 +115,12 @@ $(READY): requirements/dev.lock pyproject.toml tools/install.py
 
 $(SAM_READY): requirements/sam.lock tools/install.py
 	@$(PYTHON) tools/install.py environment .tools/sam --lock requirements/sam.lock
+
+$(SECURITY_READY): requirements/security.lock tools/install.py
+	@$(PYTHON) tools/install.py environment .tools/security --lock requirements/security.lock
+
+$(CHECKOV_READY): requirements/checkov.lock tools/install.py
+	@$(PYTHON) tools/install.py environment .tools/checkov --lock requirements/checkov.lock
 
 $(ASL_READY): requirements/asl/package.json requirements/asl/package-lock.json requirements/node.lock tools/install.py
 	@$(PYTHON) tools/install.py validator .tools/asl

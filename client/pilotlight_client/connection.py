@@ -158,7 +158,7 @@ def _pause(attempt: int, response: httpx.Response | NotReachable) -> float:
     if isinstance(response, httpx.Response) and (told := retry_after(response)) is not None:
         return min(told, LONGEST_PAUSE_SECONDS)
     longest = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
-    return random.uniform(longest / 2, longest)  # noqa: S311 (spreads load, hides nothing)
+    return random.uniform(longest / 2, longest)  # noqa: S311 (spreads load, hides nothing) # nosec B311
 
 
 def retry_after(response: httpx.Response) -> float | None:

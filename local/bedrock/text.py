@@ -89,7 +89,7 @@ def _compose(order: Order) -> str:
 
 
 def _answer(question: str, order: Order) -> str:
-    chance = random.Random(f"{order.seed}/{order.prompt}")
+    chance = random.Random(f"{order.seed}/{order.prompt}")  # the same answer each time # nosec B311
     wanted = chance.randint(order.usual_tokens * 3 // 4, order.usual_tokens * 5 // 4)
     text = f"{LABEL} You asked about “{question}”."
     while len(tokens(text)) < wanted:

@@ -44,7 +44,7 @@ class File:
     def blob_id(self) -> str:
         """Give git's id of what git holds: the file itself, or the pointer to the large one."""
         held = self.pointer if self.is_lfs else self.read()
-        return hashlib.sha1(b"blob %d\x00" % len(held) + held).hexdigest()
+        return hashlib.sha1(b"blob %d\x00" % len(held) + held, usedforsecurity=False).hexdigest()
 
     @cached_property
     def pointer(self) -> bytes:
@@ -87,7 +87,7 @@ class Repository:
         """Add a commit, move the branch to it, and give its sha."""
         tree = "".join(f"{name} {file.blob_id}\n" for name, file in sorted(files.items()))
         parent = self.names.get(branch, "")
-        sha = hashlib.sha1(f"{self.id}\n{parent}\n{tree}".encode()).hexdigest()
+        sha = hashlib.sha1(f"{self.id}\n{parent}\n{tree}".encode(), usedforsecurity=False).hexdigest()
         self.commits[sha] = files
         self.names[branch] = sha
         return sha

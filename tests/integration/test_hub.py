@@ -28,7 +28,7 @@ from local.hub import Hub, RateLimit
 
 REPO = "acme/little-llama"
 SHARD = "weights-c.safetensors"
-SECRET = "hf_pilotlight"
+SECRET = "hf_pilotlight"  # pragma: allowlist secret
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,14 @@ def test_a_name_that_leaves_its_folder_is_never_asked_for(hub, reader, pinned, p
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["http://hub.example", "ftp://hub.example", "https://user:pw@hub.example", "file:///etc", "hub", "https://a\\b"],
+    [
+        "http://hub.example",
+        "ftp://hub.example",
+        "https://user:pw@hub.example",  # pragma: allowlist secret
+        "file:///etc",
+        "hub",
+        "https://a\\b",
+    ],  # pragma: allowlist secret
 )
 def test_an_endpoint_that_is_not_https_or_our_own_machine_is_refused(endpoint):
     with pytest.raises(InvalidInput, match="https://host") as caught:
@@ -349,7 +356,7 @@ class Stranger:
         "https://[fd00:ec2::254]/",
         "https://10.0.0.1/",
         "http://files.example/x",
-        "https://user:pw@files.example/",
+        "https://user:pw@files.example/",  # pragma: allowlist secret
         "ftp://files.example/",
         "https://files.example\\@evil.example/",
         "https://fi les.example/",

@@ -36,7 +36,7 @@ class MotoCloud:
                 region_name="us-east-1",
                 endpoint_url=self.url,
                 aws_access_key_id="test",
-                aws_secret_access_key="test",
+                aws_secret_access_key="test",  # pragma: allowlist secret
                 config=Config(retries={"total_max_attempts": 1}),
             )
         return self._clients[service]

@@ -33,7 +33,7 @@ class HubToken:
         return self._read or None
 
     def _from_secret(self) -> str:
-        """Return the secret's `token`; an empty secret is no token: the template makes one to be filled."""
+        """Return what is under `token`; the template makes an empty secret, to be filled, which is no token."""
         with translated("reading the hub's token"):
             try:
                 text = str(self._client().get_secret_value(SecretId=self._secret_arn).get("SecretString", ""))
