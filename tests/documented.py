@@ -34,7 +34,7 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
     """Return the operation that answers a request, or None where the document has no such route."""
     for template, operations in document()["paths"].items():
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
-        if method.lower() in operations and re.fullmatch(pattern, path):
+        if method.lower() in operations and re.fullmatch(f"{pattern}/?", path):
             return dict(operations[method.lower()])
     return None
 

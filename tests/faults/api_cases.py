@@ -16,11 +16,13 @@ from schemathesis.core.failures import Failure
 from schemathesis.engine import events, from_schema
 
 from tests.documented import document
+from tests.faults import hostile_requests
 from tests.faults.api_stage import INVOCATIONS, NAMES, SOURCES, Stage, staged
 
 # The shares of the phases in a run: the first knows its own number, the last two go on until there are enough.
 MOST_EXAMPLES = 60
 STATEFUL_SHARE = 8
+HOSTILE_SHARE = 4
 STRUCTURAL = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error"}
 """Rules of pydantic that a schema tells as well as it does: whoever keeps the schema breaks none of them."""
 
@@ -33,14 +35,18 @@ CHECKS = (
     "negative_data_rejection",
     "a_schema_tells_every_structural_rule",
 )
-SCHEMA_CHECKS = frozenset(CHECKS) - {"not_a_server_error"}
+SCHEMA_CHECKS = {*CHECKS, "hostile"} - {"not_a_server_error"}
 
 
 @dataclass(frozen=True)
 class ApiCases:
-    """What a run came to; `failures` says of each break where, what and how to see it again."""
+    """What a run came to: schemathesis's cases, and requests of our own that no document describes.
+
+    `failures` says of each break where, what and how to see it again.
+    """
 
     cases: int
+    hostile: int
     server_errors: int
     schema_breaks: int
     statuses: dict[int, int] = field(default_factory=dict)
@@ -63,13 +69,18 @@ def a_schema_tells_every_structural_rule(
 
 
 def run(cases: int, seed: int) -> ApiCases:
-    """Send at least so many requests, the same for the same seed, and return what became of them."""
+    """Send at least so many cases, and a quarter as many hostile requests, and return what became of them.
+
+    The same seed sends the same, but for what the API itself gives by chance: ids and moments.
+    """
     tally = Tally()
     for part in _parts(cases, seed):
         with staged() as stage:  # a new one each time: moto's transactions copy whole tables, which grow
             tally.explore(stage, part, cases)
         if tally.cases >= cases:
             break
+    with staged() as stage:
+        tally.provoke(stage, cases // HOSTILE_SHARE, seed)
     return tally.result()
 
 
@@ -102,6 +113,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.cases = 0
+        self.hostile = 0
         self.statuses: dict[int, int] = {}
         self.broken: dict[str, int] = {}
         self.failures: list[str] = []
@@ -119,6 +131,16 @@ class Tally:
                 self.failures.append(f"the engine: {event}")
             if self.cases >= enough:
                 stream.stop()
+
+    def provoke(self, stage: Stage, count: int, seed: int) -> None:
+        """Send what no document describes."""
+        for request in hostile_requests.requests(count, seed):
+            answer = hostile_requests.send(stage.gateway.url, request)
+            self.hostile += 1
+            self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
+            for broken in answer.broken:
+                self.broken["hostile"] = self.broken.get("hostile", 0) + 1
+                self.failures.append(f"{broken}\n    {request}")
 
     def _count(self, event: events.ScenarioFinished) -> None:
         for interaction in event.recorder.interactions.values():
@@ -140,6 +162,7 @@ class Tally:
         """Return what was counted."""
         return ApiCases(
             cases=self.cases,
+            hostile=self.hostile,
             server_errors=sum(count for status, count in self.statuses.items() if status >= 500),
             schema_breaks=sum(count for name, count in self.broken.items() if name in SCHEMA_CHECKS),
             statuses=dict(sorted(self.statuses.items())),

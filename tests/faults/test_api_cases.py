@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults import hostile_requests
 from tests.faults.api_cases import ApiCases, Part, Tally, run
 from tests.faults.api_stage import Stage, staged
 
@@ -36,8 +37,15 @@ def test_no_request_meets_a_fault_of_ours_or_gets_an_answer_that_is_not_document
 
     assert found.failures == ()
     assert (found.server_errors, found.schema_breaks) == (0, 0)
-    assert found.cases >= CASES
+    assert (found.cases >= CASES, found.hostile) == (True, CASES // 4)
     assert {200, 202, 403, 404, 409, 415, 422} <= set(found.statuses)
+
+
+def test_hostile_requests_are_the_same_for_the_same_seed() -> None:
+    first, again, other = (list(hostile_requests.requests(50, seed)) for seed in (1, 1, 2))
+
+    assert first == again
+    assert first != other
 
 
 def test_a_list_that_is_as_documented_is_not_held_against_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from aws_lambda_powertools import Logger
 from pilotlight.contracts import PreflightRequest
 from pilotlight.domain.errors import InvalidInput, InvocationFailed
-from pilotlight.http import LARGEST_BODY_BYTES, idempotency_key_of, parse, problem_of
+from pilotlight.http import LARGEST_BODY_BYTES, Api, answer, idempotency_key_of, parse, problem_of
+
+from tests.factories import NOON
 
 ALICE = {"accountId": "123456789012", "userArn": "arn:aws:iam::123456789012:user/alice"}
 BOB = {"accountId": "123456789012", "userArn": "arn:aws:iam::123456789012:user/bob"}
@@ -39,6 +42,18 @@ def test_a_body_that_lambda_would_not_carry_is_refused():
     assert parse(PreflightRequest, body.ljust(LARGEST_BODY_BYTES)).source == "x"
     with pytest.raises(InvalidInput, match="6,000,000"):
         parse(PreflightRequest, body.ljust(LARGEST_BODY_BYTES + 1))
+
+
+@pytest.mark.parametrize(("path", "status"), [("/bodies", 415), ("/none", 200)])
+def test_the_type_of_a_body_matters_only_where_one_is_taken(path, status):
+    api = Api("sample", logger=Logger, now=lambda: NOON)
+    for route, takes in (("/bodies", PreflightRequest), ("/none", None)):
+        api.view("POST", route, gives={}, takes=takes)(lambda **_: answer(PreflightRequest(source="x")))
+    context = {"resourcePath": path, "httpMethod": "POST", "requestId": "r-1"}
+    event = {"headers": {"content-type": "text/plain"}, "requestContext": context, "body": "x", "path": path}
+    nothing = {"multiValueQueryStringParameters": None, "pathParameters": None, "stageVariables": None}
+
+    assert api({**event, **nothing, "isBase64Encoded": False}, None)["statusCode"] == status
 
 
 def test_the_caller_is_told_the_backends_own_words():

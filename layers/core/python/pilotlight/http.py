@@ -179,7 +179,8 @@ class Api(Chalice):  # type: ignore[misc]
                 response.headers[NOW_HEADER] = self._now().isoformat()
                 return response
 
-            self.route(path, methods=[method], content_types=["application/json"])(guarded)
+            # What comes with a request that takes no body is not looked at, whatever it calls itself.
+            self.route(path, methods=[method], content_types=["application/json"] if takes else [])(guarded)
             return guarded
 
         return decorate
