@@ -18,10 +18,12 @@ from pilotlight_client.views import (
     HealthView,
     InvocationView,
     KeepWarm,
+    KillSwitchView,
     Message,
     Page,
     Parameters,
     PreflightView,
+    SpendCeiling,
     UploadPage,
     UploadView,
 )
@@ -91,6 +93,7 @@ class Pilotlight:
         backend: str = "bedrock",
         lease: str | None = None,
         keep_warm: KeepWarm | None = None,
+        spend_ceiling: SpendCeiling | None = None,
         tags: Mapping[str, str] | None = None,
         import_role_arn: str | None = None,
         idempotency_key: str | None = None,
@@ -105,6 +108,7 @@ class Pilotlight:
             "backend": backend,
             "lease": lease,
             "keep_warm": keep_warm,
+            "spend_ceiling": spend_ceiling,
             "tags": tags or None,
             "import_role_arn": import_role_arn,
         }
@@ -145,6 +149,11 @@ class Pilotlight:
         """Set a new lease, counted from now: "90m", "8h", "3d" or "permanent"."""
         path = _path("deployments", name, "lease")
         return cast(DeploymentView, self._ask("PUT", path, body={"lease": lease}))
+
+    def set_spend_ceiling(self, name: str, usd: float, per: str = "month") -> DeploymentView:
+        """Set how many dollars a deployment may spend per `month` or per `deployment`."""
+        path = _path("deployments", name, "spend-ceiling")
+        return cast(DeploymentView, self._ask("PUT", path, body={"spend_ceiling": {"usd": usd, "per": per}}))
 
     def events(self, name: str, cursor: str | None = None) -> Page[EventView]:
         """Return one page of a deployment's timeline, oldest first."""
@@ -258,6 +267,15 @@ class Pilotlight:
         """Return one uploaded folder, or None where nothing of it has been noticed yet."""
         pages = self.iterate(cast(Callable[[str | None], Page[UploadView]], self.uploads))
         return next((upload for upload in pages if upload["folder"] == folder), None)
+
+    def kill_switch(self) -> KillSwitchView:
+        """Return whether the kill switch is on, and why."""
+        return cast(KillSwitchView, self._ask("GET", "/kill-switch"))
+
+    def turn_kill_switch(self, *, on: bool, reason: str | None = None) -> KillSwitchView:
+        """Turn the kill switch: while it is on, nothing is created, woken or kept warm."""
+        body = {"on": on} | ({"reason": reason} if reason else {})
+        return cast(KillSwitchView, self._ask("POST", "/kill-switch", body=body))
 
     def health(self) -> HealthView:
         """Return who answers, and where its upload bucket is."""

@@ -13,7 +13,9 @@ from pilotlight_client.views import (
     EventView,
     HealthView,
     InvocationView,
+    KillSwitchView,
     PreflightView,
+    SpendView,
     UploadView,
     Usage,
     WarmthView,
@@ -69,6 +71,8 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     facts.add_row("cost so far", wording.money(view["cost_so_far"]))
     if hourly := view.get("cost_per_hour"):
         facts.add_row("cost while warm", wording.money(hourly, "/h"))
+    if spending := view.get("spending"):
+        facts.add_row("spent", _spent(spending))
     facts.add_row("lease", _lease(view, now))
     facts.add_row("keep warm", plain(wording.keep_warm(view["keep_warm"])))
     if window := view.get("next_window"):
@@ -188,6 +192,27 @@ def health(view: HealthView, url: str) -> RenderableType:
     if view.get("simulated"):
         facts.add_row("cloud", "simulated on this machine: nothing here costs money")
     return facts
+
+
+def kill_switch(view: KillSwitchView, now: datetime) -> Text:
+    """Return what the kill switch does in a sentence."""
+    if not view["readable"]:
+        why = view.get("reason") or "nobody knows why"
+        return plain(f"The kill switch cannot be read ({why}): nothing new begins.", "bold red")
+    if not view["on"]:
+        return plain("The kill switch is off.", "green")
+    since = f" since {wording.moment(view.get('since'), now)}" if view.get("since") else ""
+    by = f" by {view['by']}" if view.get("by") else ""
+    why = f": {view['reason']}" if view.get("reason") else ""
+    return plain(f"The kill switch is on{since}{by}{why}. Nothing is created, woken or kept warm.", "bold red")
+
+
+def _spent(view: SpendView) -> Text:
+    ceiling = view["ceiling"]
+    told = f"{wording.money(view['spent'])} of ${ceiling['usd']:,.2f} in {view['period']}, {view['percent']:.0f} %"
+    if view["percent"] < 80:
+        return plain(told)
+    return plain(f"{told}; at 100 %: {view['at_ceiling']}", "bold red" if view["percent"] >= 100 else "yellow")
 
 
 def _facts() -> Table:

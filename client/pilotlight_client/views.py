@@ -76,6 +76,33 @@ class FailureView(TypedDict):
     at: NotRequired[str]
 
 
+class SpendCeiling(TypedDict):
+    """How much a deployment may spend, per `month` or per `deployment`."""
+
+    usd: float
+    per: NotRequired[str]
+
+
+class SpendView(TypedDict):
+    """What is spent of the ceiling, and what happens at it."""
+
+    spent: Money
+    ceiling: SpendCeiling
+    period: str
+    percent: float
+    at_ceiling: str
+
+
+class KillSwitchView(TypedDict):
+    """Whether the kill switch is on, why, since when, and who turned it."""
+
+    on: bool
+    readable: bool
+    reason: NotRequired[str | None]
+    since: NotRequired[str | None]
+    by: NotRequired[str | None]
+
+
 class NextWindow(TypedDict):
     """When the next keep-warm window opens, and when the open or the next one closes."""
 
@@ -107,6 +134,7 @@ class DeploymentView(TypedDict):
     progress: NotRequired[Progress | None]
     cost_so_far: Money
     cost_per_hour: NotRequired[Money | None]
+    spending: NotRequired[SpendView]
     next: NotRequired[NextStep | None]
     waiting_for: NotRequired[str | None]
     failure: NotRequired[FailureView | None]
@@ -153,6 +181,7 @@ class InvocationView(TypedDict):
     latency_ms: NotRequired[int | None]
     was_cold: bool
     cost: NotRequired[Money | None]
+    waiting_for: NotRequired[str | None]
     error: NotRequired[dict[str, Any] | None]
     correlation_id: str
     created_at: str
@@ -253,3 +282,4 @@ class HealthView(TypedDict):
     upload_bucket: str
     s3_endpoint: NotRequired[str | None]
     simulated: NotRequired[bool]
+    kill_switch: NotRequired[KillSwitchView]

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from pilotlight_client.commands import changes, deployments, invocations, sources
+from pilotlight_client.commands import changes, deployments, invocations, money, sources
 
 EXIT_CODES = """Exit codes: 0 done · 1 the API refused, or the deployment or invocation failed · 2 wrong usage ·
 3 preflight refused · 4 no Pilotlight reachable · 5 timed out waiting · 130 interrupted."""
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for theme in (deployments, invocations, changes, sources):
+for theme in (deployments, invocations, changes, money, sources):
     theme.add_to(app)
 
 

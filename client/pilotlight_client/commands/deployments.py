@@ -6,6 +6,7 @@ import typer
 
 from pilotlight_client import rendering
 from pilotlight_client.api import Pilotlight
+from pilotlight_client.commands import money
 from pilotlight_client.commands.options import AsJson, Name, Timeout, Url, Watch, read_keep_warm, read_tags
 from pilotlight_client.commands.session import Screen, session
 from pilotlight_client.commands.watching import follow
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(events)
 
 
-def deploy(
+def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the request has fields)
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(help="hf://org/model, hf://org/model@revision or s3://bucket/prefix/")],
     name: Annotated[str, typer.Option(help="Name of the deployment: lower-case words joined by hyphens.")],
@@ -31,6 +32,9 @@ def deploy(
     keep_warm: Annotated[
         list[str] | None,
         typer.Option(help='none, always, or a window "MON-FRI 09:00-18:00 Europe/Berlin" (several times for several).'),
+    ] = None,
+    spend_ceiling_usd: Annotated[
+        float | None, typer.Option(min=0.01, help="How many dollars it may spend a month.", show_default="the stack's")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="key=value, several times for several.")] = None,
     import_role_arn: Annotated[str | None, typer.Option(help="A role of your own that Bedrock reads with.")] = None,
@@ -48,6 +52,7 @@ def deploy(
             backend=backend,
             lease=lease,
             keep_warm=windows,
+            spend_ceiling=None if spend_ceiling_usd is None else {"usd": spend_ceiling_usd},
             tags=tags,
             import_role_arn=import_role_arn,
         )
@@ -66,6 +71,7 @@ def list_deployments(
 ) -> None:
     """List deployments."""
     with session(ctx, url, as_json=as_json) as work:
+        money.warn(work)
         found = work.pilotlight.iterate(work.pilotlight.deployments)
         views = [view for view in found if everything or view["status"] != "GONE"]
         work.screen.result({"items": views}, rendering.deployments(views, work.pilotlight.now))
@@ -86,6 +92,7 @@ def status(
             goal = "GONE" if view["status"] in ("TEARING_DOWN", "GONE") else "SERVING"
             follow(work, view, until=goal, timeout_seconds=timeout)
         else:
+            money.warn(work)
             work.screen.result(view, rendering.deployment(view, work.pilotlight.now))
 
 

@@ -4,7 +4,7 @@ from typing import NotRequired, get_args, get_origin, get_type_hints
 
 import pytest
 from pilotlight import contracts
-from pilotlight.domain import deployment, invocation, keep_warm, preflight, values
+from pilotlight.domain import deployment, invocation, keep_warm, preflight, spending, values
 from pilotlight_client import views
 
 PAIRS = [
@@ -12,6 +12,9 @@ PAIRS = [
     (views.WarmthView, contracts.WarmthView),
     (views.Progress, contracts.Progress),
     (views.NextStep, contracts.NextStep),
+    (views.SpendView, contracts.SpendView),
+    (views.SpendCeiling, spending.SpendCeiling),
+    (views.KillSwitchView, contracts.KillSwitchView),
     (views.NextWindow, contracts.NextWindow),
     (views.InvocationView, contracts.InvocationView),
     (views.UploadView, contracts.UploadView),
