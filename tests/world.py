@@ -27,18 +27,21 @@ from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.spending import Spending, SpendingRules
 from pilotlight.services.staging import Staging
 from pilotlight.services.sweeping import Sweeping, SweepReport
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
 from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
+from pilotlight.services.watching_switch import WatchingSwitch
 from pydantic import TypeAdapter
 
 from tests import fakes
@@ -77,6 +80,8 @@ class World:
         self.executions = fakes.FakeExecutions()
         self.topic = fakes.FakeTopic()
         self.journal = fakes.FakeJournal()
+        self.switch = fakes.FakeSwitch()
+        self.notices = fakes.FakeNotices()
         self.accounting = self.accounting_in(REGION)
         self._build_control()
         self._build_serving()
@@ -93,17 +98,23 @@ class World:
     def _build_control(self) -> None:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
         self.notifying = Notifying(self.topic, self.journal, self.clock)
+        self.spending = Spending(
+            self.deployments, self.switch, self.accounting, self.notifying, self.clock, SpendingRules()
+        )
         self.preflight = Preflight(self.source, self.imports, REGION)
         self.viewing = Viewing(
             self.deployments,
             self.artifacts,
             self.uploads,
             self.accounting,
+            self.spending,
             self.clock,
             region=REGION,
             upload_bucket=UPLOAD_BUCKET,
         )
-        self.requesting = Requesting(self.deployments, self.executions, self.keys, self.viewing, self.clock)
+        self.requesting = Requesting(
+            self.deployments, self.executions, self.keys, self.viewing, self.spending, self.clock
+        )
         self.staging = Staging(
             self.artifacts,
             self.bucket,
@@ -114,12 +125,25 @@ class World:
             limits=FIVE_MIB_PARTS,
         )
         self.deploying = Deploying(
-            self.deployments, self.artifacts, self.preflight, self.executions, self.notifying, self.clock
+            self.deployments,
+            self.artifacts,
+            self.preflight,
+            self.executions,
+            self.notifying,
+            self.spending,
+            self.clock,
         )
-        self.importing = Importing(self.deployments, self.imports, self.clock, rules)
+        self.importing = Importing(self.deployments, self.imports, self.spending, self.clock, rules)
         self.warming = Warming(
-            self.deployments, self.backend, self.executions, self.accounting, self.clock, self.budget
+            self.deployments,
+            self.backend,
+            self.executions,
+            self.accounting,
+            self.spending,
+            self.clock,
+            self.budget,
         )
+        self.first_warm_up = FirstWarmUp(self.deployments, self.warming, self.clock)
         self.tearing_down = TearingDown(
             self.deployments,
             self.artifacts,
@@ -149,6 +173,7 @@ class World:
             self.backend,
             fakes.FakeRenderer(),
             self.accounting,
+            self.spending,
             self.journal,
             self.clock,
         )
@@ -159,6 +184,7 @@ class World:
             self.queue,
             self.answering,
             self.accounting,
+            self.spending,
             self.warming,
             self.clock,
             LIMITS,
@@ -181,6 +207,7 @@ class World:
             self.tearing_down,
             self.uploading,
             self.executions,
+            WatchingSwitch(self.switch, self.notices, self.notifying, self.journal),
             self.notifying,
             self.journal,
             self.clock,
@@ -239,12 +266,12 @@ class World:
                 self._until_done(lambda: self.importing.start(task))
             case Status.WARMING:
                 self._until_done(lambda: self.importing.check(task))
-                self.warming.start_warm_up(task)
+                self.first_warm_up.start(task)
             case _:
                 wake_id = self.wake(name).id
                 self.run_wake(name)
                 warm_up = WarmUpTask(**dict(task), warm_up=WakeStarted(wake_id=wake_id))
-                assert self.warming.check_warm_up(warm_up).done
+                assert self.first_warm_up.check(warm_up).done
                 self.deploying.mark_serving(task)
 
     def run_staging(self, name: str = "llama") -> Artifact:

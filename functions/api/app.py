@@ -19,17 +19,23 @@ from pilotlight.contracts import (
     HealthView,
     InvocationView,
     KeepWarmRequest,
+    KillSwitchRequest,
+    KillSwitchView,
     LeaseRequest,
     PreflightRequest,
     PreflightView,
+    SpendCeilingRequest,
     UploadList,
 )
 from pilotlight.domain.errors import (
+    CapacityReached,
     Conflict,
     IdempotencyKeyReused,
     IllegalTransition,
     InvocationFailed,
     InvocationTimedOut,
+    KillSwitchOn,
+    LeaseEnded,
     NameTaken,
     NotFound,
     NotServing,
@@ -37,8 +43,10 @@ from pilotlight.domain.errors import (
     SourceGated,
     SourceNotFound,
     SourceRefused,
+    SpendCeilingReached,
     Superseded,
     UnsupportedParameter,
+    WakesExhausted,
 )
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.source import Source
@@ -46,7 +54,11 @@ from pilotlight.http import Api, answer
 from pilotlight.routes import FROM_AWS, IDEMPOTENCY_KEY, IF_NONE_MATCH, PAGES, PREFER, OpenApiDocument
 from pilotlight.runtime import VERSION, runtime
 from pilotlight.services.invoking import parse_prefer
+from pilotlight.services.spending import switch_view
 from pilotlight.services.viewing import page_limit
+
+NOT_SPENT = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached, WakesExhausted)
+"""Why a model is not woken."""
 
 app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
@@ -57,7 +69,7 @@ app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().c
     takes=DeploymentRequest,
     gives={HTTPStatus.ACCEPTED: DeploymentView},
     asks=(IDEMPOTENCY_KEY,),
-    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict),
+    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict, KillSwitchOn),
 )
 def create_deployment(wanted: DeploymentRequest) -> Response:
     """Reserve a name and start a deployment."""
@@ -107,7 +119,7 @@ def list_events(name: str) -> Response:
     "POST",
     "/deployments/{name}/retry",
     gives={HTTPStatus.ACCEPTED: DeploymentView},
-    refuses=(*FROM_AWS, NotFound, IllegalTransition),
+    refuses=(*FROM_AWS, NotFound, IllegalTransition, KillSwitchOn),
 )
 def retry_deployment(name: str) -> Response:
     """Go on with a failed deployment from what it has."""
@@ -121,7 +133,7 @@ def retry_deployment(name: str) -> Response:
     "POST",
     "/deployments/{name}/warm-up",
     gives={HTTPStatus.ACCEPTED: DeploymentView},
-    refuses=(*FROM_AWS, NotFound, NotServing, Superseded),
+    refuses=(*FROM_AWS, NotFound, NotServing, Superseded, *NOT_SPENT),
 )
 def warm_up_deployment(name: str) -> Response:
     """Wake a model now."""
@@ -173,12 +185,34 @@ def put_lease(name: str, wanted: LeaseRequest) -> Response:
 
 
 @app.view(
+    "PUT",
+    "/deployments/{name}/spend-ceiling",
+    takes=SpendCeilingRequest,
+    gives={HTTPStatus.OK: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, IllegalTransition),
+)
+def put_spend_ceiling(name: str, wanted: SpendCeilingRequest) -> Response:
+    """Change how much a deployment may spend."""
+    return answer(runtime().viewing.of(runtime().requesting.limit_spending(unquote(name), wanted.spend_ceiling)))
+
+
+@app.view(
     "POST",
     "/deployments/{name}/invocations",
     takes=InvocationRequest,
     gives={HTTPStatus.OK: InvocationView, HTTPStatus.ACCEPTED: InvocationView},
     asks=(PREFER,),
-    refuses=(*FROM_AWS, NotFound, NotServing, UnsupportedParameter, QueueFull, InvocationFailed, InvocationTimedOut),
+    refuses=(
+        *FROM_AWS,
+        NotFound,
+        NotServing,
+        LeaseEnded,
+        SpendCeilingReached,
+        UnsupportedParameter,
+        QueueFull,
+        InvocationFailed,
+        InvocationTimedOut,
+    ),
 )
 def invoke_deployment(name: str, wanted: InvocationRequest) -> Response:
     """Answer now if the model is warm; otherwise give the record of an answer to come."""
@@ -236,6 +270,19 @@ def preflight(wanted: PreflightRequest) -> Response:
     )
 
 
+@app.view("GET", "/kill-switch", gives={HTTPStatus.OK: KillSwitchView})
+def get_kill_switch() -> Response:
+    """Say whether the kill switch is on, why, since when, and who turned it."""
+    return answer(switch_view(runtime().spending.switch()))
+
+
+@app.view("POST", "/kill-switch", takes=KillSwitchRequest, gives={HTTPStatus.OK: KillSwitchView}, refuses=FROM_AWS)
+def turn_kill_switch(wanted: KillSwitchRequest) -> Response:
+    """Turn the kill switch on or off: while it is on, nothing is created, woken or kept warm."""
+    switch = runtime().spending.turn(on=wanted.on, reason=wanted.reason, by=app.caller)
+    return answer(switch_view(switch))
+
+
 @app.view("GET", "/health", gives={HTTPStatus.OK: HealthView})
 def health() -> Response:
     """Say who answers, and where a client finds the stack's buckets."""
@@ -248,6 +295,7 @@ def health() -> Response:
             upload_bucket=settings.upload_bucket,
             s3_endpoint=settings.aws_endpoint,
             simulated=settings.aws_endpoint is not None,
+            kill_switch=switch_view(runtime().spending.switch()),
         )
     )
 

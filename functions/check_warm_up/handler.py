@@ -9,4 +9,4 @@ from pilotlight.runtime import runtime, task
 @task(WarmUpTask)
 def handler(work: WarmUpTask) -> dict[str, Any]:
     """Has the model answered for the first time?"""
-    return runtime().warming.check_warm_up(work).dump()
+    return runtime().first_warm_up.check(work).dump()

@@ -9,4 +9,4 @@ from pilotlight.runtime import runtime, task
 @task(DeploymentTask)
 def handler(work: DeploymentTask) -> dict[str, Any]:
     """Wake a model for the first time."""
-    return runtime().warming.start_warm_up(work).dump()
+    return runtime().first_warm_up.start(work).dump()

@@ -1,7 +1,15 @@
 """Honest fakes of `pilotlight.ports`: they refuse what the real services refuse, and tests look at what is left."""
 
 from tests.fakes.bedrock import FakeBackend, FakeImports, FakeRenderer
-from tests.fakes.machinery import FakeExecutions, FakeJournal, FakeQueue, FakeTopic, ManualClock
+from tests.fakes.machinery import (
+    FakeExecutions,
+    FakeJournal,
+    FakeNotices,
+    FakeQueue,
+    FakeSwitch,
+    FakeTopic,
+    ManualClock,
+)
 from tests.fakes.records import FakeArtifacts, FakeDeployments, FakeInvocations, FakeKeys, FakeUploads
 from tests.fakes.storage import FakeBodies, FakeBucket, FakeSource
 
@@ -16,9 +24,11 @@ __all__ = [
     "FakeInvocations",
     "FakeJournal",
     "FakeKeys",
+    "FakeNotices",
     "FakeQueue",
     "FakeRenderer",
     "FakeSource",
+    "FakeSwitch",
     "FakeTopic",
     "FakeUploads",
     "ManualClock",

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.kill_switch import KillSwitch, Position, read_switch, unreadable
+
 from tests.factories import NOON
 
 
@@ -117,6 +120,7 @@ class FakeJournal:
     invocations: list[dict[str, Any]] = field(default_factory=list)
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     surprises: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    measures: list[tuple[str, float]] = field(default_factory=list)
 
     def invocation(self, record: dict[str, Any]) -> None:
         self.invocations.append(record)
@@ -126,6 +130,9 @@ class FakeJournal:
 
     def surprise(self, message: str, **values: Any) -> None:
         self.surprises.append((message, values))
+
+    def measure(self, name: str, count: float) -> None:
+        self.measures.append((name, count))
 
     def everything(self) -> str:
         """Return all that was ever written, as one text to search in."""
@@ -147,3 +154,39 @@ class FakeQueue:
 
     def depth(self) -> int:
         return len(self.messages)
+
+
+@dataclass
+class FakeSwitch:
+    """Implements `ports.KillSwitchPort`: what an operator put into the parameter, read at once."""
+
+    text: str = "off"
+    refusals: deque[PilotlightError] = field(default_factory=deque)
+    """Why the next reads fail, each once."""
+
+    def read(self) -> KillSwitch:
+        if self.refusals:
+            return unreadable(self.refusals.popleft().message)
+        return read_switch(self.text, None)
+
+    def write(self, switch: KillSwitch) -> None:
+        self.text = switch.written()
+
+    def on(self, reason: str = "too dear") -> None:
+        self.write(KillSwitch(position=Position.ON, reason=reason))
+
+    def off(self) -> None:
+        self.write(KillSwitch(position=Position.OFF))
+
+
+@dataclass
+class FakeNotices:
+    """Implements `ports.Notices`."""
+
+    words: dict[str, str] = field(default_factory=dict)
+
+    def is_news(self, subject: str, word: str, *, usually: str) -> bool:
+        if self.words.get(subject, usually) == word:
+            return False
+        self.words[subject] = word
+        return True

@@ -1,7 +1,7 @@
 """The table in memory: records as JSON under fences, timelines, billing windows, places, idempotency keys."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -82,6 +82,7 @@ class FakeDeployments:
         self.shelf = Shelf(Deployment)
         self._events: dict[str, list[Event]] = {}
         self._windows: dict[tuple[str, int], list[BillingWindow]] = {}
+        self._spent: dict[tuple[str, str], float] = {}
 
     def get(self, name: str) -> Deployment:
         if found := self.find(name):
@@ -135,12 +136,17 @@ class FakeDeployments:
         windows = self._windows.get((name, generation), [])
         return max(windows, key=lambda window: window.ordinal, default=None)
 
-    def open_window(self, name: str, window: BillingWindow) -> bool:
+    def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
         windows = self._windows.setdefault((name, window.generation), [])
         if any(each.ordinal == window.ordinal for each in windows):
             return False
         windows.append(window)
+        for month, usd in (charges or {}).items():
+            self._spent[name, month] = self.spent_in(name, month) + usd
         return True
+
+    def spent_in(self, name: str, month: str) -> float:
+        return self._spent.get((name, month), 0.0)
 
     def touch_window(self, name: str, window: BillingWindow) -> None:
         windows = self._windows.get((name, window.generation), [])

@@ -20,6 +20,7 @@ from pilotlight import ports
 from pilotlight.adapters.artifact_table import ArtifactTable
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
+from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.deployment import Deployment, EventKind, Status, change
@@ -263,6 +264,18 @@ def test_a_window_is_opened_by_one_call_alone(records):
     assert not records.deployments.open_window("llama", a_window(starts_at=LATER))
 
     assert records.deployments.latest_window("llama", 1) == a_window()
+
+
+def test_a_window_is_charged_to_its_months_by_the_call_that_opened_it_alone(records):
+    charged = [
+        records.deployments.open_window("llama", a_window(starts_at=each), {"2026-11": 1.25}) for each in (NOON, LATER)
+    ]
+    records.deployments.open_window("llama", a_window(ordinal=2), {"2026-11": -0.5, "2026-12": 1})
+    records.deployments.open_window("llama", a_window(generation=2), {"2026-12": 1})
+
+    assert charged == [True, False]
+    assert [records.deployments.spent_in("llama", month) for month in ("2026-10", "2026-11", "2026-12")] == [0, 0.75, 2]
+    assert records.deployments.spent_in("other", "2026-11") == 0
 
 
 def test_the_latest_window_is_that_of_the_highest_ordinal_of_its_generation(records):
@@ -540,6 +553,22 @@ def test_a_single_write_that_met_a_transaction_is_a_concurrent_change_and_no_los
     with pytest.raises(ConcurrentChange):
         deployments.open_window("llama", a_window())
     assert deployments.open_window("llama", a_window())
+
+
+def test_a_window_whose_transaction_met_another_one_is_opened_and_charged_all_the_same(table):
+    met = refusal("TransactionCanceledException", "TransactWriteItems", "TransactionConflict", "None")
+    deployments = DeploymentTable(interfered(table, met))
+
+    assert deployments.open_window("llama", a_window(), {"2026-11": 1})
+    assert deployments.spent_in("llama", "2026-11") == 1
+
+
+def test_what_was_told_last_is_no_news(table):
+    notices = NoticeTable(table)
+
+    told = [notices.is_news("kill-switch", word, usually="off") for word in ("off", "on", "on", "off", "off")]
+
+    assert told == [False, True, False, True, False]
 
 
 def test_records_with_a_time_to_live_carry_it(table):

@@ -44,6 +44,7 @@ ANSWERED = "get-invocation"
 # What the API answers to each example where `assistant` serves and `house-style` has failed.
 OUTCOMES = {
     "create-deployment": 202,
+    "create-deployment-kill-switch-on": 503,
     "create-deployment-name-taken": 409,
     "create-deployment-not-as-json": 415,
     "create-deployment-not-json": 400,
@@ -52,6 +53,7 @@ OUTCOMES = {
     "get-deployment": 200,
     "get-deployment-missing": 404,
     "get-invocation": 200,
+    "get-kill-switch": 200,
     "get-invocation-missing": 404,
     "get-openapi": 200,
     "health": 200,
@@ -70,12 +72,17 @@ OUTCOMES = {
     "put-keep-warm-unknown-zone": 422,
     "put-lease": 200,
     "put-lease-wrong": 422,
+    "put-spend-ceiling": 200,
+    "put-spend-ceiling-wrong": 422,
     "retry-deployment": 202,
     "retry-deployment-serving": 409,
     "scale-down-deployment": 202,
+    "turn-kill-switch": 200,
+    "turn-kill-switch-wrong": 422,
     "warm-up-deployment": 202,
 }
-NAME_IS_FREE = {"create-deployment"}
+NAME_IS_FREE = {"create-deployment", "create-deployment-kill-switch-on"}
+KILL_SWITCH_ON = {"create-deployment-kill-switch-on"}
 NOT_YET_SERVING = {"invoke-deployment-not-serving"}
 COLD = {"invoke-deployment-cold"}
 
@@ -118,10 +125,12 @@ def runtime() -> Iterator[composition.Runtime]:
         backend=fakes.FakeBackend(clock),
         journal=fakes.FakeJournal(),
         topic=fakes.FakeTopic(),
+        kill_switch=fakes.FakeSwitch(),
+        notices=fakes.FakeNotices(),
     )
     keys = fakes.FakeKeys()
     vars(runtime).update(
-        requesting=Requesting(runtime.deployments, runtime.executions, keys, runtime.viewing, clock),
+        requesting=Requesting(runtime.deployments, runtime.executions, keys, runtime.viewing, runtime.spending, clock),
     )
     with composition.using(runtime):
         yield runtime
@@ -133,6 +142,8 @@ def api_examples() -> list[str]:
 
 def populate(runtime: composition.Runtime, case: str) -> None:
     """Make the deployments that the examples speak of."""
+    if case in KILL_SWITCH_ON:
+        runtime.spending.turn(on=True, reason="too dear", by="an example")
     artifact = runtime.artifacts.save(None, an_artifact())
     assistant = a_serving_deployment("assistant", artifact_id=artifact.id)
     if case in NOT_YET_SERVING:

@@ -117,10 +117,10 @@ def test_a_fault_after_the_answer_does_not_make_the_model_generate_again(queued)
     def table_is_away(*_):
         raise Unavailable("the table is away")
 
-    kept = queued.deployments.latest_window
-    queued.deployments.latest_window = table_is_away
+    kept = queued.deployments.open_window
+    queued.deployments.open_window = table_is_away
     assert run(queued) is False
-    queued.deployments.latest_window = kept
+    queued.deployments.open_window = kept
     answered_at = queued.clock.now()
     queued.clock.advance(minutes=1)
 

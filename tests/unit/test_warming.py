@@ -221,9 +221,9 @@ def test_the_first_warm_up_is_waited_for(world):
     world.bring(Status.WARMING)
     task = warm_up_task(world)
 
-    assert not world.warming.check_warm_up(task).done
+    assert not world.first_warm_up.check(task).done
     world.run_wake()
-    assert world.warming.check_warm_up(task).done
+    assert world.first_warm_up.check(task).done
 
 
 def test_a_first_warm_up_that_gives_up_fails_with_the_reason_of_the_wake(world):
@@ -233,7 +233,7 @@ def test_a_first_warm_up_that_gives_up_fails_with_the_reason_of_the_wake(world):
     world.run_wake()
 
     with pytest.raises(WarmUpExhausted, match="no answer after 20 of 20 probes"):
-        world.warming.check_warm_up(task)
+        world.first_warm_up.check(task)
 
 
 def test_a_first_warm_up_whose_execution_died_fails_after_its_deadline(world):
@@ -242,13 +242,13 @@ def test_a_first_warm_up_whose_execution_died_fails_after_its_deadline(world):
     world.clock.advance(seconds=world.budget.max_seconds + 121)
 
     with pytest.raises(WarmUpExhausted, match="its execution died"):
-        world.warming.check_warm_up(task)
+        world.first_warm_up.check(task)
 
 
 def test_a_warm_up_that_is_started_twice_is_one_wake(world):
     world.bring(Status.WARMING)
 
-    started = world.warming.start_warm_up(world.task())
+    started = world.first_warm_up.start(world.task())
 
     assert started.wake_id == world.wake().id
     assert len(wakes(world)) == 1
@@ -262,7 +262,7 @@ def test_a_retry_is_not_warm_because_an_earlier_attempt_was(world):
     world.backend.cold_for = 3
     world.bring(Status.WARMING)
 
-    assert not world.warming.check_warm_up(warm_up_task(world)).done
+    assert not world.first_warm_up.check(warm_up_task(world)).done
 
 
 # ---- keeping warm ----------------------------------------------------------------------------------------------

@@ -146,6 +146,12 @@ class Api(Chalice):  # type: ignore[misc]
         request = self.current_request
         return idempotency_key_of(request.headers, request.context.get("identity"))
 
+    @property
+    def caller(self) -> str:
+        """Who signed this request; in the embedded cloud nobody does."""
+        signed = self.current_request.context.get("identity") or {}
+        return str(signed.get("userArn") or signed.get("accountId") or "local")
+
     def located(self, path: str) -> str:
         """Return a path of this API as its callers must write it: below the stage, where there is one."""
         event = self.current_request.to_original_event()

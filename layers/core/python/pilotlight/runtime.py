@@ -29,6 +29,8 @@ from pilotlight.adapters.hub import HubSource
 from pilotlight.adapters.invocation_queue import S3InvocationBodies, SqsInvocationQueue
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
 from pilotlight.adapters.journal import PowertoolsJournal
+from pilotlight.adapters.kill_switch import ParameterSwitch
+from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.secrets import HubToken
 from pilotlight.adapters.sources import Sources
 from pilotlight.adapters.table import Table
@@ -41,23 +43,28 @@ from pilotlight.ports import Clock
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.spending import Spending, SpendingRules
 from pilotlight.services.staging import Staging
 from pilotlight.services.sweeping import Sweeping
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
 from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
+from pilotlight.services.watching_switch import WatchingSwitch
 from pilotlight.settings import Settings
 
 VERSION = "0.1.0"
 # All attempts together are shorter than the shortest Lambda may run: one that hangs would else take its retries along.
 CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=8)
+# What is only looked at before something else must not use up its time.
+QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=2)
 # Whole parts of weights, and the joining of thousands of them, take longer; so may whoever moves them.
 TRANSFER = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=60)
 
@@ -171,6 +178,16 @@ class Runtime:
         """The topic that tells people."""
         return SnsTopic(self.client("sns"), self.settings.topic_arn)
 
+    @cached_property
+    def kill_switch(self) -> ParameterSwitch:
+        """The kill switch."""
+        return ParameterSwitch(lambda: self.client("ssm", QUICK), self.settings.kill_switch_parameter, self.clock.now)
+
+    @cached_property
+    def notices(self) -> NoticeTable:
+        """What people have been told."""
+        return NoticeTable(self.table)
+
     # ---- services ------------------------------------------------------------------------------------------
 
     @cached_property
@@ -189,6 +206,14 @@ class Runtime:
         return Notifying(self.topic, self.journal, self.clock)
 
     @cached_property
+    def spending(self) -> Spending:
+        """Asking for money where it is spent."""
+        rules = SpendingRules(
+            default_ceiling_usd=self.settings.default_spend_ceiling_usd, clock_speed=self.settings.clock_speed
+        )
+        return Spending(self.deployments, self.kill_switch, self.accounting, self.notifying, self.clock, rules)
+
+    @cached_property
     def preflight(self) -> Preflight:
         """Verdicts from small files."""
         return Preflight(self.source, self.imports, self.settings.region)
@@ -196,7 +221,8 @@ class Runtime:
     @cached_property
     def requesting(self) -> Requesting:
         """Taking requests."""
-        return Requesting(self.deployments, self.executions, IdempotencyTable(self.table), self.viewing, self.clock)
+        keys = IdempotencyTable(self.table)
+        return Requesting(self.deployments, self.executions, keys, self.viewing, self.spending, self.clock)
 
     @cached_property
     def staging(self) -> Staging:
@@ -214,7 +240,9 @@ class Runtime:
     @cached_property
     def deploying(self) -> Deploying:
         """From a request to SERVING."""
-        return Deploying(self.deployments, self.artifacts, self.preflight, self.executions, self.notifying, self.clock)
+        return Deploying(
+            self.deployments, self.artifacts, self.preflight, self.executions, self.notifying, self.spending, self.clock
+        )
 
     @cached_property
     def importing(self) -> Importing:
@@ -227,7 +255,7 @@ class Runtime:
             deadline_seconds=self.settings.import_deadline_seconds,
             slot_poll_seconds=self.settings.import_poll_seconds,
         )
-        return Importing(self.deployments, self.imports, self.clock, rules)
+        return Importing(self.deployments, self.imports, self.spending, self.clock, rules)
 
     @cached_property
     def warming(self) -> Warming:
@@ -237,9 +265,15 @@ class Runtime:
             self.backend,
             self.executions,
             self.accounting,
+            self.spending,
             self.clock,
             self.settings.wake_budget,
         )
+
+    @cached_property
+    def first_warm_up(self) -> FirstWarmUp:
+        """The first wake of a deployment."""
+        return FirstWarmUp(self.deployments, self.warming, self.clock)
 
     @cached_property
     def tearing_down(self) -> TearingDown:
@@ -265,6 +299,7 @@ class Runtime:
             self.backend,
             ChatTemplates(self.clock),
             self.accounting,
+            self.spending,
             self.journal,
             self.clock,
         )
@@ -279,6 +314,7 @@ class Runtime:
             self.queue,
             self.answering,
             self.accounting,
+            self.spending,
             self.warming,
             self.clock,
             InvocationLimits(
@@ -327,6 +363,7 @@ class Runtime:
             self.tearing_down,
             self.uploading,
             self.executions,
+            WatchingSwitch(self.kill_switch, self.notices, self.notifying, self.journal),
             self.notifying,
             self.journal,
             self.clock,
@@ -340,6 +377,7 @@ class Runtime:
             self.artifacts,
             self.uploads,
             self.accounting,
+            self.spending,
             self.clock,
             region=self.settings.region,
             upload_bucket=self.settings.upload_bucket,

@@ -44,6 +44,8 @@ class Settings(Model):
     wake_max_attempts: int = Field(default=120, ge=1, alias="WAKE_MAX_ATTEMPTS")
     wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
     wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
+    kill_switch_parameter: str = Field(default="", alias="KILL_SWITCH_PARAMETER")
+    default_spend_ceiling_usd: float = Field(default=500.0, gt=0, alias="DEFAULT_SPEND_CEILING_USD")
     settle_seconds: int = Field(default=60, ge=1, alias="UPLOAD_SETTLE_SECONDS")
     held_requests: int = Field(default=4, ge=0, alias="HELD_REQUESTS")
     queue_depth: int = Field(default=10_000, ge=1, alias="QUEUE_DEPTH")

@@ -1,17 +1,20 @@
 """Deployments in the table: the record, its timeline, its billing windows."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ulid import ULID
 
-from pilotlight.adapters.table import Table, encode, readable, record_of, sortable
+from pilotlight.adapters.table import Table, encode, key, readable, record_of, sortable
 from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
 from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound
 from pilotlight.domain.pricing import BillingWindow
 
 KIND = "DEPLOYMENT"
 RESERVE_TRIES = 3
+OPEN_TRIES = 8
+SPENT = "SPENT#"
 
 
 def _pk(name: str) -> str:
@@ -118,10 +121,37 @@ class DeploymentTable:
         items, _ = self._table.query(_pk(name), f"WINDOW#{generation:06d}#", limit=1, newest_first=True)
         return record_of(BillingWindow, items[0]) if items else None
 
-    def open_window(self, name: str, window: BillingWindow) -> bool:
-        """Write a window if its ordinal is new; False where another call opened it first."""
-        item = {"pk": _pk(name), "sk": _window_sk(window.generation, window.ordinal), **window.dump()}
-        return self._table.put(item, ConditionExpression="attribute_not_exists(pk)")
+    def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
+        """Write a window if its ordinal is new, and add `charges` (dollars by month) in the same go.
+
+        False where another call opened it first: nothing is added then. A transaction that met another one may have
+        written nothing at all, and is made again.
+        """
+        pk, sk = _pk(name), _window_sk(window.generation, window.ordinal)
+        item = {"pk": pk, "sk": sk, **window.dump()}
+        fresh = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if not charges:
+            return self._table.put(item, **fresh)
+        put = {"Put": {"TableName": self._table.name, "Item": encode(item), **fresh}}
+        adds = [{"Update": self._charge(pk, month, usd)} for month, usd in charges.items()]
+        for _ in range(OPEN_TRIES):
+            if self._table.transact([put, *adds], f"opening window {window.ordinal} of {name}"):
+                return True
+            if self._table.get(pk, sk):
+                return False
+        raise ConcurrentChange(f"Others keep writing the ledger of {name}; try again.", deployment=name)
+
+    def _charge(self, pk: str, month: str, usd: float) -> dict[str, Any]:
+        return {
+            "TableName": self._table.name,
+            "Key": key(pk, f"{SPENT}{month}"),
+            "UpdateExpression": "ADD usd :usd",
+            "ExpressionAttributeValues": encode({":usd": usd}),
+        }
+
+    def spent_in(self, name: str, month: str) -> float:
+        """Return the dollars that were charged to a month, over all generations of the name."""
+        return float((self._table.get(_pk(name), f"{SPENT}{month}") or {}).get("usd", 0.0))
 
     def touch_window(self, name: str, window: BillingWindow) -> None:
         """Move a window's last answer (and measured speed) forward, never back."""

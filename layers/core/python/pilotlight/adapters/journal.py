@@ -37,6 +37,12 @@ class PowertoolsJournal:
         """Log a surprise survived."""
         self._logger.warning(message, extra=values)
 
+    def measure(self, name: str, count: float) -> None:
+        """Write one value of a metric of the stack."""
+        metrics = self._metrics()
+        metrics.add_metric(name, MetricUnit.Count, count)
+        metrics.flush_metrics()
+
     def _metrics(self, **dimensions: str) -> EphemeralMetrics:
         """Return a record of metrics of its own: dimensions of two records never mix."""
         metrics = EphemeralMetrics(namespace=self._namespace)

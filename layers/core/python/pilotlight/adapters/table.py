@@ -1,12 +1,13 @@
 """The one DynamoDB table: items, keys, fences and pages. What a record means is its own adapter's business.
 
 pk                       sk
-DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal>
+DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal> · SPENT#<month>
 ARTIFACT#<id>            META · SPAN#<attempt>#<path and number>
 UPLOAD#<folder>          META
 INVOCATION#<id>          META
 IDEMPOTENCY#<key>        META
 HELD#<half minute>       META
+NOTICE#<subject>         META
 indexes: due (kind, next_look_at), sparse · kinds (kind, pk)
 """
 

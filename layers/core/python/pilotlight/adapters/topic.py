@@ -18,7 +18,7 @@ class SnsTopic:
         with translated(f"telling {event}"):
             self._client.publish(
                 TopicArn=self._arn,
-                Subject=f"Pilotlight: {message['deployment']} {event}"[:100],
+                Subject=f"Pilotlight: {message.get('deployment', 'the stack')} {event}"[:100],
                 Message=json.dumps(message, sort_keys=True),
                 MessageAttributes={"event": {"DataType": "String", "StringValue": event}},
             )

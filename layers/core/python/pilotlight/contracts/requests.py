@@ -3,11 +3,12 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
 from pilotlight.domain.source import SUPPORTED_FORMS
+from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.values import Backend, DeploymentName, Request
 
 MOST_TAGS = 20
@@ -69,6 +70,7 @@ class DeploymentRequest(Request):
     backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
+    spend_ceiling: SpendCeiling | None = None
     tags: Tags = {}
     import_role_arn: ImportRole | None = None
 
@@ -79,6 +81,7 @@ class UploadSettings(Request):
     backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
+    spend_ceiling: SpendCeiling | None = None
     tags: Tags = {}
 
 
@@ -99,3 +102,16 @@ class KeepWarmRequest(Request):
     """Body of PUT /deployments/{name}/keep-warm."""
 
     keep_warm: KeepWarm
+
+
+class SpendCeilingRequest(Request):
+    """Body of PUT /deployments/{name}/spend-ceiling."""
+
+    spend_ceiling: SpendCeiling
+
+
+class KillSwitchRequest(Request):
+    """Body of POST /kill-switch."""
+
+    on: StrictBool
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None

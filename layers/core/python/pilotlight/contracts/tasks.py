@@ -97,9 +97,11 @@ class ProbeTask(Model):
 
 
 class WakeStarted(Model):
-    """The wake that `deploy` waits for."""
+    """The wake that `deploy` waits for; `held` where none may begin yet, and how long to wait until the next look."""
 
-    wake_id: str
+    wake_id: str = ""
+    held: bool = False
+    wait_seconds: int = 0
 
 
 class WakeFailureTask(ProbeTask):
@@ -200,9 +202,13 @@ class QueueBatch(Model):
 
 
 class Wait(Model):
-    """What a poll learned: done, or how long to wait until the next look. Seconds are Step Functions' to wait."""
+    """What a poll learned: done, or how long to wait until the next look. Seconds are Step Functions' to wait.
+
+    `held` says that the step before has to be made again: it was not allowed to spend money.
+    """
 
     done: bool
+    held: bool = False
     wait_seconds: int = 0
 
 

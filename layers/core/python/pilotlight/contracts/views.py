@@ -8,6 +8,7 @@ from pilotlight.domain.deployment import Event, Status
 from pilotlight.domain.invocation import InvocationStatus, Output, Usage
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.preflight import Verdict
+from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.values import Backend, Model, Moment, Money
 from pilotlight.domain.warmth import Warmth
@@ -44,6 +45,26 @@ class NextWindow(Model):
     closes_at: Moment | None = None
 
 
+class SpendView(Model):
+    """What counts against the ceiling since when, and what happens at it; `period` is a month or a generation."""
+
+    spent: Money
+    ceiling: SpendCeiling
+    period: str
+    percent: float
+    at_ceiling: str = "no wake, no keep-warm, no call that would open another billing window"
+
+
+class KillSwitchView(Model):
+    """The kill switch; one that is not `readable` counts as on for what is new, and for keeping models warm."""
+
+    on: bool
+    readable: bool = True
+    reason: str | None = None
+    since: Moment | None = None
+    by: str | None = None
+
+
 class DeploymentView(Model):
     """A deployment as GET /deployments/{name} shows it."""
 
@@ -68,6 +89,7 @@ class DeploymentView(Model):
     progress: Progress | None = None
     cost_so_far: Money
     cost_per_hour: Money | None = None
+    spending: SpendView
     next: NextStep | None = None
     waiting_for: str | None = None
     failure: dict[str, Any] | None = None
@@ -101,6 +123,7 @@ class InvocationView(Model):
     latency_ms: int | None = None
     was_cold: bool
     cost: Money | None = None
+    waiting_for: str | None = None
     error: dict[str, Any] | None = None
     correlation_id: str
     created_at: Moment
@@ -153,14 +176,18 @@ class HealthView(Model):
     upload_bucket: str
     s3_endpoint: str | None = None
     simulated: bool = False
+    kill_switch: KillSwitchView | None = None
+
+
+NewsKind = Literal["serving", "failed", "lease-ending", "gone", "spend-ceiling", "kill-switch"]
 
 
 class Notification(Model):
-    """What the topic tells: `event` is serving, failed, lease-ending or gone."""
+    """What the topic tells; the kill switch is of no deployment."""
 
-    event: Literal["serving", "failed", "lease-ending", "gone"]
-    deployment: str
-    generation: int
+    event: NewsKind
+    deployment: str | None = None
+    generation: int | None = None
     reason: str
     at: Moment
     correlation_id: str

@@ -10,47 +10,31 @@ from pilotlight.domain import names
 from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import Lease
+from pilotlight.domain.spending import SpendCeiling, SpendNotice
+from pilotlight.domain.statuses import TRANSITIONS, UNDER_WAY, Status
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff
 from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeOutcome, median_cold_start
+
+__all__ = [
+    "SWEEP_INTERVAL",
+    "TRANSITIONS",
+    "UNDER_WAY",
+    "Change",
+    "Deployment",
+    "Event",
+    "EventKind",
+    "Failure",
+    "ImportedModel",
+    "Status",
+    "change",
+    "next_generation",
+]
 
 SCHEMA_VERSION = 1
 SWEEP_INTERVAL = timedelta(minutes=1)
 CHECK_INTERVAL = timedelta(minutes=5)  # how soon the death of an execution is noticed
 LONGEST_TEARDOWN_REST = timedelta(hours=1)  # between rounds that keep failing
 LONGEST_WAKE_REST = timedelta(minutes=30)  # between wakes that keep failing, where nobody asks
-
-
-class Status(StrEnum):
-    """Where a deployment is on its way."""
-
-    REQUESTED = "REQUESTED"
-    STAGING = "STAGING"
-    IMPORTING = "IMPORTING"
-    CREATING = "CREATING"
-    WARMING = "WARMING"
-    SERVING = "SERVING"
-    FAILED = "FAILED"
-    TEARING_DOWN = "TEARING_DOWN"
-    GONE = "GONE"
-
-
-_GIVES_UP = {Status.FAILED, Status.TEARING_DOWN}
-
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.REQUESTED: frozenset({Status.STAGING} | _GIVES_UP),
-    Status.STAGING: frozenset({Status.IMPORTING, Status.CREATING} | _GIVES_UP),
-    Status.IMPORTING: frozenset({Status.WARMING} | _GIVES_UP),
-    Status.CREATING: frozenset({Status.WARMING} | _GIVES_UP),
-    Status.WARMING: frozenset({Status.SERVING} | _GIVES_UP),
-    Status.SERVING: frozenset({Status.TEARING_DOWN}),
-    Status.FAILED: frozenset({Status.REQUESTED, Status.TEARING_DOWN}),
-    Status.TEARING_DOWN: frozenset({Status.GONE}),
-    Status.GONE: frozenset({Status.REQUESTED}),
-}
-"""What may follow what. GONE → REQUESTED is the next generation of the name; FAILED → REQUESTED a retry."""
-
-UNDER_WAY = frozenset({Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.CREATING, Status.WARMING})
-"""Statuses in which an execution `deploy` is at work."""
 
 
 class Failure(Model):
@@ -95,6 +79,8 @@ class Deployment(Model):
     backend: Backend
     lease: Lease
     keep_warm: KeepWarm = KeepWarm()
+    spend_ceiling: SpendCeiling | None = None
+    spend_notice: SpendNotice | None = None
     tags: dict[str, str] = {}
     import_role_arn: str | None = None
     correlation_id: str
@@ -249,6 +235,7 @@ class EventKind(StrEnum):
     WAKE = "wake"
     KEEP_WARM = "keep-warm"
     LEASE = "lease"
+    SPEND = "spend"
     IMPORT = "import"
     ARTIFACT = "artifact"
     TEARDOWN = "teardown"

@@ -6,7 +6,11 @@
     │   ├── Unavailable           a service or a hub did not answer, or answered with a fault of its own
     │   ├── ConcurrentChange      somebody else changed the record between our read and our write
     │   ├── BodyCutShort          fewer bytes arrived than were promised
-    │   └── ModelNotReady         the model is loading: a cold start, not a failure
+    │   ├── ModelNotReady         the model is loading: a cold start, not a failure
+    │   └── Held                  what costs money must wait; it goes on by itself
+    │       ├── KillSwitchOn
+    │       ├── CapacityReached   all deployments together may not have more warm at once
+    │       └── WakesExhausted    this deployment was woken too often within the hour
     └── Terminal                  repeating the same call cannot help
         ├── InvalidInput          a field breaks a rule
         │   └── UnsupportedParameter
@@ -16,6 +20,8 @@
         │   ├── IllegalTransition
         │   ├── IdempotencyKeyReused
         │   ├── NotServing
+        │   ├── LeaseEnded        nothing may be spent on it any more
+        │   ├── SpendCeilingReached
         │   └── Superseded        a newer generation, attempt or wake has taken over
         ├── QueueFull
         ├── SourceRefused         the source cannot be read or used
@@ -102,6 +108,30 @@ class ModelNotReady(Retryable):
     code = "model-not-ready"
 
 
+class Held(Retryable):
+    """What costs money must wait for now; whoever waits goes on by himself."""
+
+    code = "held"
+
+
+class KillSwitchOn(Held):
+    """The kill switch is on, or cannot be read: nothing is created and nothing woken; `reason` in the detail."""
+
+    code = "kill-switch-on"
+
+
+class CapacityReached(Held):
+    """All deployments together have as many units warm as they may; `holders` in the detail."""
+
+    code = "capacity-reached"
+
+
+class WakesExhausted(Held):
+    """The deployment was woken as often within this hour as it may be."""
+
+    code = "wakes-exhausted"
+
+
 class InvalidInput(Terminal):
     """A field breaks a rule; `field` and `rule` in the detail."""
 
@@ -152,6 +182,18 @@ class NotServing(Conflict):
     """The deployment does not take invocations now; `status` in the detail."""
 
     code = "not-serving"
+
+
+class LeaseEnded(Conflict):
+    """The deployment's lease is over: nothing is called, woken or made for it, whoever asks."""
+
+    code = "lease-ended"
+
+
+class SpendCeilingReached(Conflict):
+    """The call could cost more than the deployment may spend; `spent_usd`, `ceiling_usd` and `per` in the detail."""
+
+    code = "spend-ceiling-reached"
 
 
 class Superseded(Conflict):

@@ -155,6 +155,7 @@ class Invocation(Model):
     ended_at: Moment | None = None
     claimed_until: Moment | None = None
     attempts: int = 0
+    waiting_for: str | None = None
     body_kept: bool = True
     version: int = 0
     schema_version: int = 1
@@ -163,6 +164,12 @@ class Invocation(Model):
     def is_over(self) -> bool:
         """Whether it has its answer or its failure."""
         return self.status in (InvocationStatus.SUCCEEDED, InvocationStatus.FAILED)
+
+    @property
+    def expired_message(self) -> str:
+        """Why it has no answer, where it has expired: what it waited for last, if that is known."""
+        waited = f" It waited: {self.waiting_for}" if self.waiting_for else ""
+        return f"Nobody answered it before it expired; send it again.{waited}"
 
     def has_expired(self, now: datetime) -> bool:
         """Say whether nobody should answer it any more."""

@@ -120,6 +120,11 @@ class Tariff(Model):
         return Money(usd=round(minutes * self.rate.usd_per_unit_minute * self.units * self.copies, 6))
 
     @property
+    def idle_window(self) -> Money:
+        """The price of the idle window that ends a chain: nothing where it is not billed."""
+        return self.window if self.idle_window_is_billed else Money(usd=0.0)
+
+    @property
     def hour(self) -> Money:
         """The price of an hour in which the model is warm throughout."""
         return Money(usd=round(60 * self.rate.usd_per_unit_minute * self.units * self.copies, 6))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pilotlight.domain.errors import Superseded
+from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Model, Moment
 
 FIRST_WAIT_SECONDS = 2
@@ -53,6 +54,7 @@ class Wake(Model):
     attempts: int = 0
     usd: float = 0.0
     answered_at: Moment | None = None
+    purpose: Purpose = Purpose.WAKE
 
     def require(self, wake_id: str) -> None:
         """Let only the holder of this wake go on.
@@ -94,26 +96,32 @@ class Wake(Model):
 
 
 class WakeOutcome(Model):
-    """How a wake ended, and why."""
+    """How a wake ended, and why; `refusal` is the code where no money was given for it."""
 
     id: str
     warm: bool
     reason: str
+    refusal: str | None = None
     at: Moment
 
 
 class ProbeDecision(Model):
-    """What follows from one probe, and why. `wait_seconds` until the next one where there is one."""
+    """What follows from one probe, and why. `wait_seconds` until the next one where there is one.
+
+    `refusal` is the code where no money was given for it.
+    """
 
     ready: bool = False
     give_up: bool = False
+    refusal: str | None = None
     wait_seconds: int = 0
     reason: str
 
 
-def new_wake(wake_id: str, budget: WakeBudget, now: datetime) -> Wake:
+def new_wake(wake_id: str, budget: WakeBudget, now: datetime, purpose: Purpose = Purpose.WAKE) -> Wake:
     """Return a wake that begins now and must end a little after its budget of seconds."""
-    return Wake(id=wake_id, started_at=now, deadline=now + timedelta(seconds=budget.max_seconds + 120))
+    deadline = now + timedelta(seconds=budget.max_seconds + 120)
+    return Wake(id=wake_id, started_at=now, deadline=deadline, purpose=purpose)
 
 
 def after_probe(

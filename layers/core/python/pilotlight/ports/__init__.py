@@ -28,6 +28,8 @@ from pilotlight.ports.surroundings import (
     Executions,
     InvocationQueue,
     Journal,
+    KillSwitchPort,
+    Notices,
     Topic,
 )
 
@@ -45,8 +47,10 @@ __all__ = [
     "InvocationQueue",
     "Invocations",
     "Journal",
+    "KillSwitchPort",
     "ModelImports",
     "ModelSource",
+    "Notices",
     "PromptRenderer",
     "Topic",
     "Uploads",

@@ -1,5 +1,6 @@
 """Records: deployments, artifacts, invocations, uploads, idempotency keys."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -57,8 +58,15 @@ class Deployments(Protocol):
         """Return the newest billing window of a generation."""
         ...
 
-    def open_window(self, name: str, window: BillingWindow) -> bool:
-        """Write a window if its ordinal is new; False where another call opened it first."""
+    def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
+        """Write a window if its ordinal is new, and add `charges` (dollars by month) in the same go.
+
+        False where another call opened it first: nothing is added then.
+        """
+        ...
+
+    def spent_in(self, name: str, month: str) -> float:
+        """Return the dollars that were charged to a month, over all generations of the name."""
         ...
 
     def touch_window(self, name: str, window: BillingWindow) -> None:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Protocol
 
+from pilotlight.domain.kill_switch import KillSwitch
+
 
 class Clock(Protocol):
     """The time."""
@@ -69,4 +71,28 @@ class Journal(Protocol):
 
     def surprise(self, message: str, **values: Any) -> None:
         """Log a surprise survived."""
+        ...
+
+    def measure(self, name: str, count: float) -> None:
+        """Write one value of a metric of the stack."""
+        ...
+
+
+class KillSwitchPort(Protocol):
+    """The kill switch."""
+
+    def read(self) -> KillSwitch:
+        """Return the switch as it was at most five seconds ago; one that cannot be read says so."""
+        ...
+
+    def write(self, switch: KillSwitch) -> None:
+        """Put the switch so."""
+        ...
+
+
+class Notices(Protocol):
+    """What people have been told, so that it is told once."""
+
+    def is_news(self, subject: str, word: str, *, usually: str) -> bool:
+        """Note the latest word on a subject; say whether it is another than before. `usually` is before the first."""
         ...

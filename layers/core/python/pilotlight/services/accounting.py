@@ -5,6 +5,7 @@ from datetime import datetime
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow, Tariff, WindowOpener, rate_in, window_at
+from pilotlight.domain.spending import Per, charges, month_of
 from pilotlight.domain.values import Money, seconds
 from pilotlight.domain.warmth import WarmthEstimate, estimate
 from pilotlight.ports import Deployments
@@ -57,13 +58,17 @@ class Accounting:
             window = window.changed(tokens_per_second=round(speed, 2))
         if latest is None or window.ordinal != latest.ordinal:
             window = window.changed(charged_to=invocation and invocation.id)
-            charged = self._deployments.open_window(deployment.name, window)
+            charged = self._open(deployment, window, latest)
         else:
             stale = at - latest.last_answer_at >= TOUCH_EVERY
             if stale or (tokens_per_second and latest.tokens_per_second is None):
                 self._deployments.touch_window(deployment.name, window)
             charged = invocation is not None and self._charge(deployment, latest, invocation)
         return self.tariff(deployment).window if charged else Money(usd=0.0)
+
+    def _open(self, deployment: Deployment, window: BillingWindow, before: BillingWindow | None) -> bool:
+        """Open a window, and count its price in its month in the same go; False where another call was quicker."""
+        return self._deployments.open_window(deployment.name, window, charges(window, before, self.tariff(deployment)))
 
     def _charge(self, deployment: Deployment, window: BillingWindow, invocation: Invocation) -> bool:
         """Charge a window to an invocation that it was opened for; False where it was not, or another one has it."""
@@ -82,8 +87,24 @@ class Accounting:
         slower = SPEED_AFTER_TIMEOUT * tokens / max(seconds, 1.0)
         window = window.changed(tokens_per_second=round(min(window.tokens_per_second or slower, slower), 2))
         is_new = latest is None or window.ordinal != latest.ordinal
-        if not (is_new and self._deployments.open_window(deployment.name, window)):
+        if not (is_new and self._open(deployment, window, latest)):
             self._deployments.touch_window(deployment.name, window)
+
+    def latest_window(self, deployment: Deployment) -> BillingWindow | None:
+        """Return the newest billing window of this generation."""
+        return self._deployments.latest_window(deployment.name, deployment.generation)
+
+    def spent(self, deployment: Deployment, per: Per, now: datetime) -> Money:
+        """Return what counts against a ceiling: of this generation, or of the name in this calendar month (UTC).
+
+        The month's windows are those of every generation of the name, so that a fresh deployment does not begin at
+        zero; its storage is that of the generation that there is now.
+        """
+        if per is Per.DEPLOYMENT:
+            return self.cost_so_far(deployment, now)
+        month_began = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        windows = self._deployments.spent_in(deployment.name, month_of(now))
+        return Money(usd=max(round(windows, 6), 0.0)) + self._storage(deployment, now, since=month_began)
 
     def next_call(self, deployment: Deployment, now: datetime) -> Money:
         """Return what a successful call would cost now: nothing within a window that is paid."""
@@ -103,10 +124,13 @@ class Accounting:
 
     def cost_so_far(self, deployment: Deployment, now: datetime) -> Money:
         """Return what this generation has cost: its windows and the storage of its model."""
-        tariff = self.tariff(deployment)
+        cost = self.tariff(deployment).windows(self.latest_window(deployment))
+        return cost + self._storage(deployment, now)
+
+    def _storage(self, deployment: Deployment, now: datetime, since: datetime | None = None) -> Money:
+        """Return the price of keeping the model, from its import (or a later moment) until now, or its end."""
         imported = deployment.imported
-        cost = tariff.windows(self._deployments.latest_window(deployment.name, deployment.generation))
-        if imported and imported.ended_at and imported.model_arn:
-            until = now if deployment.is_live else deployment.updated_at
-            cost += tariff.storage(until - imported.ended_at)
-        return cost
+        if not (imported and imported.ended_at and imported.model_arn):
+            return Money(usd=0.0)
+        until = now if deployment.is_live else deployment.updated_at
+        return self.tariff(deployment).storage(until - max(imported.ended_at, since or imported.ended_at))

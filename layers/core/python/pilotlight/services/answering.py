@@ -10,6 +10,7 @@ from pilotlight.domain.pricing import WindowOpener
 from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.prompting import Prompt, render
+from pilotlight.services.spending import Spending
 
 
 class Answering:
@@ -22,6 +23,7 @@ class Answering:
         backend: InferenceBackend,
         templates: PromptRenderer,
         accounting: Accounting,
+        spending: Spending,
         journal: Journal,
         clock: Clock,
     ) -> None:
@@ -30,6 +32,7 @@ class Answering:
         self._backend = backend
         self._templates = templates
         self._accounting = accounting
+        self._spending = spending
         self._journal = journal
         self._clock = clock
         self._facts: dict[str, ModelFacts] = {}
@@ -64,9 +67,11 @@ class Answering:
     ) -> Answered:
         """Return the backend's answer, with how long it took.
 
-        A call that was cut off generated for nobody: the ledger hears of it, so that the next one like it is queued.
-        Raises: ModelNotReady and its like.
+        Where little of the paid time or of the ceiling is left, the call may take no longer than that. A call that was
+        cut off generated for nobody: the ledger hears of it, so that the next one like it is queued.
+        Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn before anything is called; ModelNotReady and its like.
         """
+        within = self._spending.seconds_for_call(deployment, within)
         began = self._clock.now()
         try:
             answer = self._backend.complete(
@@ -99,6 +104,8 @@ class Answering:
             invocation=invocation,
             tokens_per_second=answered.tokens_per_second,
         )
+        if cost.usd:
+            self._spending.note(deployment)
         return invocation.changed(
             status=InvocationStatus.SUCCEEDED,
             ended_at=answered.answered_at,

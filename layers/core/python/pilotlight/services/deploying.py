@@ -7,12 +7,15 @@ from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
-from pilotlight.domain.errors import ConcurrentChange, NotFound, SourceRefused, Superseded
+from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused, Superseded
 from pilotlight.domain.source import Source
+from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
+from pilotlight.services.holding import HELD_SECONDS, go_on, hold
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Inspection, Preflight
 from pilotlight.services.records import amend, amend_artifact
+from pilotlight.services.spending import Spending
 
 STAGING_MACHINE = "stage_artifact"
 STAGING_POLL_SECONDS = 10
@@ -30,6 +33,7 @@ class Deploying:
         preflight: Preflight,
         executions: Executions,
         notifying: Notifying,
+        spending: Spending,
         clock: Clock,
     ) -> None:
         self._deployments = deployments
@@ -37,15 +41,23 @@ class Deploying:
         self._preflight = preflight
         self._executions = executions
         self._notifying = notifying
+        self._spending = spending
         self._clock = clock
 
     def start_staging(self, task: DeploymentTask) -> Wait:
         """Judge the model from its small files, then start staging its artifact, or join whoever does.
 
-        A retry goes on from the artifact that it has sealed, whatever has become of the source since.
-        Raises: PreflightRefused with every refusal; SourceRefused.
+        A retry goes on from the artifact that it has sealed, whatever has become of the source since. While the kill
+        switch is on, nothing begins: the step is to be made again later.
+        Raises: PreflightRefused with every refusal; SourceRefused; LeaseEnded; SpendCeilingReached.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, Status.REQUESTED, Status.STAGING)
+        try:
+            self._spending.require(deployment, Purpose.CREATE)
+        except Held as why:
+            hold(self._deployments, deployment, why, self._clock)
+            return Wait(done=False, held=True, wait_seconds=HELD_SECONDS)
+        go_on(self._deployments, deployment, self._clock)
         if sealed := self._sealed(deployment):
             self._go_on_from(sealed, deployment)
             return Wait(done=True)

@@ -7,11 +7,14 @@ from pilotlight.domain import names
 from pilotlight.domain.artifact import weights_prefix
 from pilotlight.domain.bedrock_support import MODEL_QUOTA_CODE
 from pilotlight.domain.deployment import Change, Deployment, EventKind, ImportedModel, Status, change
-from pilotlight.domain.errors import DeadlinePassed, ImportFailed, NotOurs, QuotaExceeded
+from pilotlight.domain.errors import DeadlinePassed, Held, ImportFailed, NotOurs, QuotaExceeded
 from pilotlight.domain.preflight import Holder
+from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Model, seconds
 from pilotlight.ports import Clock, Deployments, ImportedModelState, ImportJobState, ModelImports
+from pilotlight.services.holding import HELD_SECONDS
 from pilotlight.services.records import amend
+from pilotlight.services.spending import Spending
 
 
 class ImportRules(Model):
@@ -33,18 +36,21 @@ class Importing:
         self,
         deployments: Deployments,
         imports: ModelImports,
+        spending: Spending,
         clock: Clock,
         rules: ImportRules,
     ) -> None:
         self._deployments = deployments
         self._imports = imports
+        self._spending = spending
         self._clock = clock
         self._rules = rules
 
     def start(self, task: DeploymentTask) -> Wait:
-        """Start the job, adopt what an earlier run made, or say how long to wait for the region's slot.
+        """Start the job, adopt what an earlier run made, or say how long to wait for the slot or the kill switch.
 
-        Raises: QuotaExceeded, naming the holders; NotOurs when a stranger's model has our name; DeadlinePassed.
+        Raises: QuotaExceeded, naming the holders; NotOurs when a stranger's model has our name; DeadlinePassed;
+        LeaseEnded; SpendCeilingReached.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, Status.STAGING, Status.IMPORTING)
         deployment = self._intend(deployment)
@@ -53,6 +59,11 @@ class Importing:
             return Wait(done=True)
         if job := self._imports.job(self._job_name(deployment)):
             return self._record_job(deployment, job.arn)
+        try:
+            self._spending.require(deployment, Purpose.CREATE)
+        except Held as why:
+            self._note_once(deployment, f"waits: {why.message}", self._clock.now())
+            return Wait(done=False, wait_seconds=HELD_SECONDS)
         self._require_quota()
         if holders := self._imports.running_jobs():
             return self._wait_for_slot(deployment, holders)

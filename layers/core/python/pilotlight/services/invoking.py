@@ -14,6 +14,7 @@ from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     DeadlinePassed,
+    Held,
     InvalidInput,
     ModelNotReady,
     QueueFull,
@@ -30,12 +31,14 @@ from pilotlight.domain.invocation import (
     Output,
     fits,
 )
+from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import Warmth
 from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.prompting import Prompt
+from pilotlight.services.spending import Spending
 from pilotlight.services.warming import Warming
 
 POLL_SECONDS = 0.25
@@ -67,6 +70,7 @@ class Invoking:
         queue: InvocationQueue,
         answering: Answering,
         accounting: Accounting,
+        spending: Spending,
         warming: Warming,
         clock: Clock,
         limits: InvocationLimits,
@@ -77,6 +81,7 @@ class Invoking:
         self._queue = queue
         self._answering = answering
         self._accounting = accounting
+        self._spending = spending
         self._warming = warming
         self._clock = clock
         self._limits = limits
@@ -86,7 +91,7 @@ class Invoking:
     ) -> InvocationView:
         """Return the answer of a warm model, or the record of an invocation that waits for one.
 
-        Raises: NotServing; UnsupportedParameter; InvalidInput; QueueFull.
+        Raises: NotServing; UnsupportedParameter; InvalidInput; QueueFull; LeaseEnded; SpendCeilingReached.
         """
         deployment = self._deployments.get(name).require_serving()
         self._answering.require_supported(request)
@@ -96,18 +101,31 @@ class Invoking:
         quick = fits(request.parameters, self._accounting.speed(deployment), within_seconds=self._limits.direct_seconds)
         patience = min(wait_seconds, self._limits.longest_wait_seconds)
         cold = belief.state is not Warmth.WARM
+        waits_for = self._require_spendable(deployment) if cold else None
         if quick and not cold:
             try:
                 return self._answer_at_once(deployment, invocation, request, prompt)
             except Retryable as exc:
                 cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
+                waits_for = exc.message if isinstance(exc, Held) else None
                 patience = min(patience, self._limits.longest_wait_seconds - self._limits.direct_seconds)
-        invocation = invocation.changed(was_cold=cold)
+        invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
         self._enqueue(invocation, request)
         if cold:
             with suppress(Retryable, Superseded):  # it is queued: its worker sees to the wake, or tells why not
                 self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
         return self._wait(invocation, patience)
+
+    def _require_spendable(self, deployment: Deployment) -> str | None:
+        """Refuse a call for which no model may be woken; return what it must wait for, where that passes by itself.
+
+        Raises: LeaseEnded, SpendCeilingReached.
+        """
+        try:
+            self._spending.require(deployment, Purpose.WAKE)
+        except Held as why:
+            return why.message
+        return None
 
     def view(self, invocation_id: str) -> InvocationView:
         """Return an invocation with its output, while that is kept."""
@@ -188,7 +206,7 @@ class Invoking:
                 status=InvocationStatus.FAILED,
                 ended_at=invocation.expires_at,
                 error_code=DeadlinePassed.code,
-                error_message="Nobody answered it before it expired; send it again.",
+                error_message=invocation.expired_message,
             )
         kept = invocation.status is InvocationStatus.SUCCEEDED and invocation.body_kept and output is None
         stored = self._bodies.get_output(invocation.id) if kept else None
@@ -202,6 +220,7 @@ class Invoking:
             latency_ms=invocation.latency_ms,
             was_cold=invocation.was_cold,
             cost=invocation.cost,
+            waiting_for=None if invocation.is_over else invocation.waiting_for,
             error=error or None,
             correlation_id=invocation.correlation_id,
             created_at=invocation.created_at,

@@ -6,11 +6,13 @@ sits and waits for a cold start, which would be paid for.
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     ConcurrentChange,
     DeadlinePassed,
+    Held,
     ModelNotReady,
     PilotlightError,
     Retryable,
@@ -70,7 +72,7 @@ class QueueWork:
         if invocation.is_over:
             return True
         if invocation.has_expired(now):
-            self._answering.fail(invocation, DeadlinePassed("Nobody could answer it before it expired."))
+            self._answering.fail(invocation, DeadlinePassed(invocation.expired_message))
             return True
         if invocation.claimed_until and now < invocation.claimed_until:
             return False
@@ -88,12 +90,15 @@ class QueueWork:
 
     def _run_claimed(self, invocation: Invocation) -> bool:
         try:
-            deployment, answered = self._answered(invocation)
+            try:
+                deployment, answered = self._answered(invocation)
+            except ModelNotReady:
+                self._ensure_wake(invocation)
+                return self._come_back(invocation, was_cold=True, waiting_for=None)
             over = self._answering.settle(deployment, invocation, answered)
             self._invocations.save(invocation, over)
-        except ModelNotReady:
-            self._ensure_wake(invocation)
-            return self._come_back(invocation.changed(was_cold=True))
+        except Held as why:
+            return self._come_back(invocation, waiting_for=why.message)
         except Retryable:
             return self._come_back(invocation)
         except PilotlightError as exc:
@@ -124,13 +129,20 @@ class QueueWork:
         return deployment, answered
 
     def _ensure_wake(self, invocation: Invocation) -> None:
-        """Make sure that a wake is under way; where that cannot be done now, the next delivery sees to it."""
-        with suppress(Retryable, Superseded):
+        """Make sure that a wake is under way; where that cannot be done now, the next delivery sees to it.
+
+        Raises: LeaseEnded, SpendCeilingReached: nobody will wake it; what is Held: nobody may now.
+        """
+        try:
             self._warming.wake(
                 invocation.deployment,
                 reason="a queued invocation found it cold",
                 correlation_id=invocation.correlation_id,
             )
+        except Held:
+            raise
+        except (Retryable, Superseded):
+            return
 
     def _claim(self, invocation: Invocation) -> Invocation:
         until = self._clock.now() + timedelta(seconds=self._limits.claim_seconds)
@@ -139,9 +151,9 @@ class QueueWork:
         )
         return self._invocations.save(invocation, claimed)
 
-    def _come_back(self, invocation: Invocation) -> bool:
+    def _come_back(self, invocation: Invocation, **learned: Any) -> bool:
         """Give the claim back, for the message to come back; a record that others changed needs no claim of ours."""
-        waiting = invocation.changed(status=InvocationStatus.QUEUED, claimed_until=None)
+        waiting = invocation.changed(status=InvocationStatus.QUEUED, claimed_until=None, **learned)
         with suppress(ConcurrentChange):
             self._invocations.save(invocation, waiting)
         return False

@@ -10,8 +10,10 @@ from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightErr
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import LeaseTerm, lease_from
 from pilotlight.domain.source import Source
+from pilotlight.domain.spending import SpendCeiling
 from pilotlight.ports import Clock, Deployments, Executions, IdempotencyKeys
 from pilotlight.services.records import amend
+from pilotlight.services.spending import Spending
 from pilotlight.services.viewing import Viewing
 
 MACHINE = "deploy"
@@ -26,12 +28,14 @@ class Requesting:
         executions: Executions,
         idempotency_keys: IdempotencyKeys,
         viewing: Viewing,
+        spending: Spending,
         clock: Clock,
     ) -> None:
         self._deployments = deployments
         self._executions = executions
         self._keys = idempotency_keys
         self._viewing = viewing
+        self._spending = spending
         self._clock = clock
 
     def request(
@@ -39,7 +43,8 @@ class Requesting:
     ) -> DeploymentView:
         """Reserve the name and start the deployment; the same key and body give the same answer.
 
-        Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read.
+        Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read;
+        KillSwitchOn.
         """
         Source.parse(wanted.source)
         if idempotency_key is None:
@@ -57,6 +62,7 @@ class Requesting:
         return view
 
     def _start(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
+        self._spending.require_creation()
         now = self._clock.now()
         fresh = Deployment(
             name=wanted.name,
@@ -64,6 +70,7 @@ class Requesting:
             backend=wanted.backend,
             lease=lease_from(wanted.lease, now),
             keep_warm=wanted.keep_warm,
+            spend_ceiling=wanted.spend_ceiling,
             tags=wanted.tags,
             import_role_arn=wanted.import_role_arn,
             correlation_id=correlation_id,
@@ -92,8 +99,9 @@ class Requesting:
     def retry(self, name: str, *, correlation_id: str) -> Deployment:
         """Go on with a failed deployment from what it has: a sealed artifact and a finished import stay.
 
-        Raises: IllegalTransition unless it is FAILED.
+        Raises: IllegalTransition unless it is FAILED; KillSwitchOn.
         """
+        self._spending.require_creation()
         now = self._clock.now()
 
         def again(before: Deployment) -> Change:
@@ -137,12 +145,23 @@ class Requesting:
 
         return amend(self._deployments, name, changed)
 
+    def limit_spending(self, name: str, ceiling: SpendCeiling) -> Deployment:
+        """Change how much a deployment may spend."""
+        now = self._clock.now()
+
+        def limited(before: Deployment) -> Change:
+            self._require_alive(before)
+            after = before.changed(spend_ceiling=ceiling, spend_notice=None)
+            return change(before, after, EventKind.SPEND, f"spend ceiling {ceiling}", now)
+
+        return amend(self._deployments, name, limited)
+
     @staticmethod
     def _require_alive(deployment: Deployment) -> None:
         if deployment.status in UNDER_WAY | {Status.SERVING, Status.FAILED}:
             return
         raise IllegalTransition(
-            f"Deployment {deployment.name} is {deployment.status}: its lease and policy can no longer change.",
+            f"Deployment {deployment.name} is {deployment.status}: its lease, policy and ceiling can no longer change.",
             deployment=deployment.name,
             status=deployment.status,
         )

@@ -31,6 +31,7 @@ from pilotlight.services.requesting import Requesting
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
 from pilotlight.services.warming import Warming
+from pilotlight.services.watching_switch import WatchingSwitch
 
 MOST_LOOKS = 100  # of one sweep: the rest is still due a minute later
 LONGEST_REST = timedelta(hours=1)  # of a record whose looks keep failing
@@ -59,6 +60,7 @@ class Sweeping:
         tearing_down: TearingDown,
         uploading: Uploading,
         executions: Executions,
+        watching_switch: WatchingSwitch,
         notifying: Notifying,
         journal: Journal,
         clock: Clock,
@@ -70,12 +72,15 @@ class Sweeping:
         self._tearing_down = tearing_down
         self._uploading = uploading
         self._executions = executions
+        self._watching_switch = watching_switch
         self._notifying = notifying
         self._journal = journal
         self._clock = clock
 
     def sweep(self, *, correlation_id: str) -> SweepReport:
         """Look at what is due and say how much there was: leases that ended first, then folders, then the rest."""
+        with suppress(*SURPRISES):  # whether it could be told or not: what is due is due
+            self._watching_switch.look(correlation_id=correlation_id)
         now = self._clock.now()
         names = self._deployments.due(now, MOST_LOOKS)
         folders = self._uploads.due(now, MOST_LOOKS)

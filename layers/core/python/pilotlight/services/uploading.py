@@ -5,7 +5,7 @@ will do) has been written since: that is somebody who uploads it again. A late o
 writes nothing.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -14,7 +14,15 @@ from pilotlight.domain.checkpoint_config import WeightIndex, parse
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound, SourceChanged, SourceNotFound, SourceRefused
+from pilotlight.domain.errors import (
+    ConcurrentChange,
+    KillSwitchOn,
+    NameTaken,
+    NotFound,
+    SourceChanged,
+    SourceNotFound,
+    SourceRefused,
+)
 from pilotlight.domain.source import Listing, Source, SourceKind
 from pilotlight.domain.strict_json import UnreadableError
 from pilotlight.domain.upload import (
@@ -35,6 +43,7 @@ from pilotlight.services.requesting import Requesting
 
 SETTINGS_LIMIT_BYTES = 64 * 1024
 HELD_LOOK = timedelta(minutes=15)  # a quota tells nobody that there is room, and word that a name is free may be lost
+SWITCH_LOOK = timedelta(minutes=1)
 LONGEST_REST = timedelta(hours=1)  # of a folder whose looks keep failing
 
 
@@ -165,6 +174,8 @@ class Uploading:
             )
             once = f"{key}{self._generations(upload.folder)}"
             deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=once)
+        except KillSwitchOn as held:
+            return self._held(upload, held.message, look_at=self._clock.now() + SWITCH_LOOK)
         except NameTaken as held:
             holder = self._holder(upload.folder)
             if holder and (holder.request_key or "").startswith(key):  # a look that ended before it was noted
@@ -174,8 +185,8 @@ class Uploading:
             return self._held(upload, reason, held_by=upload.folder)
         return self._started(upload, listing, f"started as generation {deployment.generation}")
 
-    def _held(self, upload: Upload, reason: str, held_by: str | None = None) -> Upload:
-        look_at = self._clock.now() + HELD_LOOK
+    def _held(self, upload: Upload, reason: str, held_by: str | None = None, look_at: datetime | None = None) -> Upload:
+        look_at = look_at or self._clock.now() + HELD_LOOK
         return self._settled(upload, UploadStatus.HELD, reason=reason, held_by=held_by, look_at=look_at)
 
     def _settled(self, upload: Upload, status: UploadStatus, **fields: object) -> Upload:

@@ -21,6 +21,7 @@ from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
 from pilotlight.services.accounting import Accounting
+from pilotlight.services.spending import Spending
 
 MAY_BILL = UNDER_WAY | {Status.SERVING}  # statuses whose model costs something by the hour, or will
 
@@ -50,6 +51,7 @@ class Viewing:
         artifacts: Artifacts,
         uploads: Uploads,
         accounting: Accounting,
+        spending: Spending,
         clock: Clock,
         *,
         region: str,
@@ -59,6 +61,7 @@ class Viewing:
         self._artifacts = artifacts
         self._uploads = uploads
         self._accounting = accounting
+        self._spending = spending
         self._clock = clock
         self._region = region
         self._upload_bucket = upload_bucket
@@ -111,6 +114,7 @@ class Viewing:
             progress=self._progress(deployment),
             cost_so_far=self._accounting.cost_so_far(deployment, now),
             cost_per_hour=self._accounting.tariff(deployment).hour if deployment.status in MAY_BILL else None,
+            spending=self._spending.view(deployment),
             next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
             waiting_for=deployment.waiting_for,
             failure=deployment.failure.dump() if deployment.failure else None,

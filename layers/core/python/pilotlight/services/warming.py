@@ -1,13 +1,14 @@
 """Waking models and keeping them warm: one wake at a time, bounded, and every probe accounted for."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from pilotlight.contracts import DeploymentTask, ProbeTask, Wait, WakeFailureTask, WakeStarted, WarmUpTask
+from pilotlight.contracts import ProbeTask, WakeFailureTask
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.errors import ModelNotReady, Superseded, WarmUpExhausted
+from pilotlight.domain.errors import ModelNotReady, Superseded
 from pilotlight.domain.pricing import WindowOpener
+from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import iso
 from pilotlight.domain.warmth import (
     ProbeDecision,
@@ -22,10 +23,10 @@ from pilotlight.domain.warmth import (
 from pilotlight.ports import Clock, Deployments, Executions, InferenceBackend
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.records import amend
+from pilotlight.services.spending import Spending
 
 MACHINE = "warm"
 WARMABLE = (Status.WARMING, Status.SERVING)
-WARM_UP_POLL_SECONDS = 5
 BEGINS_WITHIN = timedelta(seconds=15)  # a young execution may not be seen yet by those who ask after it
 UNTIL_ASKED = timedelta(days=365)  # scaled down without a next window: quiet until somebody asks for a warm-up
 
@@ -39,6 +40,7 @@ class Warming:
         backend: InferenceBackend,
         executions: Executions,
         accounting: Accounting,
+        spending: Spending,
         clock: Clock,
         budget: WakeBudget,
     ) -> None:
@@ -46,30 +48,46 @@ class Warming:
         self._backend = backend
         self._executions = executions
         self._accounting = accounting
+        self._spending = spending
         self._clock = clock
         self._budget = budget
 
-    def wake(self, name: str, *, reason: str, correlation_id: str, end_quiet: bool = False) -> Deployment:
+    def wake(
+        self,
+        name: str,
+        *,
+        reason: str,
+        correlation_id: str,
+        end_quiet: bool = False,
+        purpose: Purpose = Purpose.WAKE,
+    ) -> Deployment:
         """Make sure that a wake is under way, whoever asks and however many do: one wake for many callers.
 
         A live wake is kept, and its execution started again by the same name in case it never began; a wake past
         its deadline, or whose execution is over, is replaced. A model believed warm is woken all the same: the
         caller has seen it cold. `end_quiet` lets keep-warm probes begin again after a scale-down.
+        Raises: LeaseEnded, SpendCeilingReached, and what is Held, where no money may be spent on a fresh wake.
         """
-        deployment = self._with_wake(name, reason, end_quiet=end_quiet)
+        before = self._deployments.get(name)
+        before.require(before.generation, *WARMABLE)
+        if not (before.wake and before.wake.is_live(self._clock.now())):
+            self._spending.require(before, purpose)
+        deployment = self._with_wake(name, reason, end_quiet=end_quiet, purpose=purpose)
         if not self._runs(deployment, correlation_id):
             dead = deployment.wake.id if deployment.wake else None
-            deployment = self._with_wake(name, f"{reason} (wake {dead} died)", dead=dead)
+            deployment = self._with_wake(name, f"{reason} (wake {dead} died)", dead=dead, purpose=purpose)
             self._runs(deployment, correlation_id)
         return deployment
 
-    def _with_wake(self, name: str, reason: str, *, end_quiet: bool = False, dead: str | None = None) -> Deployment:
+    def _with_wake(
+        self, name: str, reason: str, *, purpose: Purpose, end_quiet: bool = False, dead: str | None = None
+    ) -> Deployment:
         """Return the deployment with its live wake, or with a fresh one; `dead` is one that must be replaced.
 
         Where the dead one has ended meanwhile, by its own word, nothing is begun.
         """
         now = self._clock.now()
-        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now)
+        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now, purpose)
 
         def woken(before: Deployment) -> Change | None:
             before.require(before.generation, *WARMABLE)
@@ -77,7 +95,7 @@ class Warming:
             quiet = None if end_quiet else before.quiet_until
             if (live and quiet == before.quiet_until) or (dead and before.wake is None):
                 return None
-            after = before if live else before.without_dead_wake(now).changed(wake=fresh)
+            after = before if live else before.without_dead_wake(now).changed(wake=fresh, waiting_for=None)
             wake_id = after.wake and after.wake.id
             after = after.changed(quiet_until=quiet)
             return change(before, after, EventKind.WAKE, f"waking: {reason}", now, wake=wake_id)
@@ -111,49 +129,16 @@ class Warming:
 
         return amend(self._deployments, name, ended)
 
-    def start_warm_up(self, task: DeploymentTask) -> WakeStarted:
-        """Move a finished import to WARMING and wake its model for the first time."""
-        now = self._clock.now()
-
-        def warming(before: Deployment) -> Change | None:
-            before.require(task.generation, Status.IMPORTING, Status.CREATING, Status.WARMING)
-            if before.status is Status.WARMING:
-                return None
-            # that of an earlier attempt says nothing
-            after = before.moved_to(Status.WARMING, now, last_wake=None, failed_wakes=0)
-            return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
-
-        amend(self._deployments, task.deployment, warming)
-        deployment = self.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
-        wake = deployment.wake or deployment.last_wake
-        if wake is None:
-            raise Superseded(
-                f"The wake of {task.deployment} ended while it was being started.", deployment=task.deployment
-            )
-        return WakeStarted(wake_id=wake.id)
-
-    def check_warm_up(self, task: WarmUpTask) -> Wait:
-        """Say whether the first warm-up is done.
-
-        Raises: WarmUpExhausted with the reason for which the wake gave up.
-        """
-        now = self._clock.now()
-        deployment = self._deployments.get(task.deployment).require(task.generation, Status.WARMING)
-        ended = deployment.last_wake
-        if ended and ended.warm:
-            return Wait(done=True)
-        if deployment.wake and deployment.wake.is_live(now):
-            return Wait(done=False, wait_seconds=WARM_UP_POLL_SECONDS)
-        why = ended.reason if ended and ended.id == task.warm_up.wake_id else "its execution died"
-        raise WarmUpExhausted(f"The first warm-up of {task.deployment} ended without an answer: {why}.")
-
     def probe(self, task: ProbeTask) -> ProbeDecision:
-        """Invoke the model once with the smallest request and say what to do next.
+        """Invoke the model once with the smallest request and say what to do next: nothing where no money may be spent.
 
         Raises: Superseded when another wake has taken over.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, *WARMABLE)
         wake = self._require_wake(deployment, task.wake_id)
+        permission = self._spending.permission(deployment, wake.purpose)
+        if permission.refusal:
+            return ProbeDecision(give_up=True, reason=permission.reason or "", refusal=permission.refusal)
         price = self._accounting.next_call(deployment, self._clock.now())
         if reason := wake.cannot_afford(price.usd, self._budget):
             return ProbeDecision(give_up=True, reason=reason)
@@ -206,8 +191,10 @@ class Warming:
         def failed(before: Deployment) -> Change | None:
             if before.generation != task.generation or before.wake is None or before.wake.id != task.wake_id:
                 return None
-            outcome = WakeOutcome(id=task.wake_id, warm=False, reason=reason, at=now)
-            after = before.changed(wake=None, last_wake=outcome, failed_wakes=before.failed_wakes + 1)
+            refusal = task.probe.refusal if task.probe else None
+            outcome = WakeOutcome(id=task.wake_id, warm=False, reason=reason, at=now, refusal=refusal)
+            failed_wakes = before.failed_wakes + (refusal is None)  # a refusal says nothing of the model
+            after = before.changed(wake=None, last_wake=outcome, failed_wakes=failed_wakes)
             return change(before, after, EventKind.WAKE, f"the wake ended without an answer: {reason}", now)
 
         return amend(self._deployments, task.deployment, failed)
@@ -215,21 +202,28 @@ class Warming:
     def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
         """Start a wake of a model that is cold, or whose idle time runs out: its first probe answers then.
 
-        Nothing is called here. After wakes that failed in a row the next one is put off, longer each time.
+        Nothing is called here, and nothing begun where no money may be spent. After wakes that failed in a row the
+        next one is put off, longer each time.
         """
         now = self._clock.now()
         rests_until = deployment.wake_rests_until
         if deployment.wake is None and rests_until and now < rests_until:
             return
+        reason = self._why_wake(deployment, now)
+        if reason and self._spending.permission(deployment, Purpose.KEEP_WARM).allowed:
+            self.wake(deployment.name, reason=reason, correlation_id=correlation_id, purpose=Purpose.KEEP_WARM)
+
+    def _why_wake(self, deployment: Deployment, now: datetime) -> str | None:
+        """Return for what reason a model that shall be warm is to be woken now, or None."""
         belief = self._accounting.warmth(deployment, now)
         match belief.state:
             case Warmth.WAKING:
-                self.wake(deployment.name, reason="keep-warm", correlation_id=correlation_id)
+                return "keep-warm"
             case Warmth.COLD:
-                self.wake(deployment.name, reason="keep-warm window is open", correlation_id=correlation_id)
+                return "keep-warm window is open"
             case Warmth.WARM:
-                if belief.warm_until and probe_is_due(belief.warm_until, now):
-                    self.wake(deployment.name, reason="keep-warm probe", correlation_id=correlation_id)
+                due = belief.warm_until and probe_is_due(belief.warm_until, now)
+                return "keep-warm probe" if due else None
 
     def scale_down(self, name: str) -> Deployment:
         """Stop keeping the model warm until its next window, and say by when it will be cold.
@@ -261,6 +255,8 @@ class Warming:
         if not answered:
             return False, 0.0
         cost = self._accounting.answered(deployment, self._clock.now(), WindowOpener.PROBE)
+        if cost.usd:
+            self._spending.note(deployment)
         return True, cost.usd
 
     @staticmethod

@@ -1,0 +1,193 @@
+"""May money be spent on a deployment now? Decided where it is spent, from what was read just before.
+
+Four things bound it, each by itself: the lease's end, the kill switch, the spend ceiling, and (domain/capacity.py) how
+much may be warm at once. Whatever is permitted is permitted until a moment, by which it must be over: a call that is
+answered later would begin another billing window. So callers who ask at the same time, each told the same moment,
+share the windows up to it and together open none beyond it.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from pilotlight.domain.kill_switch import KillSwitch, Position
+from pilotlight.domain.pricing import WINDOW, BillingWindow, Tariff
+from pilotlight.domain.values import Model, Moment, Request, iso
+
+LEAST_TIME = timedelta(seconds=10)  # of a call: with less it would be cut off, and paid for all the same
+LARGEST_CEILING_USD = 1_000_000
+MICRO = 1e-6  # what sums of rounded prices may be off by
+FIRST_NOTICE, LAST_NOTICE = 80, 100  # percent
+
+
+class Per(StrEnum):
+    """What a ceiling is counted over: a calendar month (UTC) of the name, or one generation from its first window."""
+
+    MONTH = "month"
+    DEPLOYMENT = "deployment"
+
+
+class SpendCeiling(Request):
+    """How much a deployment may spend."""
+
+    usd: float = Field(gt=0, le=LARGEST_CEILING_USD, strict=True)
+    per: Per = Per.MONTH
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"${self.usd:,.2f} per {self.per}"
+
+
+class SpendNotice(Model):
+    """What the owner was told last of the money spent: in which period, and what percent of the ceiling."""
+
+    period: str
+    percent: int
+    at: Moment
+
+
+class Purpose(StrEnum):
+    """What the money is for."""
+
+    CREATE = "create"  # something that is stored from then on: staging, an import
+    KEEP_WARM = "keep-warm"  # a probe that nobody asked for
+    WAKE = "wake"  # a probe for whoever waits
+    CALL = "call"  # an answer
+
+
+class Refusal(StrEnum):
+    """Why not, as the code of an error."""
+
+    LEASE_ENDED = "lease-ended"
+    KILL_SWITCH_ON = "kill-switch-on"
+    SPEND_CEILING_REACHED = "spend-ceiling-reached"
+
+
+class Permission(Model):
+    """Whether money may be spent, and why not; `until` is the moment by which what is permitted must be over."""
+
+    allowed: bool
+    refusal: Refusal | None = None
+    reason: str | None = None
+    until: Moment | None = None
+
+
+class Standing(Model):
+    """All that the decision depends on. `latest` is the newest window of the generation."""
+
+    lease_ends_at: Moment | None
+    ceiling: SpendCeiling
+    spent_usd: float
+    tariff: Tariff
+    latest: BillingWindow | None
+    switch: KillSwitch
+
+    @property
+    def percent(self) -> float:
+        """How much of the ceiling is spent."""
+        return round(100 * self.spent_usd / self.ceiling.usd, 1)
+
+    def paid_until(self, now: datetime) -> datetime | None:
+        """Return the end of the window that covers this moment, or None."""
+        return self.latest.ends_at if self.latest and self.latest.covers(now) else None
+
+    def affordable_until(self, now: datetime) -> datetime | None:
+        """Return until when calls may be answered without passing the ceiling; None where not even now.
+
+        A window that adjoins the latest one costs its own price; one that begins a chain costs the idle window after
+        it, too, where that is billed. What is stored grows by itself: so little of it beyond the ceiling closes no
+        window that is paid.
+        """
+        left = self.ceiling.usd - self.spent_usd + MICRO
+        if self.latest and now < self.latest.ends_at + WINDOW:
+            base = self.latest.ends_at
+        else:
+            base = now
+            left -= self.tariff.idle_window.usd
+        windows = max(int(left // self.tariff.window.usd), 0)
+        until = base + windows * WINDOW
+        return until if left >= -self.tariff.storage(2 * WINDOW).usd and until > now else None
+
+
+def may_spend(purpose: Purpose, standing: Standing, now: datetime) -> Permission:
+    """Decide whether money may be spent now, and until when."""
+    if standing.lease_ends_at and now >= standing.lease_ends_at:
+        return _no(Refusal.LEASE_ENDED, f"the lease ended at {iso(standing.lease_ends_at)}")
+    if refused := _refused_by_switch(purpose, standing, now):
+        return refused
+    until = standing.affordable_until(now)
+    if purpose is Purpose.CALL and standing.switch.position is Position.ON:
+        until = min(filter(None, (until, standing.paid_until(now))), default=None)
+    return _within_ceiling(purpose, standing, until, now)
+
+
+def _refused_by_switch(purpose: Purpose, standing: Standing, now: datetime) -> Permission | None:
+    """Return the refusal of a switch that is on; of one that cannot be read for what nobody waits for."""
+    match standing.switch.position, purpose:
+        case (Position.OFF, _) | (Position.UNREADABLE, Purpose.WAKE | Purpose.CALL):
+            return None
+        case Position.ON, Purpose.CALL if standing.paid_until(now):
+            return None
+    return _no(Refusal.KILL_SWITCH_ON, str(standing.switch))
+
+
+def _within_ceiling(purpose: Purpose, standing: Standing, until: datetime | None, now: datetime) -> Permission:
+    reached = (
+        f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent, and the next window costs "
+        f"${standing.tariff.window.usd:.2f}"
+    )
+    if purpose is Purpose.CREATE:
+        if standing.spent_usd >= standing.ceiling.usd:
+            return _no(Refusal.SPEND_CEILING_REACHED, reached)
+        return Permission(allowed=True)
+    paid_until = standing.paid_until(now)
+    wants_new_window = purpose is Purpose.KEEP_WARM and paid_until is not None
+    if until is None or (wants_new_window and until == paid_until):
+        return _no(Refusal.SPEND_CEILING_REACHED, reached)
+    if purpose is Purpose.CALL and until - now < LEAST_TIME:
+        return _no(_closing(standing), f"the paid window ends at {iso(until)}; {_why_no_more(standing, reached)}")
+    ends = standing.lease_ends_at
+    if purpose is Purpose.CALL and ends and ends - now < LEAST_TIME:
+        return _no(Refusal.LEASE_ENDED, f"the lease ends at {iso(ends)}, before an answer could be given")
+    return Permission(allowed=True, until=min(until, ends) if ends else until)
+
+
+def _closing(standing: Standing) -> Refusal:
+    on = standing.switch.position is Position.ON
+    return Refusal.KILL_SWITCH_ON if on else Refusal.SPEND_CEILING_REACHED
+
+
+def _why_no_more(standing: Standing, reached: str) -> str:
+    return str(standing.switch) if standing.switch.position is Position.ON else reached
+
+
+def _no(refusal: Refusal, reason: str) -> Permission:
+    return Permission(allowed=False, refusal=refusal, reason=reason)
+
+
+def month_of(moment: datetime) -> str:
+    """Return the calendar month (UTC) of a moment, as in 2026-11."""
+    return f"{moment:%Y-%m}"
+
+
+def charges(window: BillingWindow, before: BillingWindow | None, tariff: Tariff) -> dict[str, float]:
+    """Return what a new window adds to which months.
+
+    A window counts in the month in which it starts, and so does the idle window that follows it. A window that
+    adjoins its predecessor pushes the idle window on: from the one month into the other, at their border.
+    """
+    own, idle = tariff.window.usd, tariff.idle_window.usd
+    month = month_of(window.starts_at)
+    if before is None or before.chains != window.chains or before.generation != window.generation:
+        return {month: round(own + idle, 6)}
+    former = month_of(before.starts_at)
+    if former == month or not idle:
+        return {month: own}
+    return {former: -idle, month: round(own + idle, 6)}
+
+
+def notice_due(percent: float, told: int) -> int | None:
+    """Return the share of the ceiling that the owner is to be told of now (80 or 100), or None; `told` is the last."""
+    reached = next((share for share in (LAST_NOTICE, FIRST_NOTICE) if percent >= share), 0)
+    return reached if reached > told else None

@@ -1,0 +1,69 @@
+"""The last steps of `deploy` before SERVING: the model that was just made is woken for the first time."""
+
+from pilotlight.contracts import DeploymentTask, Wait, WakeStarted, WarmUpTask
+from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
+from pilotlight.domain.errors import Held, Superseded, WarmUpExhausted
+from pilotlight.ports import Clock, Deployments
+from pilotlight.services.holding import HELD_SECONDS, hold
+from pilotlight.services.records import amend
+from pilotlight.services.spending import PASSING
+from pilotlight.services.warming import Warming
+
+POLL_SECONDS = 5
+
+
+class FirstWarmUp:
+    """Starts the first wake of a deployment and follows it."""
+
+    def __init__(self, deployments: Deployments, warming: Warming, clock: Clock) -> None:
+        self._deployments = deployments
+        self._warming = warming
+        self._clock = clock
+
+    def start(self, task: DeploymentTask) -> WakeStarted:
+        """Move a finished import to WARMING and wake its model, or say how long to wait until it may be woken.
+
+        Raises: LeaseEnded, SpendCeilingReached.
+        """
+        deployment = self._moved_to_warming(task)
+        try:
+            deployment = self._warming.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
+        except Held as why:
+            hold(self._deployments, deployment, why, self._clock)
+            return WakeStarted(held=True, wait_seconds=HELD_SECONDS)
+        wake = deployment.wake or deployment.last_wake
+        if wake is None:
+            raise Superseded(
+                f"The wake of {task.deployment} ended while it was being started.", deployment=task.deployment
+            )
+        return WakeStarted(wake_id=wake.id)
+
+    def check(self, task: WarmUpTask) -> Wait:
+        """Say whether the first warm-up is done; one that was refused money for now is started again later.
+
+        Raises: WarmUpExhausted with the reason for which the wake gave up.
+        """
+        now = self._clock.now()
+        deployment = self._deployments.get(task.deployment).require(task.generation, Status.WARMING)
+        ended = deployment.last_wake
+        if ended and ended.warm:
+            return Wait(done=True)
+        if deployment.wake and deployment.wake.is_live(now):
+            return Wait(done=False, wait_seconds=POLL_SECONDS)
+        if ended and ended.refusal in PASSING:
+            return Wait(done=False, held=True, wait_seconds=POLL_SECONDS)
+        why = ended.reason if ended and ended.id == task.warm_up.wake_id else "its execution died"
+        raise WarmUpExhausted(f"The first warm-up of {task.deployment} ended without an answer: {why}.")
+
+    def _moved_to_warming(self, task: DeploymentTask) -> Deployment:
+        now = self._clock.now()
+
+        def warming(before: Deployment) -> Change | None:
+            before.require(task.generation, Status.IMPORTING, Status.CREATING, Status.WARMING)
+            if before.status is Status.WARMING:
+                return None
+            # that of an earlier attempt says nothing
+            after = before.moved_to(Status.WARMING, now, last_wake=None, failed_wakes=0)
+            return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
+
+        return amend(self._deployments, task.deployment, warming)

@@ -1,0 +1,33 @@
+"""A step of `deploy` that may not spend money now: the record says what it waits for, and the machine waits."""
+
+from pilotlight.domain.deployment import Change, Deployment, EventKind, change
+from pilotlight.domain.errors import Held
+from pilotlight.ports import Clock, Deployments
+from pilotlight.services.records import amend
+
+HELD_SECONDS = 60  # between two looks: a switch that is turned off is noticed within a minute
+
+
+def hold(deployments: Deployments, deployment: Deployment, why: Held, clock: Clock) -> None:
+    """Say once on the record what a deployment waits for."""
+    now = clock.now()
+
+    def held(before: Deployment) -> Change | None:
+        gone_on = (before.generation, before.status) != (deployment.generation, deployment.status)
+        if gone_on or before.waiting_for == why.message:
+            return None
+        return change(before, before.changed(waiting_for=why.message), EventKind.SPEND, f"waits: {why.message}", now)
+
+    amend(deployments, deployment.name, held)
+
+
+def go_on(deployments: Deployments, deployment: Deployment, clock: Clock) -> Deployment:
+    """Take from the record what a deployment waited for; return it."""
+    now = clock.now()
+
+    def going_on(before: Deployment) -> Change | None:
+        if before.generation != deployment.generation or before.waiting_for is None:
+            return None
+        return change(before, before.changed(waiting_for=None), EventKind.SPEND, "goes on", now)
+
+    return amend(deployments, deployment.name, going_on)

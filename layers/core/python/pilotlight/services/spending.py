@@ -1,0 +1,198 @@
+"""Asking for money where it is spent: the last look before a call that may cost something, in the task that makes it.
+
+Nothing here trusts an earlier look, an event or the sweep: lease, switch, ledger and ceiling are read again each time.
+"""
+
+from datetime import datetime
+
+from pilotlight.contracts import KillSwitchView, SpendView
+from pilotlight.domain.deployment import Change, Deployment, EventKind, change
+from pilotlight.domain.errors import (
+    CapacityReached,
+    KillSwitchOn,
+    LeaseEnded,
+    PilotlightError,
+    SpendCeilingReached,
+    WakesExhausted,
+)
+from pilotlight.domain.kill_switch import KillSwitch, Position
+from pilotlight.domain.spending import (
+    Per,
+    Permission,
+    Purpose,
+    Refusal,
+    SpendCeiling,
+    SpendNotice,
+    Standing,
+    may_spend,
+    month_of,
+    notice_due,
+)
+from pilotlight.domain.values import Model
+from pilotlight.ports import Clock, Deployments, KillSwitchPort
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.notifying import Notifying
+from pilotlight.services.records import amend
+
+PASSING = frozenset(error.code for error in (KillSwitchOn, CapacityReached, WakesExhausted))
+"""Codes of refusals that pass by themselves."""
+
+
+class SpendingRules(Model):
+    """What holds where a deployment says nothing; our clock runs `clock_speed` times as fast as a caller's."""
+
+    default_ceiling_usd: float = 500.0
+    clock_speed: float = 1.0
+
+
+class Spending:
+    """Says whether money may be spent, and tells how much of it is."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        kill_switch: KillSwitchPort,
+        accounting: Accounting,
+        notifying: Notifying,
+        clock: Clock,
+        rules: SpendingRules,
+    ) -> None:
+        self._deployments = deployments
+        self._kill_switch = kill_switch
+        self._accounting = accounting
+        self._notifying = notifying
+        self._clock = clock
+        self._rules = rules
+
+    def switch(self) -> KillSwitch:
+        """Return the kill switch as it is."""
+        return self._kill_switch.read()
+
+    def turn(self, *, on: bool, reason: str | None, by: str) -> KillSwitch:
+        """Put the kill switch on or off, and return it as it is then."""
+        wanted = Position.ON if on else Position.OFF
+        switch = KillSwitch(position=wanted, reason=reason, since=self._clock.now(), by=by)
+        before = self._kill_switch.read()
+        if before.position is wanted and before.reason == reason:
+            return before
+        self._kill_switch.write(switch)
+        return switch
+
+    def require_creation(self) -> None:
+        """Let something new begin. Raises: KillSwitchOn, also for a switch that cannot be read."""
+        switch = self._kill_switch.read()
+        if not switch.is_off:
+            raise KillSwitchOn(f"Nothing new is created: {switch}. Turn it off, or wait.", reason=switch.reason)
+
+    def ceiling(self, deployment: Deployment) -> SpendCeiling:
+        """Return a deployment's spend ceiling: its own, or that of the stack."""
+        return deployment.spend_ceiling or SpendCeiling(usd=self._rules.default_ceiling_usd)
+
+    def view(self, deployment: Deployment) -> SpendView:
+        """Return what is spent of the ceiling; changes nothing."""
+        ceiling = self.ceiling(deployment)
+        now = self._clock.now()
+        spent = self._accounting.spent(deployment, ceiling.per, now)
+        return SpendView(
+            spent=spent,
+            ceiling=ceiling,
+            period=_period(ceiling, deployment, now),
+            percent=round(100 * spent.usd / ceiling.usd, 1),
+        )
+
+    def standing(self, deployment: Deployment) -> Standing:
+        """Return what a decision about this deployment's money depends on, as it is now."""
+        ceiling = self.ceiling(deployment)
+        return Standing(
+            lease_ends_at=deployment.lease.ends_at,
+            ceiling=ceiling,
+            spent_usd=self._accounting.spent(deployment, ceiling.per, self._clock.now()).usd,
+            tariff=self._accounting.tariff(deployment),
+            latest=self._accounting.latest_window(deployment),
+            switch=self._kill_switch.read(),
+        )
+
+    def permission(self, deployment: Deployment, purpose: Purpose) -> Permission:
+        """Return whether money may be spent on a deployment now, and why not."""
+        standing = self.standing(deployment)
+        permission = may_spend(purpose, standing, self._clock.now())
+        if permission.refusal is Refusal.SPEND_CEILING_REACHED:
+            self._tell(deployment, standing, at_ceiling=True)
+        return permission
+
+    def require(self, deployment: Deployment, purpose: Purpose) -> Permission:
+        """Return the permission to spend. Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn."""
+        permission = self.permission(deployment, purpose)
+        if not permission.allowed:
+            raise refused(permission, deployment)
+        return permission
+
+    def seconds_for_call(self, deployment: Deployment, within: float) -> float:
+        """Return how long (wall seconds) a call may take, at most `within`. Raises: as `require`."""
+        until = self.require(deployment, Purpose.CALL).until
+        if until is None:
+            return within
+        left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
+        return max(min(within, left), 0.1)
+
+    def note(self, deployment: Deployment) -> None:
+        """Tell the owner when four fifths of the ceiling are spent, and when all of it is: once in each period."""
+        self._tell(deployment, self.standing(deployment))
+
+    def _tell(self, deployment: Deployment, standing: Standing, *, at_ceiling: bool = False) -> None:
+        now = self._clock.now()
+        period = f"{_period(standing.ceiling, deployment, now)} of ${standing.ceiling.usd}"
+        percent = 100.0 if at_ceiling else standing.percent
+        told = deployment.spend_notice
+        share = notice_due(percent, told.percent if told and told.period == period else 0)
+        if share is None:
+            return
+        then = "nothing is woken or kept warm for it any more" if share == 100 else "at 100 % nothing is woken for it"
+        reason = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent ({share} %): {then}"
+
+        def noted(before: Deployment) -> Change | None:
+            known = before.spend_notice
+            if known and known.period == period and known.percent >= share:
+                return None
+            after = before.changed(spend_notice=SpendNotice(period=period, percent=share, at=now))
+            return change(before, after, EventKind.SPEND, reason, now, spent_usd=standing.spent_usd)
+
+        after = amend(self._deployments, deployment.name, noted)
+        if after.spend_notice and after.spend_notice.at == now:  # ours, and not that of another call
+            self._notifying.tell("spend-ceiling", after, reason)
+
+
+def _period(ceiling: SpendCeiling, deployment: Deployment, now: datetime) -> str:
+    """Return what the ceiling is counted over just now, as in 2026-11 or "generation 2"."""
+    return month_of(now) if ceiling.per is Per.MONTH else f"generation {deployment.generation}"
+
+
+def switch_view(switch: KillSwitch) -> KillSwitchView:
+    """Return the switch as the API shows it."""
+    return KillSwitchView(
+        on=switch.position is Position.ON,
+        readable=switch.position is not Position.UNREADABLE,
+        reason=switch.reason,
+        since=switch.since,
+        by=switch.by,
+    )
+
+
+def refused(permission: Permission, deployment: Deployment) -> PilotlightError:
+    """Return the error of a refusal: what was wanted, what was found, and what to do."""
+    name, why = deployment.name, permission.reason
+    match permission.refusal:
+        case Refusal.LEASE_ENDED:
+            return LeaseEnded(
+                f"Nothing is spent on deployment {name}: {why}. It is being taken down; deploy it again.",
+                deployment=name,
+                lease_ends_at=deployment.lease.ends_at,
+            )
+        case Refusal.KILL_SWITCH_ON:
+            return KillSwitchOn(f"Nothing is spent on deployment {name}: {why}.", deployment=name, reason=why)
+        case _:
+            return SpendCeilingReached(
+                f"Nothing more is spent on deployment {name}: {why}. Raise its ceiling with "
+                f"PUT /deployments/{name}/spend-ceiling, or wait for the next month where it is counted by the month.",
+                deployment=name,
+            )
