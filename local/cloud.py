@@ -182,7 +182,7 @@ class Cloud:
         api = RestApi.read(self.client("apigateway"))
         if api is None:
             return
-        self._gateway = Gateway(api, self.functions.run_named, port=self._api_port)
+        self._gateway = Gateway(api, self.functions.run_for_api, port=self._api_port)
         self._gateway.start()
         self._closing.callback(self._gateway.stop)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from local.authorization import Role, may
 from local.clock import ScaledClock
 from local.delivery import Deliveries
 from local.worker_pool import ThrottledError
@@ -19,6 +20,13 @@ from local.workers import Outcome
 _RETRY_WAITS_SECONDS = (60, 120)
 _MAX_AGE_SECONDS = 6 * 3600
 _LONGEST_THROTTLE_WAIT_SECONDS = 300
+
+_NEEDED = {
+    "events": "events:PutEvents",
+    "lambda": "lambda:InvokeFunction",
+    "sns": "sns:Publish",
+    "sqs": "sqs:SendMessage",
+}
 
 Run = Callable[[Any, bytes], Outcome]
 
@@ -109,15 +117,19 @@ class EventInvocations:
     def _give_up(self, event: _Event, rules: _Rules, condition: str) -> None:
         self._tell(rules.on_failure, event, condition)
         if rules.dead_letters:
-            self._send(rules.dead_letters, event.payload.decode(), _dead_letter_attributes(event))
+            self._send(_role(event), rules.dead_letters, event.payload.decode(), _dead_letter_attributes(event))
 
     def _tell(self, destination: str | None, event: _Event, condition: str) -> None:
         if destination:
             record = _record(event, condition, self._clock.now().isoformat(timespec="milliseconds"))
-            self._send(destination, json.dumps(record), {})
+            self._send(_role(event), destination, json.dumps(record), {})
 
-    def _send(self, arn: str, body: str, attributes: dict[str, Any]) -> None:
-        match arn.split(":")[2]:
+    def _send(self, role: Role, arn: str, body: str, attributes: dict[str, Any]) -> None:
+        """Send as the function's role; what it may not send is lost, and the refusal logged."""
+        service = arn.split(":")[2]
+        if service in _NEEDED and not may(role, _NEEDED[service], arn):
+            return
+        match service:
             case "sqs":
                 queue = self._client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"]
                 self._client("sqs").send_message(QueueUrl=queue, MessageBody=body, MessageAttributes=attributes)
@@ -140,6 +152,10 @@ class EventInvocations:
             "EventBusName": bus,
         }
         self._client("events").put_events(Entries=[entry])
+
+
+def _role(event: _Event) -> Role:
+    return Role(event.function.role, event.function.function_name)
 
 
 def _backoff() -> Iterator[float]:

@@ -13,6 +13,7 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.events.models import EventsBackend, Rule, events_backends
 
+from local.authorization import RefusedError
 from local.clock import ScaledClock
 from local.delivery import deliveries
 from local.identity import ACCOUNT_ID, REGION
@@ -111,8 +112,8 @@ class EventBus:
             if attempt and deliveries.pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)):
                 return
             try:
-                self._targets.deliver(target, payload)
-            except (ClientError, BotoCoreError, UnsupportedTargetError) as exc:
+                self._targets.deliver(target, payload, sender_arn=sender_arn)
+            except (ClientError, BotoCoreError, RefusedError, UnsupportedTargetError) as exc:
                 error = exc
                 if not _may_pass(exc):
                     break
@@ -133,7 +134,10 @@ class EventBus:
             "ERROR_CODE": code,
             "ERROR_MESSAGE": str(error)[:1024],
         }
-        self._targets.send_to_queue(queue, payload, attributes=about)
+        try:
+            self._targets.bury(target, queue, payload, about, sender_arn=sender_arn)
+        except (ClientError, RefusedError) as exc:
+            _LOG.warning("Lost, as the dead-letter queue does not take it: %s", exc)
 
     def _stamped(self, original: Any) -> Any:
         """PutEvents without a Time gets the simulated one; moto takes the wall's."""

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Request, Response
 
-from local.identity import ACCOUNT_ID
+from local.identity import ACCOUNT_ID, REGION
 from local.server import UNREAD, KeepAliveRequestHandler, LoopbackServer
 from local.worker_pool import ThrottledError
 from local.workers import Outcome
@@ -28,7 +28,7 @@ from local.workers import Outcome
 INTEGRATION_SECONDS = 29.0
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
-Invoke = Callable[[str, bytes], Outcome]
+Invoke = Callable[[str, bytes, str], Outcome]  # the function, its event, and the ARN of the method that calls it
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ class Gateway:
         request.get_data()
         unread.clear()
         event = _event(request, self._api, route, parameters)
-        return self._integrated(function, json.dumps(event).encode())
+        method = f"{self._api.api_id}/{self._api.stage}/{request.method}{unquote(_raw_path(request))}"
+        source_arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{method}"
+        return self._integrated(function, json.dumps(event).encode(), source_arn)
 
     def _refused(self, request: Request) -> Response | None:
         """Give the answer to a request that must not be looked at, else None.
@@ -136,15 +138,16 @@ class Gateway:
             return _message(413, "Request Too Long")
         return None
 
-    def _integrated(self, function: str, event: bytes) -> Response:
+    def _integrated(self, function: str, event: bytes, source_arn: str) -> Response:
         answer: Future[Outcome] = Future()
-        thread = threading.Thread(target=_resolve, args=(answer, self._invoke, function, event), daemon=True)
+        work = (answer, self._invoke, function, event, source_arn)
+        thread = threading.Thread(target=_resolve, args=work, daemon=True)
         thread.start()
         try:
             outcome = answer.result(timeout=INTEGRATION_SECONDS)
         except NotInTime:  # the function goes on, as it does behind the real gateway
             return _message(504, "Endpoint request timed out")
-        except ThrottledError:
+        except (ThrottledError, PermissionError):
             return _message(500, "Internal server error")
         if outcome.failed:
             return _message(502, "Internal server error", "InternalServerErrorException")
@@ -234,9 +237,9 @@ def _event_body(data: bytes) -> tuple[str | None, bool]:
         return base64.b64encode(data).decode(), True
 
 
-def _resolve(answer: Future[Outcome], invoke: Invoke, function: str, event: bytes) -> None:
+def _resolve(answer: Future[Outcome], invoke: Invoke, function: str, event: bytes, source_arn: str) -> None:
     try:
-        answer.set_result(invoke(function, event))
+        answer.set_result(invoke(function, event, source_arn))
     except BaseException as exc:  # noqa: BLE001 - it is raised again in the thread that waits
         answer.set_exception(exc)
 

@@ -11,11 +11,11 @@ from typing import Any
 from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
-from moto.sts.models import sts_backends
 
+from local.authorization import Call, Caller, Service, may, require, sessions
 from local.clock import ScaledClock
 from local.event_invocations import EventInvocations
-from local.identity import ACCOUNT_ID, REGION, Credentials, region_environment
+from local.identity import ACCOUNT_ID, REGION, region_environment
 from local.seams import replace
 from local.worker_pool import AtWork, ThrottledError, WorkerPool
 from local.workers import FunctionSettings, Outcome, Worker
@@ -24,7 +24,6 @@ from local.workers import FunctionSettings, Outcome, Worker
 # that starts more interpreters than this only becomes slower.
 DEFAULT_CONCURRENCY = 10
 _LOG_TAIL_BYTES = 4096
-_SESSION_SECONDS = 12 * 3600
 _UNKNOWN_DIRECTORY = "It was not deployed from the template: the embedded cloud runs code from its source folder only."
 
 
@@ -64,9 +63,15 @@ class LambdaService:
         """
         return self._pool.invoke(settings_of(function), payload)
 
-    def run_named(self, name_or_arn: str, payload: bytes) -> Outcome:
-        """Give the outcome of one synchronous invocation. Raises: ThrottledError."""
-        return self.run(self.find(name_or_arn), payload)
+    def run_for_api(self, name: str, payload: bytes, source_arn: str) -> Outcome:
+        """Give the outcome of an invocation by a method of API Gateway.
+
+        Raises: ThrottledError; PermissionError where the function's policy does not let the method in.
+        """
+        function = self.find(name)
+        gateway = Service("apigateway.amazonaws.com", source_arn)
+        require(Call.of(gateway, "lambda:InvokeFunction", function.function_arn))
+        return self.run(function, payload)
 
     def find(self, name_or_arn: str) -> Any:
         """Give moto's function object."""
@@ -111,25 +116,28 @@ class LambdaService:
         return outcome.payload
 
     def _start_worker(self, settings: FunctionSettings) -> Worker:
-        role = _role_credentials(settings.role_arn, settings.name)
-        variables = {**settings.environment, **self._variables, **role.environment()}
-        log = _LogStream(settings.log_group)
-        worker = Worker(settings, variables=variables, log=log, pure=self._pure_runtime)
+        session = _session(settings)
+        variables = {**settings.environment, **self._variables, **session.credentials.environment()}
+        log = _LogStream(settings.log_group, session.caller)
+        worker = Worker(settings, session.lasts, variables=variables, log=log, pure=self._pure_runtime)
         log.open(worker.log_stream)
         return worker
 
 
 class _LogStream:
-    """Puts a worker's lines into CloudWatch Logs."""
+    """Puts a worker's lines into CloudWatch Logs, as far as its role may."""
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, role: Caller) -> None:
         self._logs = logs_backends[ACCOUNT_ID][REGION]
         self._group = group
+        self._role = role
         self._stream: str | None = None
         self._early: list[str] = []
 
     def open(self, stream: str) -> None:
         """Create the stream; lines that were written before it are kept."""
+        if not self._may("logs:CreateLogStream", stream):
+            return
         self._logs.ensure_log_group(self._group)
         self._logs.create_log_stream(self._group, stream)
         self._stream = stream
@@ -140,10 +148,16 @@ class _LogStream:
         if self._stream is None:
             self._early.extend(lines)
             return
+        if not self._may("logs:PutLogEvents", self._stream):
+            return
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in (*self._early, *lines)]
         self._early.clear()
         self._logs.put_log_events(self._group, self._stream, events)
+
+    def _may(self, action: str, stream: str) -> bool:
+        group = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{self._group}"
+        return may(self._role, action, f"{group}:log-stream:{stream}")
 
 
 def settings_of(function: Any) -> FunctionSettings:
@@ -167,11 +181,11 @@ def settings_of(function: Any) -> FunctionSettings:
     )
 
 
-def _role_credentials(role_arn: str, session_name: str) -> Credentials:
-    """Give temporary credentials of the role, issued by moto's STS, so that GetCallerIdentity names it."""
-    sts = sts_backends[ACCOUNT_ID]["aws"]
-    assumed = sts.assume_role(REGION, session_name[:64], role_arn, None, _SESSION_SECONDS, None)
-    return Credentials(assumed.access_key_id, assumed.secret_access_key, assumed.session_token)
+def _session(settings: FunctionSettings) -> sessions.Session:
+    """Give keys of the function's role; raises when the role does not trust Lambda."""
+    if not may(Service("lambda.amazonaws.com", settings.arn), "sts:AssumeRole", settings.role_arn):
+        raise _invalid("The role defined for the function cannot be assumed by Lambda.")
+    return sessions.of_role(settings.role_arn, settings.name)
 
 
 def _layer_directories(function: Any) -> list[Path]:

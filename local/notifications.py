@@ -9,6 +9,7 @@ from moto.awslambda.models import LambdaBackend
 from moto.awslambda.utils import get_backend
 from moto.sns.models import Subscription
 
+from local.authorization import Service, may
 from local.clock import ScaledClock
 from local.delivery import deliveries
 from local.seams import replace
@@ -35,6 +36,8 @@ def _publishing(original: Any, clock: ScaledClock) -> Any:
         message_structure: str | None = None,
     ) -> None:
         def deliver() -> None:
+            if not _may(subscription):
+                return
             if subscription.protocol != "lambda":
                 original(
                     subscription,
@@ -57,6 +60,13 @@ def _publishing(original: Any, clock: ScaledClock) -> Any:
             deliveries.send(deliver)
 
     return publish
+
+
+def _may(subscription: Subscription) -> bool:
+    """Say whether a subscriber lets SNS in: a queue's or a function's own policy decides, nobody else has one."""
+    action = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}.get(subscription.protocol)
+    sns = Service("sns.amazonaws.com", subscription.topic_arn)
+    return action is None or may(sns, action, subscription.endpoint)
 
 
 def _record(

@@ -13,7 +13,7 @@ from moto.s3.exceptions import MalformedXML
 from moto.s3.models import FakeKey, FakeMultipart
 from moto.s3.responses import S3Response
 
-from local import bucket_policies, object_events
+from local import object_events
 from local.checksums import ALGORITHMS, Checksum, checksum_of
 from local.clock import ScaledClock
 from local.seams import replace
@@ -38,7 +38,6 @@ _writing = threading.RLock()
 def install(clock: ScaledClock) -> None:
     """Take over S3's seams; a second call swaps the clock."""
     object_events.install()
-    bucket_policies.install()
     replace(FakeKey, "__init__", lambda original: _stamping(original, clock, "last_modified"))
     replace(FakeMultipart, "__init__", lambda original: _stamping(original, clock, "initiated"))
     replace(FakeMultipart, "complete", lambda _: _join)

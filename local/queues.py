@@ -20,6 +20,7 @@ from moto.core.utils import unix_time_millis
 from moto.sqs.exceptions import QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
+from local.authorization import Role, may
 from local.clock import ScaledClock
 from local.delivery import Deliveries
 from local.identity import ACCOUNT_ID, HARNESS, REGION
@@ -168,7 +169,7 @@ class QueuePollers:
             with self._lock:
                 if self._busy[mapping.uuid] >= most:
                     return
-            messages = _take(mapping)
+            messages = _take(mapping) if _may(mapping, "sqs:ReceiveMessage", "sqs:GetQueueAttributes") else []
             if not messages:
                 return
             with self._lock:
@@ -179,7 +180,7 @@ class QueuePollers:
         try:
             done = self._invoke(mapping, messages)
             backend, name = _queue_of(mapping)
-            for message in done:
+            for message in done if _may(mapping, "sqs:DeleteMessage") else ():
                 backend.delete_message(name, message.receipt_handle)
         except (ClientError, BotoCoreError, QueueDoesNotExist, ReceiptHandleIsInvalid) as exc:
             if not self._stopping.is_set():
@@ -259,6 +260,13 @@ def _enabled(mapping: EventSourceMapping) -> bool:
 def _queue_of(mapping: EventSourceMapping) -> tuple[SQSBackend, str]:
     _, _, _, region, account, name = mapping.event_source_arn.split(":")
     return sqs_backends[account][region], name
+
+
+def _may(mapping: EventSourceMapping, *actions: str) -> bool:
+    """Say whether the function's role may do that with the queue: Lambda polls it in the role's name."""
+    function = get_backend(ACCOUNT_ID, REGION).get_function(mapping.function_arn)
+    role = Role(function.role, function.function_name)
+    return all(may(role, action, mapping.event_source_arn) for action in actions)
 
 
 def _take(mapping: EventSourceMapping) -> list[Message]:

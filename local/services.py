@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from local import bedrock, notifications, object_events, object_store, step_functions, tables
+from local import authorization, bedrock, notifications, object_events, object_store, step_functions, tables
 from local.clock import ScaledClock
 from local.delivery import deliveries
 from local.events import EventBus
@@ -14,6 +14,7 @@ from local.schedules import Scheduler
 
 def start_services(clock: ScaledClock, endpoint_url: str, closing: ExitStack) -> None:
     """Install every seam and start what has threads; `closing` ends it all, last first."""
+    authorization.install(closing)
     for seam in (step_functions, object_store, bedrock):
         seam.install(clock)
     tables.install()

@@ -108,7 +108,7 @@ class WorkerPool:
 
     def _take(self, settings: FunctionSettings) -> Worker:
         while (worker := self._idle_worker(settings)) is not None:
-            if worker.alive and worker.settings == settings:
+            if worker.alive and worker.has_keys and worker.settings == settings:
                 return worker
             self._discard(worker)
         return self._start(settings)

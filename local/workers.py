@@ -74,12 +74,14 @@ class Worker:
     def __init__(
         self,
         settings: FunctionSettings,
+        has_keys_for: Callable[[float], bool],
         *,
         variables: Mapping[str, str],
         log: LogSink,
         pure: bool = False,
     ) -> None:
         self.settings = settings
+        self._has_keys_for = has_keys_for
         self.log_stream = f"{time.strftime('%Y/%m/%d')}/[{settings.version}]{uuid.uuid4().hex}"
         self._log = log
         self._lines: list[str] = []
@@ -109,6 +111,11 @@ class Worker:
     def alive(self) -> bool:
         """Give whether the process runs."""
         return self._process.poll() is None
+
+    @property
+    def has_keys(self) -> bool:
+        """Give whether its role's keys outlast one more invocation; Lambda, too, retires what is older."""
+        return self._has_keys_for(self.settings.timeout_seconds)
 
     @property
     def pid(self) -> int:

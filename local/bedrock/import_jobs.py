@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.iam.models import iam_backends
-
 from local.bedrock.errors import invalid, not_found, over_quota, service_error
 from local.bedrock.inspection import Inspection, inspect
 from local.bedrock.keys import check_key
 from local.bedrock.listing import at, page, tags_from
-from local.bedrock.roles import is_assumable
+from local.bedrock.roles import check_reading, is_assumable
 from local.bedrock.simulation import Job, Model, Place, Simulation
 from local.bedrock.staged import UnimportableError, staged_at
 
@@ -99,7 +97,7 @@ def _check_role(simulation: Simulation, place: Place, arn: str) -> None:
     if simulation.knobs.refuse_roles > 0:
         simulation.knobs.refuse_roles -= 1
         raise invalid("The provided role ARN is invalid.")
-    if not is_assumable(iam_backends[place.account]["aws"], arn, "bedrock.amazonaws.com"):
+    if not is_assumable(arn, place):
         raise invalid("The provided role ARN is invalid.")
 
 
@@ -127,7 +125,7 @@ def _check_quotas(simulation: Simulation, place: Place) -> None:
 
 def _begin(simulation: Simulation, place: Place, request: dict[str, Any]) -> Job:
     knobs = simulation.knobs
-    verdict, size_bytes = _look(place, request["modelDataSource"]["s3DataSource"]["s3Uri"])
+    verdict, size_bytes = _look(place, request["modelDataSource"]["s3DataSource"]["s3Uri"], request["roleArn"])
     job = Job(
         place=place,
         arn=place.arn("model-import-job"),
@@ -142,7 +140,7 @@ def _begin(simulation: Simulation, place: Place, request: dict[str, Any]) -> Job
     return job
 
 
-def _look(place: Place, s3_uri: str) -> tuple[Inspection | str, int]:
+def _look(place: Place, s3_uri: str, role_arn: str) -> tuple[Inspection | str, int]:
     """Give what the checkpoint is, or why it cannot be imported, and its bytes.
 
     The look is taken when the job begins and told later: so it does not matter when somebody asks, nor whether
@@ -150,6 +148,7 @@ def _look(place: Place, s3_uri: str) -> tuple[Inspection | str, int]:
     """
     try:
         staged = staged_at(place.account, s3_uri)
+        check_reading(role_arn, staged)
     except UnimportableError as exc:
         return str(exc), 0
     try:

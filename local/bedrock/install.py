@@ -12,6 +12,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
+from local.authorization.requests import tags_are_kept_by
 from local.bedrock import import_jobs, imported_models, quotas, runtime
 from local.bedrock.errors import invalid
 from local.bedrock.simulation import Clock, Place, Simulation, begin, simulation
@@ -34,6 +35,7 @@ Listing = Callable[[Simulation, Place, dict[str, Any]], dict[str, Any]]
 def install(clock: Clock) -> None:
     """Add the simulated service to moto, empty, going by this clock."""
     begin(clock)
+    tags_are_kept_by(_tags_of)
     BedrockResponse.create_model_import_job = _whole("CreateModelImportJob", import_jobs.create)
     BedrockResponse.get_model_import_job = _one("GetModelImportJob", "jobIdentifier", import_jobs.get)
     BedrockResponse.list_model_import_jobs = _whole("ListModelImportJobs", import_jobs.listing)
@@ -48,6 +50,13 @@ def install(clock: Clock) -> None:
     ServiceQuotasResponse.get_service_quota = _get_quota
     ServiceQuotasResponse.list_service_quotas = _list_quotas
     ServiceQuotasResponse.list_aws_default_service_quotas = _default_quotas
+
+
+def _tags_of(resource: str) -> dict[str, str]:
+    """Give the tags of an imported model or of a job, by which policies may decide."""
+    held = simulation()
+    found = held.models.get(resource) or next((job for job in held.jobs if resource in (job.arn, job.name)), None)
+    return dict(found.tags) if found else {}
 
 
 def _whole(operation: str, act: Listing) -> Callable[[Any], Any]:

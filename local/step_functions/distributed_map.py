@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
+from local.authorization import Call, RefusedError, Role, require
 from local.seams import replace
 from local.step_functions.failures import task_failure
 from local.step_functions.interpreter import (
@@ -85,6 +87,7 @@ def _run_map(component: DistributedIterationComponent, env: Environment, eval_in
     The gap: moto counts failed items and succeeds all the same, and has no ItemBatcher.
     """
     items = env.stack.pop()
+    _require_children(env)
     batcher = getattr(component, "item_batcher", None)
     run = MapRun(
         record=eval_input.map_run_record,
@@ -106,6 +109,19 @@ def _run_map(component: DistributedIterationComponent, env: Environment, eval_in
             frame.set_stop(stop_date=None, cause=None, error=None)
         raise error
     env.stack.append([job.job_output for job in pool.get_closed_jobs()])
+
+
+def _require_children(env: Environment) -> None:
+    """Return if the machine's role may start, follow and stop executions of the machine: its children are such."""
+    about = env.states.context_object.context_object_data
+    role = Role(env.aws_execution_details.role_arn, "states")
+    child = f"{about['StateMachine']['Id'].replace(':stateMachine:', ':execution:')}:{uuid4()}"
+    try:
+        require(Call.of(role, "states:StartExecution", about["StateMachine"]["Id"]))
+        for action in ("states:DescribeExecution", "states:StopExecution"):
+            require(Call.of(role, action, child))
+    except RefusedError as exc:
+        raise task_failure(env, StatesErrorNameType.StatesPermissions, str(exc)) from exc
 
 
 def _lots(items: list[Any], batcher: Mapping[str, Any] | None, env: Environment) -> list[Lot]:

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.session import get_session
 from moto.settings import moto_server_port
 
-from local.identity import HARNESS
+from local.authorization import sessions
 from local.seams import replace
 from local.step_functions.interpreter import (
     StateTaskService,
@@ -29,6 +29,7 @@ _BOTO_NAMES = {"bedrockruntime": "bedrock-runtime", "sagemakerruntime": "sagemak
 
 def install() -> None:
     """Let tasks share clients, and let nested executions and SDK integrations through."""
+    forget()
     for module in list(sys.modules.values()):
         # Each integration has imported the function by name, so each holds its own copy to replace.
         if module.__name__.startswith("moto.stepfunctions.parser") and hasattr(module, boto_client_for.__name__):
@@ -41,20 +42,33 @@ def install() -> None:
 
 
 _making = threading.Lock()
-_clients: dict[tuple[str, str, int], Any] = {}
+_keyring = sessions.Keyring()
+_clients: dict[tuple[str, str, str], Any] = {}
 
 
-def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001
-    """Give a client that all tasks share; moto makes one for each task, at 10 ms and more."""
-    key = (service, region, int(moto_server_port()))
+def forget() -> None:
+    """Keep nothing of a former cloud: its keys are nobody's."""
+    global _keyring  # noqa: PLW0603 - one cloud runs in a process
+    _keyring = sessions.Keyring()
     with _making:
+        for client in _clients.values():
+            client.close()
+        _clients.clear()
+
+
+def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+    """Give a client that acts as the machine's role and that all its tasks share; moto makes one for each task."""
+    with _making:
+        keys = _keyring.of_role(state_credentials.role_arn, "states").credentials
+        key = (service, region, keys.access_key_id)
         if key not in _clients:
             _clients[key] = boto3.session.Session().client(
                 service,  # type: ignore[call-overload]
                 region_name=region,
-                endpoint_url=f"http://127.0.0.1:{key[2]}",
-                aws_access_key_id=HARNESS.access_key_id,
-                aws_secret_access_key=HARNESS.secret_access_key,
+                endpoint_url=f"http://127.0.0.1:{moto_server_port()}",
+                aws_access_key_id=keys.access_key_id,
+                aws_secret_access_key=keys.secret_access_key,
+                aws_session_token=keys.session_token,
                 config=Config(
                     parameter_validation=False,
                     retries={"total_max_attempts": 1},

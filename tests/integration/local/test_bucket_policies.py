@@ -1,20 +1,21 @@
 """Bucket policies: moto ignores conditions, so a rule about calls without TLS would refuse every call."""
 
 import json
+from contextlib import ExitStack
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from local import bucket_policies
+from local import authorization
 
 DENY = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::held", "arn:aws:s3:::held/*"]}
 
 
 def put_under(statement: dict[str, object], **asked: str) -> None:
-    bucket_policies.install()
-    with mock_aws():
+    with ExitStack() as closing, mock_aws():
+        authorization.install(closing)
         s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
         s3.create_bucket(Bucket="held")
         policy = {"Version": "2012-10-17", "Statement": [statement]}

@@ -14,7 +14,7 @@ from local.gateway import Gateway, RestApi, Route
 from local.worker_pool import ThrottledError
 from local.workers import Outcome
 
-Function = Callable[[str, bytes], Outcome]
+Function = Callable[[str, bytes, str], Outcome]
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_body_over_the_limit_is_refused_unread(
     serve: Callable[[Function], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway, "MAX_BODY_BYTES", 1000)
-    url = serve(lambda _name, _event: proxy_answer(statusCode=200))
+    url = serve(lambda _name, _event, _source: proxy_answer(statusCode=200))
 
     answer = httpx.post(f"{url}/things/a", content=b"x" * 1001)
 
@@ -140,7 +140,7 @@ def test_an_integration_that_takes_too_long_is_a_504(
 
     monkeypatch.setattr(gateway, "INTEGRATION_SECONDS", 0.05)
     done = threading.Event()
-    url = serve(lambda _name, _event: done.wait(5) and proxy_answer(statusCode=200))
+    url = serve(lambda _name, _event, _source: done.wait(5) and proxy_answer(statusCode=200))
 
     answer = httpx.get(f"{url}/things/a")
     done.set()
@@ -150,7 +150,7 @@ def test_an_integration_that_takes_too_long_is_a_504(
 
 
 def test_a_function_that_fails_is_a_502(serve: Callable[[Function], str]) -> None:
-    url = serve(lambda _name, _event: Outcome("id", b'{"errorType": "Boom"}', failed=True))
+    url = serve(lambda _name, _event, _source: Outcome("id", b'{"errorType": "Boom"}', failed=True))
 
     answer = httpx.get(f"{url}/things/a")
 
@@ -160,13 +160,13 @@ def test_a_function_that_fails_is_a_502(serve: Callable[[Function], str]) -> Non
 
 @pytest.mark.parametrize("answer", [{"no": "status"}, ["list"], None])
 def test_an_answer_in_no_proxy_shape_is_a_502(serve: Callable[[Function], str], answer: Any) -> None:
-    url = serve(lambda _name, _event: Outcome("id", json.dumps(answer).encode(), failed=False))
+    url = serve(lambda _name, _event, _source: Outcome("id", json.dumps(answer).encode(), failed=False))
 
     assert httpx.get(f"{url}/things/a").status_code == 502
 
 
 def test_a_throttled_function_is_a_500_as_behind_the_real_gateway(serve: Callable[[Function], str]) -> None:
-    def throttled(_name: str, _event: bytes) -> Outcome:
+    def throttled(_name: str, _event: bytes, _source: str) -> Outcome:
         raise ThrottledError("sample", 1)
 
     assert httpx.get(f"{serve(throttled)}/things/a").status_code == 500
@@ -175,7 +175,7 @@ def test_a_throttled_function_is_a_500_as_behind_the_real_gateway(serve: Callabl
 def test_the_event_has_the_real_ones_fields(serve: Callable[[Function], str]) -> None:
     seen: list[dict[str, Any]] = []
 
-    def function(_name: str, event: bytes) -> Outcome:
+    def function(_name: str, event: bytes, _source: str) -> Outcome:
         seen.append(json.loads(event))
         return proxy_answer(statusCode=200, multiValueHeaders={"Set-Cookie": ["a=1", "b=2"]})
 

@@ -192,7 +192,7 @@ def test_the_pure_python_client_is_told_apart_by_nothing(cloud: Cloud) -> None:
 
     moto_function = cloud.functions.find("sample-work")
     variables = {"AWS_ENDPOINT_URL": cloud.endpoint_url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x"}
-    worker = Worker(settings_of(moto_function), variables=variables, log=lambda _lines: None, pure=True)
+    worker = Worker(settings_of(moto_function), lambda _: True, variables=variables, log=lambda _lines: None, pure=True)
     try:
         echoed = worker.invoke(b'{"x": "\xc3\xa4"}')
         failed = worker.invoke(b'{"do": "raise"}')
