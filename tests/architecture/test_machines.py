@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pilotlight.settings import Settings
 
 from tests.architecture import machine_rules
 from tests.architecture.machine_rules import Machine
@@ -148,3 +149,17 @@ def test_an_item_of_a_map_may_hand_out_its_failure_as_a_mark_that_is_looked_at()
 
     assert list(machine_rules.ends_every_failure_in_fail(unseen))
     assert list(machine_rules.ends_every_failure_in_fail(machine(yaml.safe_dump(seen)))) == []
+
+
+def test_a_span_may_wait_for_its_turn_and_be_copied_within_what_its_child_has(machines: list[Machine]) -> None:
+    (stage,) = (each for each in machines if each.name == "stage_artifact")
+    copy = stage.definition["States"]["CopySpans"]["ItemProcessor"]["States"]["CopySpan"]
+    (turn,) = (each for each in copy["Retry"] if "Lambda.TooManyRequestsException" in each["ErrorEquals"])
+
+    waits = [
+        min(turn["IntervalSeconds"] * turn["BackoffRate"] ** number, turn["MaxDelaySeconds"])
+        for number in range(turn["MaxAttempts"])
+    ]
+
+    assert Settings().span_seconds + sum(waits) <= 300  # Source: Step Functions, the longest Express execution
+    assert sum(waits) > 90
