@@ -1,0 +1,39 @@
+"""A worker that is killed in the middle of its work changes nothing of how a deployment's life goes."""
+
+import pytest
+
+from local.worker_pool import AtWork
+from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, Killer
+from tests.faults.kills import run
+
+
+def test_a_life_among_kills_ends_as_any_other() -> None:
+    lived = run(kills=4, seed=3, at_once=1, share=0.6)
+
+    assert lived.violations == 0, lived.examples
+    assert lived.kills >= 4
+    assert lived.endings == {"SERVING": lived.lives, "GONE": lived.lives}
+    assert set(lived.answers) == {"SUCCEEDED"}
+
+
+class Functions:
+    """Implements what the killer asks: one invocation after another, of one function."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+
+    def at_work(self) -> list[AtWork]:
+        return []
+
+
+@pytest.fixture
+def killer() -> Killer:
+    return Killer(Functions(), 7, share=1.0, most=600, often=())  # type: ignore[arg-type]
+
+
+def test_nobody_is_killed_more_often_in_a_row_than_retries_outlast(killer: Killer) -> None:
+    fates = [killer._fate(AtWork("seal", number, since=100.0)) for number in range(40)]
+
+    spared = [number for number, fate in enumerate(fates) if fate is None]
+    assert spared == list(range(MOST_IN_A_ROW, 40, MOST_IN_A_ROW + 1))
+    assert all(100.0 <= fate <= 100.0 + LATEST_SECONDS for fate in fates if fate is not None)
