@@ -26,7 +26,7 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test check lint format types architecture openapi machines template \
+.PHONY: help setup demo up test faults check lint format types architecture openapi machines template \
 	security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
@@ -40,6 +40,9 @@ up: $(READY) ## start the embedded cloud and the API, and stay (PORT=8000 ARGS=)
 
 test: $(READY) ## run all tests (ARGS= goes to pytest)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: $(READY) ## break every call of every workflow, and say what came of it (ARGS= such as --replay)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: lint types architecture machines template security ## everything that needs no running
 

@@ -1,0 +1,184 @@
+"""One run: a workflow from its beginning, a few of its calls gone wrong, time to recover, and the oracles' word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults import oracles
+from tests.faults.agenda import EndlessError
+from tests.faults.modes import MODES
+from tests.faults.seam import LASTING_SECONDS, Call
+from tests.faults.stack import Stack
+from tests.faults.workflows import (
+    NAME,
+    NEIGHBOUR,
+    WORKFLOWS,
+    Visit,
+    Workflow,
+    insist,
+    is_gone,
+    serves,
+    tear_down,
+    wanted,
+)
+
+_REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A workflow and what goes wrong in it: by the numbers of calls, the names of modes."""
+
+    workflow: str
+    plan: tuple[tuple[int, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Give the text that replays it."""
+        return f"{self.workflow}:" + "+".join(f"{number}:{mode}" for number, mode in self.plan)
+
+    @classmethod
+    def of(cls, text: str) -> Run:
+        """Give the run of such a text. Raises: ValueError for any other text."""
+        found = _REPLAY.fullmatch(text)
+        if not found or found["workflow"] not in WORKFLOWS:
+            raise ValueError(f"{text!r} is no <workflow>:<call>:<mode>[+<call>:<mode>]; workflows: {list(WORKFLOWS)}")
+        faults = [each.split(":") for each in (found["faults"] or "").split("+") if each]
+        if unknown := {mode for _, mode in faults} - MODES.keys():
+            raise ValueError(f"{unknown} are no modes; there are {list(MODES)}")
+        return cls(found["workflow"], tuple((int(number), mode) for number, mode in faults))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run: what it violated, which calls it made, what went wrong in it."""
+
+    run: Run
+    violations: tuple[str, ...]
+    calls: tuple[Call, ...]
+    met: tuple[str, ...]
+
+
+class Bench:
+    """A stack, and where each workflow begins in it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._visit = Visit()
+        self._beginnings: dict[str, Callable[[], None]] = {}
+        stack.seam.surroundings = self
+        insist(stack, Visit(), "POST", "/deployments", wanted(stack, "small", name=NEIGHBOUR), key="neighbour")
+        stack.settle(lambda: stack.status(NEIGHBOUR) == "SERVING")
+        oracles.plant(stack)
+        stack.clock.sleep(600)
+        self._home = stack.snapshot()
+
+    def run(self, run: Run) -> Result:
+        """Do one run and judge it."""
+        workflow, stack = WORKFLOWS[run.workflow], self.stack
+        self._begin(workflow)
+        stack.seam.arm({number: MODES[mode].meet for number, mode in run.plan}, workflow.watched)
+        visit = self._visit = Visit()
+        try:
+            workflow.drive(stack, visit)
+            self._recover()
+            violations = self._judge(workflow, run, visit)
+        except EndlessError as exc:
+            violations = [f"never ends: {exc}"]
+        return Result(run, tuple(violations), tuple(stack.seam.calls), tuple(stack.seam.met))
+
+    def calls(self, workflow: str) -> tuple[Call, ...]:
+        """Give the calls of a clean run. Raises: AssertionError where even that violates something."""
+        clean = self.run(Run(workflow))
+        assert not clean.violations, f"a clean run of {workflow}: {clean.violations}"
+        return clean.calls
+
+    # ---- who acts beside a call: what modes ask for ----------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Let the schedules act now."""
+        self.stack.sweep()
+
+    def delete(self) -> None:
+        """Let a user remove the deployment, and see it through."""
+        tear_down(self.stack, self._visit)
+
+    def deploy_again(self) -> None:
+        """Let another user ask for the same name: he is refused while it is held."""
+        self.stack.ask("POST", "/deployments", wanted(self.stack, "small"), key="second")
+
+    def retry(self) -> None:
+        """Let a user ask for another attempt: he is refused unless it has failed."""
+        self.stack.ask("POST", "/deployments/{name}/retry", name=NAME)
+
+    def stick_import(self) -> None:
+        """Let the next import job never end by itself."""
+        self.stack.bedrock.knobs.stick_next_import = True
+
+    def never_ready(self) -> None:
+        """Let models load and load."""
+        self.stack.bedrock.knobs.never_ready = True
+
+    # ---- one run, step by step -------------------------------------------------------------------------------
+
+    def _begin(self, workflow: Workflow) -> None:
+        if workflow.name not in self._beginnings:
+            self._home()
+            workflow.begin(self.stack)
+            self._beginnings[workflow.name] = self.stack.snapshot()
+        self._beginnings[workflow.name]()
+
+    def _recover(self) -> None:
+        """Let all faults be over, and everything happen that is due then."""
+        stack = self.stack
+        stack.seam.disarm()
+        stack.bedrock.knobs.stick_next_import = stack.bedrock.knobs.never_ready = False
+        for job in stack.bedrock.jobs:
+            job.stuck = False
+        stack.clock.sleep(LASTING_SECONDS)
+        stack.settle()
+
+    def _judge(self, workflow: Workflow, run: Run, visit: Visit) -> list[str]:
+        """Give what is wrong: safety always, and that what was wanted came, by itself or when asked for once more."""
+        stack, modes = self.stack, [MODES[mode] for _, mode in run.plan]
+        violations = oracles.safety(stack, visit)
+        if violations:
+            return violations
+        removed = visit.removed or any(mode.removes for mode in modes)
+        if (is_gone if removed else workflow.ends)(stack, visit):
+            return []
+        if len(modes) <= 1 and all(mode.passes for mode in modes):
+            return [f"one passing fault, and it did not end well: {self._state()}"]
+        again = self._visit = Visit()
+        if removed:
+            tear_down(stack, again)
+        elif stack.status(NAME) == "FAILED":
+            insist(stack, again, "POST", "/deployments/{name}/retry", name=NAME)
+            stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
+        if not removed and workflow.ends is not serves:
+            workflow.drive(stack, again)
+        stack.clock.sleep(LASTING_SECONDS)
+        stack.settle()
+        if (is_gone if removed else workflow.ends)(stack, again):
+            return oracles.safety(stack, again)
+        return [f"even asked again, it did not end well: {self._state()}"]
+
+    def _state(self) -> str:
+        record = self.stack.deployment(NAME)
+        failure = record.get("failure") or {}
+        return f"{record.get('status')} {failure.get('during', '')} {failure.get('reason', '')}".strip()
+
+
+def applicable(calls: tuple[Call, ...]) -> list[tuple[int, str]]:
+    """Give every single fault of a workflow that makes these calls."""
+    return [(call.number, mode.name) for call in distinct(calls) for mode in MODES.values() if mode.applies(call)]
+
+
+def distinct(calls: tuple[Call, ...]) -> list[Call]:
+    """Give calls without those that only repeat others: of a poll the first two times, and the last."""
+    alike: dict[tuple[str, str, int], list[Call]] = {}
+    for call in calls:
+        alike.setdefault((call.function, call.operation, call.step), []).append(call)
+    kept = {call.number: call for same in alike.values() for call in (*same[:2], same[-1])}
+    return [kept[number] for number in sorted(kept)]

@@ -1,0 +1,104 @@
+"""Moto's interpreter of state machines as an actor among others: no thread of its own, no wait of the wall's."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.program.program import Program
+from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import (
+    InlineIterationComponent,
+)
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+from local import step_functions
+from tests.faults.replacing import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.agenda import Clock
+
+
+def install(clock: Clock, client: Callable[[str], Any]) -> None:
+    """Take over the interpreter: its waits are the agenda's, its calls go to these clients."""
+    step_functions.install(clock)  # type: ignore[arg-type]
+    agenda = clock.agenda
+    replace(ExecutionWorker, "start", lambda _: lambda worker: _begin(worker, clock))
+    replace(Program, "eval", lambda _: lambda program, env: _run(program, env, clock))
+    replace(ExecutionState, "_evaluate_with_timeout", lambda _: _evaluate)
+    replace(WaitFunction, "_wait_interval", lambda _: _waiting(clock))
+    for component in (InlineIterationComponent, DistributedIterationComponent):
+        replace(component, "_launch_worker", lambda _: _work_at_once)
+    replace(retrier_decl, "time", lambda _: SimpleNamespace(sleep=agenda.sleep))
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("moto.stepfunctions.parser") and hasattr(module, "boto_client_for"):
+            replace(module, "boto_client_for", lambda _: _calling(client))
+
+
+def _waiting(clock: Clock) -> Callable[..., None]:
+    def _wait_interval(_wait: WaitFunction, env: Any, wait_seconds: float) -> None:
+        clock.agenda.sleep(wait_seconds)
+
+    return _wait_interval
+
+
+def _calling(client: Callable[[str], Any]) -> Callable[..., Any]:
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        return client(service)
+
+    return boto_client_for
+
+
+def _begin(worker: ExecutionWorker, clock: Clock) -> None:
+    """Let an execution be an actor, from its start on."""
+    clock.agenda.spawn("execution", worker._execution_logic, purpose=worker)
+
+
+def _run(program: Program, env: Any, clock: Clock) -> None:
+    """Run a program; past its TimeoutSeconds it is timed out, at the next moment at which it waits."""
+    env.next_state_name = program.start_at.start_at_name
+    if program.timeout_seconds is not None:
+        seconds = program.timeout_seconds.timeout_seconds
+        clock.agenda.spawn("timeout", lambda: env.is_running() and env.set_timed_out(), after=seconds, idle=True)
+    EvalComponent.eval(program, env)
+
+
+def _evaluate(state: ExecutionState, env: Any) -> None:
+    """Evaluate a state once. Its timeout is that of its Lambda, which is shorter in every machine of ours."""
+    state.timeout.eval(env=env)
+    env.stack.pop()
+    frame = env.open_frame()
+    frame.states.reset(input_value=env.states.get_input())
+    frame.stack = copy.deepcopy(env.stack)
+    try:
+        state._eval_execution(frame)
+    finally:
+        frame.set_ended()
+        env.close_frame(frame)
+    output = frame.stack[-1]
+    env.stack.append(output)
+    if state.assign_decl:
+        state.assign_decl.eval(env=env)
+    if state.result_selector:
+        state.result_selector.eval(env=env)
+    if state.result_path:
+        state.result_path.eval(env)
+    else:
+        env.states.reset(input_value=env.stack.pop())
+
+
+def _work_at_once(component: Any, env: Any, eval_input: Any, job_pool: Any) -> Any:
+    """Work through a Map's items in their order."""
+    worker = component._create_worker(env=env, eval_input=eval_input, job_pool=job_pool)
+    worker.eval()
+    return worker

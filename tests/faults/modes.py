@@ -1,0 +1,127 @@
+"""Every way in which a call goes wrong, by name; which of them a call can meet, and which pass by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from botocore.awsrequest import AWSResponse
+
+from tests.faults.seam import WITHIN_SECONDS, Call, Meeting
+
+ZOMBIE_SECONDS = 1800  # longer than any timeout, and than all that is waited for because of one
+CREATE_JOB = "bedrock.CreateModelImportJob"
+INVOKE = "bedrock-runtime.InvokeModel"
+
+Meet = Callable[[Meeting], AWSResponse]
+
+
+def _crash_after(meeting: Meeting) -> AWSResponse:
+    meeting.send()
+    meeting.crash()
+    raise AssertionError("unreachable: it has crashed")
+
+
+def _crash_before(meeting: Meeting) -> AWSResponse:
+    meeting.crash()
+    raise AssertionError("unreachable: it has crashed")
+
+
+def _lost(meeting: Meeting) -> AWSResponse:
+    meeting.send()
+    meeting.close()
+    raise AssertionError("unreachable: the connection is closed")
+
+
+def _error_after(meeting: Meeting) -> AWSResponse:
+    meeting.send()
+    return meeting.refused("error")
+
+
+def _beside(meeting: Meeting, *, zombie: bool = False, act: Callable[[Meeting], None] | None = None) -> AWSResponse:
+    """Let others act while this call has not been made: within its function's time, or long past it."""
+    if act is not None:
+        meeting.seam.clock.agenda.spawn("competitor", partial(act, meeting))
+    meeting.invocation.zombie = zombie
+    meeting.seam.clock.sleep(ZOMBIE_SECONDS if zombie else WITHIN_SECONDS)
+    return meeting.send()
+
+
+def _same_event(meeting: Meeting) -> None:
+    meeting.seam.lambdas.invoke(meeting.invocation.function, meeting.invocation.event)
+
+
+def _sweep(meeting: Meeting) -> None:
+    meeting.seam.surroundings.sweep()
+
+
+def _delete(meeting: Meeting) -> None:
+    meeting.seam.surroundings.delete()
+
+
+def _deploy(meeting: Meeting) -> None:
+    meeting.seam.surroundings.deploy_again()
+
+
+def _retry(meeting: Meeting) -> None:
+    meeting.seam.surroundings.retry()
+
+
+def _stuck(meeting: Meeting) -> AWSResponse:
+    meeting.seam.surroundings.stick_import()
+    return meeting.send()
+
+
+def _never_ready(meeting: Meeting) -> AWSResponse:
+    meeting.seam.surroundings.never_ready()
+    return meeting.send()
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants.
+
+    `removes`: somebody tears the deployment down meanwhile.
+    """
+
+    name: str
+    meet: Meet
+    passes: bool = True
+    removes: bool = False
+    on_reads: bool = False
+    only: str | None = None
+
+    def applies(self, call: Call) -> bool:
+        """Give whether such a call can go wrong so."""
+        if self.only is not None:
+            return call.operation == self.only
+        return self.on_reads or not call.is_read
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("crash_before", _crash_before, on_reads=True),
+        Mode("crash_after", _crash_after),
+        Mode("lost", _lost),
+        Mode("throttle", lambda meeting: meeting.refused("throttle"), on_reads=True),
+        Mode("error_before", lambda meeting: meeting.refused("error"), on_reads=True),
+        Mode("error_after", _error_after),
+        Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True),
+        Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
+        Mode("conflict", lambda meeting: meeting.refused("conflict"), passes=False),
+        Mode("denied_stays", lambda meeting: meeting.last("denied"), passes=False),
+        Mode("throttle_stays", lambda meeting: meeting.last("throttle"), passes=False),
+        Mode("error_stays", lambda meeting: meeting.last("error"), passes=False, on_reads=True),
+        Mode("duplicate", partial(_beside, act=_same_event)),
+        Mode("sweep", partial(_beside, act=_sweep)),
+        Mode("second_deploy", partial(_beside, act=_deploy)),
+        Mode("retry", partial(_beside, act=_retry)),
+        Mode("teardown", partial(_beside, act=_delete), removes=True),
+        Mode("zombie", partial(_beside, zombie=True)),
+        Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete), removes=True),
+        Mode("stuck", _stuck, passes=False, only=CREATE_JOB),
+        Mode("never_ready", _never_ready, passes=False, only=INVOKE),
+    )
+}

@@ -1,0 +1,173 @@
+"""What must hold when everything is quiet again, whatever went wrong: nothing lost, leaked, doubled or stuck."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from local.bedrock.simulation import Model
+from local.identity import ACCOUNT_ID, REGION
+from tests.faults.stack import STACK, Stack
+from tests.faults.workflows import NAME, NEIGHBOUR, Visit
+
+UNDER_WAY = {"REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "TEARING_DOWN"}
+STRANGERS = ("stranger", f"{STACK}-{NAME}-g7", f"{STACK}-other-g1")
+FOREIGN_KEYS = ("notes/readme.txt", "artifacts-of-others/weights.bin")
+
+
+def plant(stack: Stack) -> None:
+    """Put into the account what is not ours: models with our kind of names, and objects beside ours."""
+    neighbour = next(model for model in stack.bedrock.models.values())
+    tags = ({}, {}, {"pilotlight:stack": "another", "pilotlight:deployment": "other", "pilotlight:generation": "1"})
+    for name, tag in zip(STRANGERS, tags, strict=True):
+        arn = neighbour.place.arn("imported-model")
+        stack.bedrock.models[arn] = Model(
+            neighbour.place, arn, name, neighbour.created, neighbour.job, neighbour.inspection, dict(tag)
+        )
+    for key in FOREIGN_KEYS:
+        stack.client("s3").put_object(Bucket=stack.artifact_bucket, Key=key, Body=b"not ours")
+    stack.client("s3").create_multipart_upload(Bucket=stack.upload_bucket, Key="uploads/somebody/model.safetensors")
+
+
+def safety(stack: Stack, visit: Visit) -> list[str]:
+    """Give what is wrong."""
+    found = [_strangers, _models, _records, _objects, _quiet, _doubled, _warm, _calls]
+    return [violation for look in found for violation in look(stack, visit)]
+
+
+def _strangers(stack: Stack, _: Visit) -> Iterator[str]:
+    names = {model.name for model in stack.bedrock.models.values()}
+    yield from (f"deleted a stranger's model {name}" for name in STRANGERS if name not in names)
+    kept = _keys(stack.artifact_bucket)
+    yield from (f"deleted a stranger's object {key}" for key in FOREIGN_KEYS if key not in kept)
+    source = _keys(stack.upload_bucket)
+    if not any(key.startswith("models/small/") for key in source):
+        yield "deleted a user's source"
+    if not any(upload.key_name.startswith("uploads/somebody") for upload in _uploads(stack.upload_bucket)):
+        yield "aborted a user's upload"
+    neighbour = stack.deployment(NEIGHBOUR)
+    if neighbour.get("status") != "SERVING" or neighbour["imported"]["model_arn"] not in stack.bedrock.models:
+        yield f"harmed the neighbour: {neighbour.get('status')}"
+
+
+def _models(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield models and jobs without an owner, and owners without their model."""
+    records = stack.records("DEPLOYMENT")
+    for model in stack.bedrock.models.values():
+        if model.name not in STRANGERS and not _owned(model.tags, records):
+            yield f"model {model.name} has no owner"
+    for job in stack.bedrock.jobs:
+        if job.status == "InProgress" and not _owned(job.tags, records):
+            yield f"import job {job.name} has no owner"
+    for name, record in records.items():
+        model_arn = (record.get("imported") or {}).get("model_arn")
+        if record["status"] == "SERVING" and model_arn not in stack.bedrock.models:
+            yield f"{name} is SERVING without its model"
+
+
+def _owned(tags: dict[str, str], records: dict[str, dict[str, Any]]) -> bool:
+    owner = records.get(tags.get("pilotlight:deployment", ""), {})
+    return owner.get("status") not in (None, "GONE") and str(owner["generation"]) == tags.get("pilotlight:generation")
+
+
+def _records(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield records that are stuck."""
+    for name, record in stack.records("DEPLOYMENT").items():
+        if record["status"] in UNDER_WAY:
+            yield f"{name} is stuck in {record['status']}"
+        if record["status"] == "FAILED" and not (record.get("failure") or {}).get("reason"):
+            yield f"{name} is FAILED without a reason"
+        if record.get("wake") and record["status"] not in ("SERVING", "WARMING"):
+            yield f"{name} is {record['status']} and being woken"
+    for name, record in stack.records("ARTIFACT").items():
+        if record["status"] in ("STAGING", "DELETING"):
+            yield f"artifact {name} is stuck in {record['status']}"
+
+
+def _objects(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield objects and uploads without an owner, and artifacts that lack an object."""
+    artifacts, deployments = stack.records("ARTIFACT"), stack.records("DEPLOYMENT")
+    invocations = stack.records("INVOCATION")
+    keys = _keys(stack.artifact_bucket)
+    for key in keys:
+        kind, _, rest = key.partition("/")
+        owner = rest.partition("/")[0]
+        if kind == "artifacts" and not _in_use(artifacts.get(owner), deployments):
+            yield f"object {key} has no owner"
+        if kind == "invocations" and owner not in invocations:
+            yield f"object {key} has no invocation"
+    for upload in _uploads(stack.artifact_bucket):
+        owner = upload.key_name.split("/")[1]
+        record = artifacts.get(owner)
+        if not _in_use(record, deployments) or record["status"] == "SEALED":
+            yield f"upload of {upload.key_name} has no owner"
+    for name, record in artifacts.items():
+        if record["status"] == "SEALED" and f"artifacts/{name}/manifest.json" not in keys:
+            yield f"artifact {name} is SEALED without a manifest"
+
+
+def _in_use(artifact: dict[str, Any] | None, deployments: dict[str, dict[str, Any]]) -> bool:
+    if artifact is None or artifact["status"] == "GONE":
+        return False
+    for user in artifact["users"]:
+        name, _, generation = user.rpartition("-g")
+        record = deployments.get(name, {})
+        if str(record.get("generation")) == generation and record["status"] != "GONE":
+            return True
+    return False
+
+
+def _quiet(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield what is still at work."""
+    for machine in stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines:
+        for execution in machine.executions:
+            if execution.status == "RUNNING":
+                yield f"execution {execution.name} of {machine.name} still runs"
+    for queue in sqs_backends[ACCOUNT_ID][REGION].queues.values():
+        if queue._messages:
+            yield f"{len(queue._messages)} messages are left in {queue.name}"
+
+
+def _doubled(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield what was made twice."""
+    models = Counter(model.name for model in stack.bedrock.models.values())
+    yield from (f"{count} models are named {name}" for name, count in models.items() if count > 1)
+    jobs = Counter(job.name for job in stack.bedrock.jobs)
+    yield from (f"{count} jobs are named {name}" for name, count in jobs.items() if count > 1)
+    made = Counter(
+        (job.tags.get("pilotlight:deployment"), job.tags.get("pilotlight:generation"))
+        for job in stack.bedrock.jobs
+        if job.status != "Failed"
+    )
+    yield from (f"{of[0]} generation {of[1]} was imported {count} times" for of, count in made.items() if count > 1)
+    if extra := set(stack.records("DEPLOYMENT")) - {NAME, NEIGHBOUR}:
+        yield f"made up deployments {extra}"
+
+
+def _warm(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield models that are kept warm though nobody asks for it any more."""
+    for arn, model in stack.bedrock.models.items():
+        if model.name not in STRANGERS and stack.bedrock.is_warm(arn):
+            yield f"model {model.name} is still warm"
+
+
+def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
+    """Yield invocations that nobody answers."""
+    if visit.invocation is None:
+        return
+    view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
+    if view.status != 200 or view.body["status"] not in ("SUCCEEDED", "FAILED"):
+        yield f"invocation has no answer: {view.status} {view.body}"
+
+
+def _keys(bucket: str) -> set[str]:
+    return set(dict.keys(s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].keys))
+
+
+def _uploads(bucket: str) -> list[Any]:
+    return list(s3_backends[ACCOUNT_ID]["aws"].buckets[bucket].multiparts.values())

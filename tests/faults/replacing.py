@@ -1,0 +1,23 @@
+"""Our behaviour in the place of moto's for as long as a stack stands, and moto's again afterwards."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from local import seams
+
+_before: list[tuple[Any, str, Any]] = []
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Set `owner.name` to `make(original)`, until `put_back`."""
+    _before.append((owner, name, inspect.getattr_static(owner, name)))
+    seams.replace(owner, name, make)
+
+
+def put_back() -> None:
+    """Let everything be as it was: other tests of this process have clouds of their own."""
+    while _before:
+        setattr(*_before.pop())

@@ -1,0 +1,179 @@
+"""The one place where calls to AWS go wrong: every call of every client that a handler uses passes here, numbered."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+from tests.faults.agenda import Clock
+from tests.faults.lambdas import Crash, Invocation, Lambdas
+from tests.faults.replacing import replace
+
+LASTING_SECONDS = 2 * 3600  # how long a failure that stays, stays
+WITHIN_SECONDS = 20  # a pause that every function survives
+READS = ("Get", "List", "Describe", "Head", "Query")
+
+Send = Callable[[], AWSResponse]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: its number in the run, who made it, what it was, and the how manieth of its invocation it is."""
+
+    number: int
+    function: str
+    operation: str
+    step: int = 0
+
+    @property
+    def is_read(self) -> bool:
+        """Give whether it changes nothing."""
+        return self.operation.partition(".")[2].startswith(READS)
+
+    def __str__(self) -> str:
+        return f"{self.function} {self.operation}"
+
+
+@dataclass
+class Seam:
+    """Counts calls and lets some of them go wrong: `plan` says which, by number, and how, by the name of a mode."""
+
+    clock: Clock
+    lambdas: Lambdas
+    surroundings: Any = None  # whoever acts beside the calls: see workflows.Surroundings
+    plan: dict[int, Callable[[Meeting], AWSResponse]] = field(default_factory=dict)
+    watched: Callable[[str], bool] = lambda _: True
+    calls: list[Call] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
+    made: Counter[str] = field(default_factory=Counter)
+    lasting: dict[str, tuple[str, float]] = field(default_factory=dict)
+    armed: bool = False
+
+    def install(self) -> None:
+        """Stand before moto."""
+        replace(BotocoreStubber, "__call__", self._passing)
+
+    def arm(self, plan: dict[int, Callable[[Meeting], AWSResponse]], watched: Callable[[str], bool]) -> None:
+        """Begin to count, and to meet calls as planned."""
+        self.plan, self.watched, self.armed = dict(plan), watched, True
+        self.calls, self.met, self.lasting = [], [], {}
+        self.made.clear()
+
+    def disarm(self) -> None:
+        """Let everything pass from now on."""
+        self.armed = False
+        self.lasting.clear()
+
+    def _passing(self, original: Any) -> Any:
+        def send(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:
+            invocation = self.lambdas.current
+            if invocation is None:
+                return original(stubber, event_name, request, **rest)
+            if invocation.dead:
+                raise Crash
+            _, service, operation = event_name.split(".", 2)
+
+            def go_on() -> AWSResponse:
+                return original(stubber, event_name, request, **rest)
+
+            return self._meet(invocation, f"{service}.{operation}", request, go_on)
+
+        return send
+
+    def _meet(self, invocation: Invocation, operation: str, request: Any, send: Send) -> Any:
+        self.made[operation] += 1
+        if not self.armed or not self.watched(invocation.function):
+            return send()
+        invocation.calls += 1
+        call = Call(len(self.calls) + 1, invocation.function, operation, invocation.calls)
+        self.calls.append(call)
+        meeting = Meeting(self, call, invocation, request, send)
+        if goes_wrong := self.plan.get(call.number):
+            self.met.append(f"{call.number} {call}")
+            return goes_wrong(meeting)
+        error, until = self.lasting.get(operation, ("", 0.0))
+        if self.clock.moment < until:
+            return meeting.refused(error)
+        return send()
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A call and a fault, as a mode meets them."""
+
+    seam: Seam
+    call: Call
+    invocation: Invocation
+    request: Any
+    send: Send
+
+    def crash(self) -> None:
+        """Let the process die here."""
+        self.invocation.dead = True
+        raise Crash
+
+    def close(self) -> None:
+        """Let the connection end without an answer."""
+        raise ConnectionClosedError(endpoint_url=self.request.url)
+
+    def refused(self, kind: str) -> AWSResponse:
+        """Give the service's refusal of that kind, in its own words."""
+        status, code = refusal(self.call.operation, kind)
+        service = self.call.operation.partition(".")[0]
+        if service in ("s3", "sns"):
+            body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>"
+            if service == "sns":
+                body = f"<ErrorResponse>{body}<RequestId>1</RequestId></ErrorResponse>"
+            return AWSResponse(self.request.url, status, {}, MockRawResponse(body))
+        body = json.dumps({"__type": code, "message": "injected"})
+        headers = {"x-amzn-errortype": code, "x-amzn-query-error": f"{code};Sender"}
+        return AWSResponse(self.request.url, status, headers, MockRawResponse(body))
+
+    def last(self, kind: str) -> AWSResponse:
+        """Refuse this call, and every one like it for a while."""
+        until = self.seam.clock.moment + LASTING_SECONDS
+        self.seam.lasting[self.call.operation] = (kind, until)
+        return self.refused(kind)
+
+
+def refusal(operation: str, kind: str) -> tuple[int, str]:
+    """Give status and code with which a service refuses.
+
+    Sources: the services' API references, "Common errors".
+    """
+    service, _, name = operation.partition(".")
+    match kind:
+        case "throttle":
+            codes = {
+                "s3": (503, "SlowDown"),
+                "dynamodb": (400, "ProvisionedThroughputExceededException"),
+                "sns": (429, "Throttling"),
+                "sqs": (400, "RequestThrottled"),
+            }
+            return codes.get(service, (429 if service.startswith("bedrock") else 400, "ThrottlingException"))
+        case "error":
+            return 500, {"s3": "InternalError", "sns": "InternalFailure"}.get(service, "InternalServerError")
+        case "denied":
+            codes = {"s3": (403, "AccessDenied"), "sns": (403, "AuthorizationError")}
+            return codes.get(service, (403 if service.startswith("bedrock") else 400, "AccessDeniedException"))
+        case "quota":
+            codes = {
+                "stepfunctions": (400, "ExecutionLimitExceeded"),
+                "bedrock": (400, "ServiceQuotaExceededException"),
+                "bedrock-runtime": (400, "ServiceQuotaExceededException"),
+                "sqs": (403, "OverLimit"),
+            }
+            return codes.get(service, (400, "LimitExceededException"))
+        case "conflict":
+            codes = {"dynamodb": (400, "TransactionConflictException"), "s3": (409, "OperationAborted")}
+            if name == "TransactWriteItems":
+                return 400, "TransactionInProgressException"
+            return codes.get(service, (409 if service != "bedrock" else 400, "ConflictException"))
+    raise AssertionError(kind)

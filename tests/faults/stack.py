@@ -1,0 +1,262 @@
+"""The real template, deployed once into moto in this process, and put back to where it was between runs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import botocore.endpoint
+from botocore.config import Config
+from botocore.retries.quota import RetryQuota
+from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+
+from local import bedrock, events, object_store, service_models
+from local.bedrock.settings import Settings as BedrockSettings
+from local.bedrock.simulation import Knobs, Simulation, simulation
+from local.checkpoints import write_checkpoint
+from local.cloudformation import deploy
+from local.identity import ACCOUNT_ID, REGION, environment
+from local.sam import translate
+from tests.faults import machines, routing, snapshots
+from tests.faults.agenda import Clock
+from tests.faults.lambdas import Invocation, Lambdas
+from tests.faults.replacing import put_back, replace
+from tests.faults.seam import Seam
+
+ROOT = Path(__file__).parents[2]
+STACK = "pilotlight"
+EPOCH = 1_795_200_000.0  # a Friday in November 2026
+PART_MIB = "5"
+ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
+QUIET = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
+MOST_SWEEPS = 120
+
+
+class Stack:
+    """The product, its clock, and what may be done to it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(EPOCH)
+        self.agenda = self.clock.agenda
+        self.lambdas = Lambdas(self.clock, STACK, {"AWS_REGION": REGION, **ENVIRONMENT})
+        self.seam = Seam(self.clock, self.lambdas)
+        self.outputs: dict[str, str] = {}
+        self.resources: dict[str, str] = {}
+        self._closing = ExitStack()
+        self._clients: dict[str, Any] = {}
+        self._quotas: list[RetryQuota] = []
+        self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
+        self.tick: dict[str, Any] = json.loads((ROOT / "events/sweep/every-minute.json").read_text())
+
+    def __enter__(self) -> Stack:
+        self._install()
+        parameters = {"PartMib": PART_MIB, "HubEndpoint": "http://127.0.0.1:9"}
+        translated = translate(ROOT / "template.yaml", parameters)
+        made = deploy(translated, stack_name=STACK, parameters=parameters, client=self.client)
+        self.outputs, self.resources = dict(made.outputs), dict(made.resources)
+        self.lambdas.load()
+        self.consumers = routing.install(self.clock, self.lambdas)
+        self.calm()
+        self._publish()
+        self.deployed = self.snapshot()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.agenda.clear()
+        self._closing.close()
+
+    def _install(self) -> None:
+        self._closing.enter_context(environment(QUIET))
+        service_models.share()
+        mock = mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
+        mock.start()
+        self._closing.callback(mock.stop)
+        self._closing.callback(put_back)
+        self._closing.callback(events._running.clear)
+        replace(RetryQuota, "__init__", self._remembering)
+        replace(botocore.endpoint, "time", lambda _: SimpleNamespace(sleep=self.clock.sleep, time=self.clock.timestamp))
+        machines.install(self.clock, self._caller)
+        object_store.install(self.clock)  # type: ignore[arg-type]
+        bedrock.install(self.clock)  # type: ignore[arg-type]
+        snapshots.install()
+        self.seam.install()
+
+    def _remembering(self, original: Any) -> Any:
+        def __init__(quota: RetryQuota, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(quota, *args, **kwargs)
+            self._quotas.append(quota)
+
+        return __init__
+
+    def _caller(self, service: str) -> Any:
+        return self.lambdas.client() if service == "lambda" else self.client(service)
+
+    def client(self, service: str) -> Any:
+        """Give a client of the harness, whose calls are not counted."""
+        if service not in self._clients:
+            config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+            session: Any = boto3.session.Session()
+            self._clients[service] = session.client(service, region_name=REGION, config=config)
+        return self._clients[service]
+
+    # ---- where a run begins ----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Callable[[], None]:
+        """Give what puts everything back as it is now, the time and chance included."""
+        restore, moment = snapshots.take(), self.clock.moment
+
+        def put_back() -> None:
+            self.agenda.clear()
+            self.seam.disarm()
+            restore()
+            self.clock.moment = moment
+            self.lambdas.reset()
+            for quota in self._quotas:
+                quota._available_capacity = quota._max_capacity
+            random.seed(4)
+
+        return put_back
+
+    def calm(self) -> None:
+        """Let the simulated service work, quickly."""
+        self.bedrock.knobs = Knobs()
+        self.bedrock.settings = BedrockSettings(
+            import_floor_seconds=20,
+            import_overhead_seconds=0,
+            verdict_seconds=10,
+            cold_start_seconds=5,
+            imported_models=20,
+            import_jobs=5,
+        )
+
+    def _publish(self) -> None:
+        """Put checkpoints where deployments find them: one of a shard in two parts, and a small one."""
+        with TemporaryDirectory() as folder:
+            for name, kind in (("large", {"shard_bytes": 5_600_000}), ("small", {"shard_bytes": 100_000})):
+                made = write_checkpoint(Path(folder) / name, shards=1, clutter=False, **kind)
+                for file in made.files:
+                    body = (made.folder / file).read_bytes()
+                    self.client("s3").put_object(Bucket=self.upload_bucket, Key=f"models/{name}/{file}", Body=body)
+
+    # ---- what is done to it ----------------------------------------------------------------------------------
+
+    def ask(self, method: str, resource: str, body: Any = None, *, key: str | None = None, **path: str) -> Answer:
+        """Call the API as the gateway does, and give what it answers: a dead Lambda is a 502."""
+        function = "api_invoke" if resource.endswith("/invocations") else "api"
+        event = json.loads(json.dumps(self.template))
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        event |= {"resource": resource, "path": resource.format(**path), "httpMethod": method, "headers": headers}
+        event |= {"pathParameters": path or None, "body": json.dumps(body) if body is not None else None}
+        event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+        event["requestContext"] |= {"resourcePath": resource, "httpMethod": method, "path": "/v1" + event["path"]}
+        done = self.lambdas.invoke(function, event)
+        return Answer.of(done)
+
+    def run(self, function: str, event: Any) -> Invocation:
+        """Invoke a function and give what came of it."""
+        return self.lambdas.invoke(function, event)
+
+    def sweep(self) -> None:
+        """Let the schedules of the minute act."""
+        self.lambdas.invoke("sweep", self.tick)
+
+    def settle(self, done: Callable[[], bool] = lambda: False) -> None:
+        """Let everything happen that is due, sweeps included, until it is done or nothing is due for long."""
+        for _ in range(MOST_SWEEPS):
+            self.agenda.run()
+            if done():
+                return
+            due = self.next_look()
+            if due is None or due > self.clock.moment + HORIZON_SECONDS:
+                return
+            self.clock.sleep(max(due - self.clock.moment, 60.0))
+            self.sweep()
+        self.agenda.run()
+
+    # ---- what there is to see --------------------------------------------------------------------------------
+
+    @property
+    def bedrock(self) -> Simulation:
+        """Give the simulated service."""
+        return simulation()
+
+    @property
+    def artifact_bucket(self) -> str:
+        return self.outputs["ArtifactBucketName"]
+
+    @property
+    def upload_bucket(self) -> str:
+        return self.outputs["UploadBucketName"]
+
+    def records(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Give the records of a kind by name, read straight from the table."""
+        table = dynamodb_backends[ACCOUNT_ID][REGION].tables[self.outputs["TableName"]]
+        found: dict[str, dict[str, Any]] = {}
+        for by_range in table.items.values():
+            for item in by_range.values():
+                attributes = item.attrs
+                if attributes["sk"].value == "META" and attributes["pk"].value.startswith(f"{kind}#"):
+                    found[attributes["pk"].value.partition("#")[2]] = _plain(item.to_json()["Attributes"])
+        return found
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Give a deployment's record, empty where there is none."""
+        return self.records("DEPLOYMENT").get(name, {})
+
+    def status(self, name: str) -> str | None:
+        """Give a deployment's status."""
+        return self.deployment(name).get("status")
+
+    def next_look(self) -> float | None:
+        """Give when the next record wants to be looked at."""
+        looks = [
+            record["next_look_at"]
+            for kind in ("DEPLOYMENT", "UPLOAD")
+            for record in self.records(kind).values()
+            if record.get("next_look_at")
+        ]
+        return min((_seconds(look) for look in looks), default=None)
+
+
+class Answer:
+    """What the API answered."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.status = status
+        self.body = body
+
+    @classmethod
+    def of(cls, done: Invocation) -> Answer:
+        """Give what the gateway makes of an invocation."""
+        if done.failed:
+            return cls(502, json.loads(done.payload))
+        told = json.loads(done.payload)
+        return cls(told["statusCode"], json.loads(told["body"] or "null"))
+
+
+def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    from pilotlight.adapters.table import decode
+
+    return decode(attributes)
+
+
+def _seconds(moment: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,78 @@
+"""Every single fault of every workflow, and pairs of faults by seed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults import workers
+from tests.faults.bench import Result, Run, applicable
+from tests.faults.modes import MODES
+from tests.faults.workflows import WORKFLOWS
+
+PAIRS = 2000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The figures of a sweep: runs by workflow and mode, and each violation with what replays it."""
+
+    runs: int
+    pairs: int
+    violations: tuple[str, ...]
+    by_workflow: tuple[tuple[str, int, int, int], ...]  # name, calls, distinct faults, violations
+    by_mode: tuple[tuple[str, int], ...]
+    seconds: float
+
+    @property
+    def runs_per_second(self) -> float:
+        """Give how fast it went, all processes together."""
+        return (self.runs + self.pairs) / self.seconds if self.seconds else 0.0
+
+
+def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = None) -> Sweep:
+    """Sweep all workflows; `most_singles` takes a sample, by seed, where there is not the time for all."""
+    began = time.monotonic()
+    chance = random.Random(seed)
+    clean = workers.clean(pool, WORKFLOWS)
+    singles = [Run(name, (fault,)) for name, result in sorted(clean.items()) for fault in applicable(result.calls)]
+    if most_singles is not None and len(singles) > most_singles:
+        singles = chance.sample(singles, most_singles)
+    chance.shuffle(singles)  # the long ones among the short
+    doubles = list(pairs_of(clean, chance, pairs))
+    outcomes = list(workers.runs(pool, [*singles, *doubles]))
+    broken = [f"{result.run}: {each}" for result in clean.values() for each in result.violations]
+    broken += [f"{text}: {'; '.join(violations)}" for text, violations, _ in outcomes if violations]
+    return Sweep(
+        runs=len(singles),
+        pairs=len(doubles),
+        violations=tuple(broken),
+        by_workflow=tuple(_by_workflow(clean, singles, broken)),
+        by_mode=tuple(Counter(mode for each in singles for _, mode in each.plan).most_common()),
+        seconds=time.monotonic() - began,
+    )
+
+
+def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> Iterable[Run]:
+    """Give runs with two faults each, every workflow as often as its calls make it worth."""
+    names = sorted(clean)
+    weights = [len(clean[name].calls) ** 0.5 for name in names]
+    for _ in range(number):
+        name = chance.choices(names, weights)[0]
+        faults = applicable(clean[name].calls)
+        first = chance.choice(faults)
+        # the second may come in what the first one leads to: in a retry, or in a compensation
+        later = first[0] + chance.randint(1, max(len(clean[name].calls) - first[0], 1) + 8)
+        yield Run(name, (first, (later, chance.choice(list(MODES)))))
+
+
+def _by_workflow(
+    clean: dict[str, Result], singles: list[Run], broken: list[str]
+) -> Iterable[tuple[str, int, int, int]]:
+    for name, result in sorted(clean.items()):
+        mine = sum(each.workflow == name for each in singles)
+        yield name, len(result.calls), mine, sum(each.startswith(f"{name}:") for each in broken)

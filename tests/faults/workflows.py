@@ -1,0 +1,220 @@
+"""The workflows, each declared once: where it begins, who does what, and what it promises.
+
+Which calls it makes, a run without a fault tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.stack import Answer, Stack
+
+NAME = "one"
+NEIGHBOUR = "neighbour"
+TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
+PAUSE_SECONDS = 70
+PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
+STAGING = ("start_staging", "plan_staging", "copy_span", "seal_artifact", "check_staging", "mark_artifact_failed")
+
+
+def everything(_: str) -> bool:
+    """Watch every function."""
+    return True
+
+
+def but_sweeps(function: str) -> bool:
+    """Watch every function but those that schedules start."""
+    return function not in ("sweep", "reconcile")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One workflow. `ends` says from the stack whether it has done what it is for.
+
+    `begin` brings the stack to where the workflow begins, `drive` is what users do and what time does to it.
+    """
+
+    name: str
+    begin: Callable[[Stack], None]
+    drive: Callable[[Stack, Visit], None]
+    ends: Callable[[Stack, Visit], bool]
+    watched: Callable[[str], bool] = but_sweeps
+
+
+@dataclass
+class Visit:
+    """What the users of one run remember."""
+
+    invocation: str | None = None
+    answers: list[int] = field(default_factory=list)
+    removed: bool = False  # somebody asked for its removal
+    refused: Answer | None = None
+
+
+WORKFLOWS: dict[str, Workflow] = {}
+
+
+def declare(workflow: Workflow) -> Workflow:
+    """Let a workflow be swept."""
+    WORKFLOWS[workflow.name] = workflow
+    return workflow
+
+
+# ---- what users do ---------------------------------------------------------------------------------------------------
+
+
+def insist(stack: Stack, visit: Visit, *request: Any, **more: Any) -> Answer:
+    """Ask the API until it answers without a fault of its own, as a client does; the same key each time."""
+    for _ in range(TRIES):
+        answer = stack.ask(*request, **more)
+        under_way = answer.status == 409 and "still under way" in str(answer.body)
+        if answer.status < 500 and not under_way:
+            break
+        stack.clock.sleep(PAUSE_SECONDS)
+    visit.answers.append(answer.status)
+    return answer
+
+
+def wanted(stack: Stack, size: str, **fields: Any) -> dict[str, Any]:
+    """Give the request of a deployment."""
+    source = f"s3://{stack.upload_bucket}/models/{size}/"
+    return {"name": NAME, "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}, **fields}
+
+
+def deploy(stack: Stack, visit: Visit, size: str, **fields: Any) -> None:
+    """Ask for a deployment, and see it to its end."""
+    insist(stack, visit, "POST", "/deployments", wanted(stack, size, **fields), key="first")
+    stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
+
+
+def tear_down(stack: Stack, visit: Visit) -> None:
+    """Ask for the removal, and see it to its end."""
+    visit.removed = True
+    insist(stack, visit, "DELETE", "/deployments/{name}", name=NAME)
+    stack.settle(lambda: is_gone(stack, visit))
+
+
+def serves(stack: Stack, _: Visit) -> bool:
+    """Say whether the deployment takes invocations."""
+    return stack.status(NAME) == "SERVING"
+
+
+def is_gone(stack: Stack, _: Visit) -> bool:
+    """Say whether the deployment is gone: its name may be somebody else's by now."""
+    record = stack.deployment(NAME)
+    return record.get("status") in (None, "GONE") or record["generation"] > 1
+
+
+# ---- where workflows begin -------------------------------------------------------------------------------------------
+
+
+def nothing(_: Stack) -> None:
+    """Begin beside a neighbour only."""
+
+
+def serving(size: str, **fields: Any) -> Callable[[Stack], None]:
+    """Begin with a deployment that serves, and has gone cold."""
+
+    def begin(stack: Stack) -> None:
+        deploy(stack, Visit(), size, **fields)
+        assert stack.status(NAME) == "SERVING", stack.deployment(NAME)
+        if "lease" not in fields:
+            stack.clock.sleep(900)
+
+    return begin
+
+
+def importing(stack: Stack) -> None:
+    """Begin while the import job of a deployment runs."""
+    insist(stack, Visit(), "POST", "/deployments", wanted(stack, "small"), key="first")
+    stack.clock.sleep(12)
+    assert stack.status(NAME) == "IMPORTING", stack.deployment(NAME)
+
+
+def failed(stack: Stack) -> None:
+    """Begin with a deployment whose import failed."""
+    stack.bedrock.knobs.fail_next_import = "out of luck"
+    deploy(stack, Visit(), "small")
+    assert stack.status(NAME) == "FAILED", stack.deployment(NAME)
+    stack.calm()
+
+
+# ---- the workflows ---------------------------------------------------------------------------------------------------
+
+
+def _invoke(stack: Stack, visit: Visit) -> None:
+    answer = insist(stack, visit, "POST", "/deployments/{name}/invocations", PROMPT, name=NAME)
+    visit.refused = answer if answer.status >= 400 else None
+    visit.invocation = answer.body.get("id") if answer.status < 400 else None
+    stack.settle()
+
+
+def _answered(stack: Stack, visit: Visit) -> bool:
+    if visit.invocation is None:
+        return visit.refused is not None and visit.removed
+    view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
+    return view.status == 200 and view.body["status"] == "SUCCEEDED"
+
+
+def _warm_up(stack: Stack, visit: Visit) -> None:
+    insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
+    stack.settle(lambda: _is_warm(stack, visit))
+
+
+def _is_warm(stack: Stack, _: Visit) -> bool:
+    outcome = stack.deployment(NAME).get("last_wake") or {}
+    return bool(outcome.get("warm")) and not stack.deployment(NAME).get("wake")
+
+
+def _keep_warm_then_scale_down(stack: Stack, visit: Visit) -> None:
+    insist(stack, visit, "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "always"}}, name=NAME)
+    for _ in range(6):
+        stack.clock.sleep(60)
+        stack.sweep()
+    insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
+    for _ in range(6):
+        stack.clock.sleep(180)
+        stack.sweep()
+
+
+def _scaled_down(stack: Stack, visit: Visit) -> bool:
+    record = stack.deployment(NAME)
+    return record["status"] == "SERVING" and "quiet_until" in record and not record.get("wake")
+
+
+def _let_the_lease_end(stack: Stack, _: Visit) -> None:
+    stack.settle(lambda: is_gone(stack, Visit()))
+
+
+def _retry(stack: Stack, visit: Visit) -> None:
+    insist(stack, visit, "POST", "/deployments/{name}/retry", name=NAME)
+    stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
+
+
+def _upload(stack: Stack, _: Visit) -> None:
+    s3 = stack.client("s3")
+    listed = s3.list_objects_v2(Bucket=stack.upload_bucket, Prefix="models/small/")["Contents"]
+    for each in listed:
+        body = s3.get_object(Bucket=stack.upload_bucket, Key=each["Key"])["Body"].read()
+        key = each["Key"].replace("models/small/", f"uploads/{NAME}/")
+        s3.put_object(Bucket=stack.upload_bucket, Key=key, Body=body)
+        stack.clock.sleep(1)
+    stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
+
+
+def _of_uploads(function: str) -> bool:
+    return function in ("note_upload", "sweep")
+
+
+declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=lambda f: f in STAGING))
+declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
+declare(Workflow("warm-up", serving("small"), _warm_up, _is_warm))
+declare(Workflow("invocation", serving("small"), _invoke, _answered))
+declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
+declare(Workflow("lease", serving("small", lease="2h"), _let_the_lease_end, is_gone, watched=everything))
+declare(Workflow("teardown", serving("large"), tear_down, is_gone))
+declare(Workflow("teardown-import", importing, tear_down, is_gone))
+declare(Workflow("retry", failed, _retry, serves))
+declare(Workflow("upload", nothing, _upload, serves, watched=_of_uploads))
