@@ -17,8 +17,10 @@ from botocore.config import Config
 from botocore.retries.quota import RetryQuota
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 
-from local import bedrock, events, object_store, service_models
+from local import bedrock, events, object_store, service_models, tables
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
@@ -94,6 +96,9 @@ class Stack:
         machines.install(self.clock, self._caller)
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
+        tables.install()
+        # who may do what is proven elsewhere: here everybody acts as the account itself
+        replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)
         snapshots.install()
         self.seam.install()
 
