@@ -41,6 +41,12 @@ class FakeSource:
         self._heads[location] = commit
         return commit
 
+    def rewrite(self, location: str, commit: str, files: Mapping[str, bytes]) -> None:
+        """Change a commit, as no honest hub does: its files are other ones from now on."""
+        held = self._commits[location][commit]
+        held |= files
+        self._listed[commit] = tuple(_files(held))
+
     def upload(self, location: str, files: Mapping[str, bytes]) -> None:
         """Put objects into a folder `bucket/prefix/`, over those of the same name."""
         folder = self._objects.setdefault(location, {})

@@ -221,3 +221,33 @@ def test_each_kind_of_source_goes_to_its_reader(folder):
     assert b"".join(sources.stream(listing.source, listing.file("config.json"), offset=0, size_bytes=1)) == b"{"
     with pytest.raises(InvalidInput, match="hf://"):
         sources.resolve(Source.parse("hf://acme/model"))
+
+
+@pytest.mark.parametrize("prefix", ["", "invocations/", "artifacts/a1/weights/"])
+def test_our_own_bucket_of_artifacts_is_no_source(s3, prefix):
+    put(s3, **{"config.json": b"{}"})
+    reader = BucketSource(s3, artifact_bucket=BUCKET)
+    source = Source.parse(f"s3://{BUCKET}/{prefix}")
+
+    with pytest.raises(SourceRefused, match="Pilotlight's own"):
+        reader.resolve(source)
+    with pytest.raises(SourceRefused, match="Pilotlight's own"):
+        list(reader.stream(source.at("a" * 40), SourceFile(path="x", size_bytes=5, etag="e"), offset=0, size_bytes=5))
+
+
+@pytest.mark.parametrize("prefix", ["", "uploads/", "uploads//", "other/", "uploads/llama/deeper/", "Uploads/llama/"])
+def test_of_the_upload_bucket_only_a_folder_of_uploads_is_a_source(s3, prefix):
+    s3.put_object(Bucket=BUCKET, Key="uploads/llama/config.json", Body=b"{}")
+    reader = BucketSource(s3, upload_bucket=BUCKET)
+
+    assert reader.resolve(Source.parse(f"s3://{BUCKET}/uploads/llama/")).files
+    with pytest.raises(SourceRefused, match="only an uploaded folder"):
+        reader.resolve(Source.parse(f"s3://{BUCKET}/{prefix}"))
+
+
+@pytest.mark.parametrize("name", ["../config.json", "a//b", "a\\b", "a/./b", "%2e%2e/x", "a\u202eb", "a\u200bb"])
+def test_a_folder_with_a_name_that_deceives_is_refused_whole(s3, name):
+    put(s3, **{"config.json": b"{}", name: b"x"})
+
+    with pytest.raises(SourceRefused, match="Nothing of it is staged"):
+        BucketSource(s3).resolve(SOURCE)

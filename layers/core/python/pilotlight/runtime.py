@@ -169,7 +169,9 @@ class Runtime:
         return Sources(
             {
                 SourceKind.HUB: HubSource(self.settings.hub_endpoint, token),
-                SourceKind.BUCKET: BucketSource(self.client("s3", TRANSFER)),
+                SourceKind.BUCKET: BucketSource(
+                    self.client("s3", TRANSFER), self.settings.artifact_bucket, self.settings.upload_bucket
+                ),
             }
         )
 

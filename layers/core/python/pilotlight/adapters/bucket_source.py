@@ -4,6 +4,7 @@ S3 keeps no commits: the revision is a hash over names, ETags and sizes, and eve
 A revision cannot be asked for again: what lies there now either has it, or the source has changed.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from pilotlight.domain.errors import (
 )
 from pilotlight.domain.file_names import MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
-from pilotlight.domain.upload import version_of
+from pilotlight.domain.upload import ROOT, version_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1024 * 1024
 
+_UPLOADED_FOLDER = re.compile(rf"{ROOT}[^/]+/")
 _MISSING = frozenset({"NoSuchBucket", "NoSuchKey", "404", "InvalidBucketName"})
 _DENIED = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
 _CHANGED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
@@ -38,10 +40,16 @@ _SLOW_DOWN = frozenset({"SlowDown", "Throttling", "ThrottlingException", "Reques
 
 
 class BucketSource:
-    """Reads checkpoints from S3 with the role that the client carries."""
+    """Reads checkpoints from S3 with the role that the client carries.
 
-    def __init__(self, s3_client: "S3Client") -> None:
+    That role may read what its callers may not: invocations' bodies and other people's weights lie in the artifact
+    bucket, which is no source; of the upload bucket only a folder of uploads is one.
+    """
+
+    def __init__(self, s3_client: "S3Client", artifact_bucket: str = "", upload_bucket: str = "") -> None:
         self._s3 = s3_client
+        self._artifact_bucket = artifact_bucket
+        self._upload_bucket = upload_bucket
         self._listings: dict[str, Listing] = {}
 
     def resolve(self, source: Source) -> Listing:
@@ -49,6 +57,7 @@ class BucketSource:
 
         Raises: SourceChanged when the source names another revision; SourceNotFound, SourceGated, SourceRefused.
         """
+        self._require_a_source(source)
         files = self._list(source)
         if not files:
             raise SourceNotFound(
@@ -79,6 +88,7 @@ class BucketSource:
 
         Raises: BodyCutShort, SourceChanged, SourceGated, Throttled, Unavailable.
         """
+        self._require_a_source(source)
         if size_bytes == 0:
             return
         etag = file.etag or self._file(source, file.path).etag
@@ -95,6 +105,18 @@ class BucketSource:
             left -= len(piece)
         if left > 0:
             raise BodyCutShort(f"{file.path}: {size_bytes - left} of {size_bytes} bytes arrived. Try again.")
+
+    def _require_a_source(self, source: Source) -> None:
+        """Pass what anybody may name. Raises: SourceRefused for our own buckets."""
+        if source.bucket == self._artifact_bucket:
+            raise SourceRefused(
+                f"s3://{source.bucket} is Pilotlight's own, of artifacts and of invocations' bodies, and is no source. "
+                "Deploy from where the artifact came from."
+            )
+        if source.bucket == self._upload_bucket and not _UPLOADED_FOLDER.fullmatch(source.prefix):
+            raise SourceRefused(
+                f"Of s3://{source.bucket} only an uploaded folder, s3://{source.bucket}/{ROOT}NAME/, is a source."
+            )
 
     def _list(self, source: Source) -> list[SourceFile]:
         files: list[SourceFile] = []

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from jinja2 import Template, TemplateError, TemplateSyntaxError
 
 from pilotlight.adapters.template_meter import Limits, Meter, TooCostlyError
+from pilotlight.adapters.template_nesting import require_tame_nesting
 from pilotlight.adapters.template_sandbox import TemplateSandbox, metered
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.invocation import ChatMessage
@@ -69,7 +70,9 @@ class ChatTemplates:
     def _compile(self, template: str) -> Template:
         if len(template) > self._limits.template_chars:
             raise _broken(f"it is longer than {self._limits.template_chars} characters")
-        return self._environment.from_string(template)
+        parsed = self._environment.parse(template)
+        require_tame_nesting(parsed)
+        return self._environment.from_string(parsed)
 
     def _guarded(self, rendering: Callable[[], str]) -> str:
         try:

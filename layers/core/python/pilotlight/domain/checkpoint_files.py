@@ -51,8 +51,16 @@ _SEGMENT = re.compile(r"[-!_*'().a-z0-9A-Z]+")  # Source: botocore, bedrock serv
 SAFETENSORS = ".safetensors"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pyc", ".joblib"})
 GGUF = frozenset({".gguf", ".ggml"})
-_OTHER_WEIGHTS = GGUF | {".h5", ".msgpack", ".onnx", ".tflite", ".npz", ".ot", ".mlmodel"}
+_OTHER_WEIGHTS = GGUF | {".h5", ".msgpack", ".onnx", ".tflite", ".npy", ".npz", ".ot", ".mlmodel", ".nemo"}
+_ARCHIVES = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".mar", ".whl", ".jar"}
+)
+_PROGRAMS = frozenset({".exe", ".dll", ".so", ".dylib", ".sh", ".bat", ".cmd", ".ps1", ".js", ".wasm", ".elf"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pdf", ".mp4"})
+
+
+NEVER = "never staged"
+"""How the reasons begin of files that somebody may believe to be part of the model."""
 
 
 def to_read(listing: Listing) -> dict[str, int]:
@@ -83,11 +91,14 @@ def why_skipped(path: str) -> str:
     suffix = PurePosixPath(path).suffix.lower()
     reasons = (
         (path in NOT_WEIGHTS, "Pilotlight's own"),
-        (is_adapter(path), "a LoRA adapter: only merged weights are imported"),
-        (suffix in PICKLES, "never staged: pickles run code when they are loaded"),
-        (suffix == ".py", "never staged: code of the repository is not run"),
-        (suffix == SAFETENSORS, "not one of the model's weights: its index does not name it"),
-        (suffix in _OTHER_WEIGHTS, "weights in another format"),
+        (is_adapter(path), f"{NEVER}: a LoRA adapter, where only merged weights are imported"),
+        (any(part.startswith(".") for part in path.split("/")), "a hidden file"),
+        (suffix in PICKLES, f"{NEVER}: pickles run code when they are loaded"),
+        (suffix == ".py", f"{NEVER}: code of the repository is not run"),
+        (suffix in _PROGRAMS, f"{NEVER}: a program"),
+        (suffix in _ARCHIVES, f"{NEVER}: an archive"),
+        (suffix == SAFETENSORS, f"{NEVER}: not one of the model's weights, its index does not name it"),
+        (suffix in _OTHER_WEIGHTS, f"{NEVER}: weights in another format"),
         (suffix in _PICTURES, "a picture"),
         (name_problem(path) is not None, name_problem(path) or ""),
     )

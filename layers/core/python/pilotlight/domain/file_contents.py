@@ -35,8 +35,13 @@ _RANK = rb"[A-Za-z0-9+/]++={0,2} \d{1,9}"
 _RANKS = re.compile(rb"%b(?:\r?\n%b)*+(?:\r?\n)?+" % (_RANK, _RANK))
 
 
+_POINTER = b"version https://git-lfs.github.com/"
+
+
 def content_problem(name: str, content: bytes) -> str | None:
     """Return why a file of that name may not be staged, or None; `name` is one of CHECK_LIMITS."""
+    if content.startswith(_POINTER):
+        return "it is Git LFS's pointer to the file: run `git lfs pull`"
     return _FORMS[name](content)
 
 
@@ -53,7 +58,7 @@ def _merges_problem(content: bytes) -> str | None:
         text = content.decode()
     except UnicodeDecodeError:
         return "it is not UTF-8"
-    return None if _MERGES.fullmatch(text) else "it is not a list of merges, two tokens on each line"
+    return None if text.strip() and _MERGES.fullmatch(text) else "it is not a list of merges, two tokens on each line"
 
 
 def _tokenizer_problem(content: bytes) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from pilotlight.domain.errors import SourceRefused
-from pilotlight.domain.problems import some_of
+from pilotlight.domain.problems import Problem, some_of
 from pilotlight.domain.source import Listing, Source, SourceFile
 
 LONGEST_KEY_BYTES = 1024  # Source: Amazon S3, "Naming Amazon S3 objects"
@@ -60,8 +60,23 @@ def deceit(path: str) -> str | None:
     return None
 
 
-def lookalike(path: str) -> str:
-    """Return what a name becomes where neither case nor Unicode's forms nor trailing dots and spaces count."""
+def mistakable(listing: Listing, staged: Iterable[str]) -> tuple[Problem, ...]:
+    """Return the problem of files that some reader of ours may take for a staged one of nearly the same name."""
+    names = {_as_mistaken(path): path for path in staged}
+    others = [file.path for file in listing.files if names.get(_as_mistaken(file.path), file.path) != file.path]
+    if not others:
+        return ()
+    return (
+        Problem(
+            subject="files",
+            found=f"{some_of(others)} beside {some_of([names[_as_mistaken(path)] for path in others])}",
+            supported="names that differ by more than case, Unicode's form, and dots or spaces at their end",
+            advice="Remove those that are not the model's.",
+        ),
+    )
+
+
+def _as_mistaken(path: str) -> str:
     return unicodedata.normalize("NFKC", path).casefold().rstrip(". ")
 
 

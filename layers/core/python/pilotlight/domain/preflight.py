@@ -7,7 +7,8 @@ from typing import assert_never
 from pilotlight.domain import bedrock_support as bedrock
 from pilotlight.domain.artifact import ModelFacts, SkippedFile
 from pilotlight.domain.checkpoint import UNKNOWN, Checkpoint
-from pilotlight.domain.checkpoint_files import GENERATION_CONFIG
+from pilotlight.domain.checkpoint_files import GENERATION_CONFIG, NEVER
+from pilotlight.domain.problems import some_of
 from pilotlight.domain.values import Backend, Model, Moment, iso
 
 
@@ -106,6 +107,7 @@ def _bedrock_checks(
     yield _tokenizer(checkpoint.facts)
     yield _chat_template(checkpoint)
     yield _required_files(checkpoint)
+    yield from _left_out(checkpoint)
     for problem in checkpoint.problems:
         yield Check(name=problem.subject, outcome=Outcome.REFUSED, **problem.model_dump(exclude={"subject"}))
     if family and family.eos_ids:
@@ -212,6 +214,15 @@ def _required_files(checkpoint: Checkpoint) -> Check:
         supported,
         "Write them with transformers: save_pretrained() of the model, and of AutoTokenizer.from_pretrained(...).",
     )
+
+
+def _left_out(checkpoint: Checkpoint) -> Iterator[Check]:
+    """Say what is not staged although somebody may believe that it is part of the model."""
+    left = [file for file in checkpoint.plan.skipped if file.reason.startswith(NEVER)]
+    if left:
+        supported = "safetensors, tokenizer and configuration files of known names"
+        found = f"{some_of([file.path for file in left])} ({left[0].reason})"
+        yield _warned("left out", found, supported, "The model is imported without them; see skipped for each reason.")
 
 
 def _eos_ids(checkpoint: Checkpoint, family: bedrock.Family) -> Check:

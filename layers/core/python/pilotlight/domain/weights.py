@@ -51,6 +51,8 @@ def _indexed(listing: Listing, index: WeightIndex) -> Found:
 def _shard_problem(name: str) -> str | None:
     if not name.endswith(SAFETENSORS):
         return "that is not a safetensors file"
+    if any(part.startswith(".") for part in name.split("/")):
+        return "that is a hidden file, or leaves its folder"
     return name_problem(name)
 
 

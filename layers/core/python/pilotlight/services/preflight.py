@@ -4,6 +4,7 @@ from pilotlight.domain import bedrock_support
 from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkpoint
 from pilotlight.domain.checkpoint_files import to_read
 from pilotlight.domain.errors import PreflightRefused
+from pilotlight.domain.file_names import mistakable
 from pilotlight.domain.preflight import Places, Verdict, judge
 from pilotlight.domain.source import Listing, Source
 from pilotlight.domain.values import Backend, Model
@@ -65,7 +66,11 @@ class Preflight:
         listing = self._source.resolve(source)
         contents = {path: self._reader.read(listing, path, limit) for path, limit in to_read(listing).items()}
         checkpoint = read_checkpoint(listing, contents)
-        found = (*self._reader.content_problems(listing), *self._reader.weight_problems(listing, checkpoint))
+        found = (
+            *mistakable(listing, checkpoint.plan.paths),
+            *self._reader.content_problems(listing),
+            *self._reader.weight_problems(listing, checkpoint),
+        )
         return listing, checkpoint.changed(problems=(*checkpoint.problems, *found))
 
     def _places(self) -> Places | None:
