@@ -28,6 +28,7 @@ from pilotlight.contracts import (
     UploadList,
 )
 from pilotlight.domain.errors import (
+    BodyCutShort,
     CapacityReached,
     Conflict,
     IdempotencyKeyReused,
@@ -40,6 +41,7 @@ from pilotlight.domain.errors import (
     NotFound,
     NotServing,
     QueueFull,
+    SourceChanged,
     SourceGated,
     SourceNotFound,
     SourceRefused,
@@ -253,7 +255,7 @@ def list_uploads() -> Response:
     "/preflight",
     takes=PreflightRequest,
     gives={HTTPStatus.OK: PreflightView},
-    refuses=(*FROM_AWS, SourceRefused, SourceNotFound, SourceGated),
+    refuses=(*FROM_AWS, SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort),
 )
 def preflight(wanted: PreflightRequest) -> Response:
     """Judge a model before any byte of its weights moves."""

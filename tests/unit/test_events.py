@@ -18,6 +18,7 @@ from pilotlight.contracts import (
     UploadEvent,
     WakeFailureTask,
 )
+from pilotlight.domain import errors
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.invocation import InvocationStatus
 from pilotlight.services.requesting import Requesting
@@ -176,6 +177,41 @@ def test_the_api_answers_each_example_as_its_name_says(
     assert (
         breaks(event["httpMethod"], event["path"], response["statusCode"], response["headers"], response["body"]) == []
     )
+
+
+def documented(api: ModuleType, case: str) -> tuple[int, str]:
+    """Return status and code of the answer to an example, after holding it to the document."""
+    event = example("api", case)
+    answer = api.app(event, SimpleNamespace(aws_request_id="r-1"))
+    assert breaks(event["httpMethod"], event["path"], answer["statusCode"], answer["headers"], answer["body"]) == []
+    return answer["statusCode"], json.loads(answer["body"]).get("code", "")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        *(errors.SourceRefused, errors.SourceNotFound, errors.SourceGated, errors.SourceChanged),
+        *(errors.BodyCutShort, errors.Throttled, errors.Unavailable, errors.AccessDenied, errors.Terminal),
+    ],
+)
+def test_every_refusal_of_a_source_is_documented(
+    api: ModuleType, runtime: composition.Runtime, trouble: type[errors.PilotlightError]
+) -> None:
+    vars(runtime)["source"].trouble[SOURCE] = trouble("It would not.")
+
+    assert documented(api, "preflight") == (trouble.http_status, trouble.code)
+
+
+@pytest.mark.parametrize(
+    "trouble", [errors.InvocationFailed, errors.InvocationTimedOut, errors.AccessDenied, errors.Terminal]
+)
+def test_every_refusal_of_a_backend_is_documented(
+    api: ModuleType, runtime: composition.Runtime, trouble: type[errors.PilotlightError]
+) -> None:
+    populate(runtime, "invoke-deployment")
+    vars(runtime)["backend"].refusals.append(trouble("It would not."))
+
+    assert documented(api, "invoke-deployment") == (trouble.http_status, trouble.code)
 
 
 def test_the_document_is_given_once_and_then_only_when_it_has_changed(
