@@ -59,20 +59,35 @@ def test_any_change_of_names_sizes_or_contents_is_another_version(changed):
     assert version_of(changed) != version_of(FILES)
 
 
-def test_a_folder_rests_when_it_did_not_change_since_the_last_look_or_is_marked_complete():
-    version = version_of(FILES)
+SETTLE = timedelta(seconds=60)
 
-    assert an_upload(seen=version).rests(version, FILES)
-    assert an_upload().rests(version, (*FILES, MARK))
-    assert not an_upload().rests(version, FILES)
-    assert not an_upload(seen="another").rests(version, FILES)
+
+def seen(files, *, again=None, after=SETTLE):
+    """Return whether files rest that were seen once, and then again after some time."""
+    again = files if again is None else again
+    return an_upload().looked_at(files, NOON).looked_at(again, NOON + after).rests(again, SETTLE, NOON + after)
+
+
+def test_a_folder_rests_when_it_did_not_change_for_long_enough_or_is_marked_complete():
+    assert seen(FILES)
+    assert seen((*FILES, MARK), after=timedelta(0))
+    assert not seen(FILES, after=timedelta(seconds=59))
+    assert not seen(FILES[:1], again=FILES)
+
+
+def test_content_that_is_just_being_written_again_does_not_rest():
+    rewritten = (FILES[0].changed(modified_at=NOON + SETTLE), FILES[1])
+
+    assert version_of(rewritten) == version_of(FILES)
+    assert not seen(FILES, again=rewritten)
+    assert seen(rewritten)
 
 
 def test_a_mark_older_than_any_other_file_is_of_an_earlier_upload():
     earlier = NOON - timedelta(seconds=1)
     files = (FILES[0].changed(modified_at=earlier), FILES[1].changed(modified_at=NOON))
-    version = version_of(files)
+    stale = MARK.changed(modified_at=earlier)
 
-    assert an_upload().rests(version, (*files, MARK.changed(modified_at=NOON)))
-    assert not an_upload().rests(version, (*files, MARK.changed(modified_at=earlier)))
-    assert an_upload(seen=version).rests(version, (*files, MARK.changed(modified_at=earlier)))
+    assert seen((*files, MARK.changed(modified_at=NOON)), after=timedelta(0))
+    assert not seen((*files, stale), after=timedelta(0))
+    assert seen((*files, stale))

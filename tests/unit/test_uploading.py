@@ -260,6 +260,24 @@ def test_the_same_version_starts_again_when_somebody_uploads_it_again_after_it_i
     assert record(world).status is UploadStatus.STARTED
 
 
+def test_a_new_version_that_is_just_being_uploaded_does_not_start_the_old_one_again(world):
+    upload(world)
+    let_it_rest(world)
+    world.bring(Status.GONE)
+    world.clock.advance(minutes=5)
+
+    upload(world, {"config.json": FILES["config.json"]})  # the first of all files, and the same as before
+    world.uploading.look("llama", correlation_id="c-look")
+    assert record(world).status is UploadStatus.RESTING
+    world.clock.advance(seconds=30)
+    upload(world, {"model.safetensors": a_checkpoint(weights=b"n" * 2048)["model.safetensors"]})
+    let_it_rest(world)
+    let_it_rest(world)
+
+    assert started(world) == ["llama-g1", "llama-g2"]
+    assert record(world).started == record(world).seen
+
+
 def test_the_same_version_uploaded_again_while_it_is_live_is_what_is_live(world):
     upload(world)
     let_it_rest(world)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pilotlight.domain.source import SourceFile
@@ -28,13 +28,16 @@ class UploadStatus(StrEnum):
 class Upload(Model):
     """The record of one folder. `seen` is the version of the last look, `started` the one that was started.
 
-    `newest_at` is when the newest file of what was started was written, by the bucket's clock.
+    `newest_at` is when the newest file of what was started was written, by the bucket's clock, and `seen_newest_at`
+    that of what was seen. `seen_at` is when the folder was first seen as it was at the last look.
     """
 
     folder: str
     status: UploadStatus = UploadStatus.RESTING
     look_at: Moment | None = None
     seen: str | None = None
+    seen_at: Moment | None = None
+    seen_newest_at: Moment | None = None
     started: str | None = None
     newest_at: Moment | None = None
     deployment: str | None = None
@@ -52,13 +55,26 @@ class Upload(Model):
         newest = newest_of(files)
         return self.newest_at is not None and newest is not None and newest > self.newest_at
 
-    def rests(self, version: str, files: Iterable[SourceFile]) -> bool:
-        """Say whether the folder is at rest: unchanged since the last look, or marked complete by its uploader.
+    def looked_at(self, files: Iterable[SourceFile], now: datetime) -> "Upload":
+        """Return the record after a look: the same content that was written again is another sight."""
+        found = tuple(files)
+        sight = version_of(found), newest_of(file for file in found if file.path != COMPLETE_MARK)
+        same = self.seen_at if sight == (self.seen, self.seen_newest_at) else None
+        return self.changed(
+            seen=sight[0],
+            seen_newest_at=sight[1],
+            seen_at=same or now,
+            size_bytes=sum(file.size_bytes for file in found),
+            updated_at=now,
+        )
+
+    def rests(self, files: Iterable[SourceFile], settle: timedelta, now: datetime) -> bool:
+        """Say whether the folder, as looked at now, is at rest: unchanged for long enough, or marked complete.
 
         A mark that is older than any other file is that of an earlier upload, and says nothing of this one.
         """
         found = tuple(files)
-        if self.seen == version:
+        if self.seen_at and now - self.seen_at >= settle:
             return True
         newest = newest_of(file for file in found if file.path != COMPLETE_MARK)
         marks = (file for file in found if file.path == COMPLETE_MARK)

@@ -114,15 +114,15 @@ class Uploading:
                 Source(kind=SourceKind.BUCKET, location=f"{self._bucket}/{ROOT}{upload.folder}/")
             )
         except SourceNotFound:
-            return self._settled(upload, UploadStatus.RESTING, reason="the folder is empty", seen=None)
+            return self._settled(upload, UploadStatus.RESTING, reason="the folder is empty", seen=None, seen_at=None)
         version = version_of(listing.files)
-        seen = upload.changed(seen=version, size_bytes=sum(file.size_bytes for file in listing.files), updated_at=now)
+        seen = upload.looked_at(listing.files, now)
         if version == upload.started and self._holder(upload.folder):
             return self._started(seen, listing, upload.reason)
         if version == upload.started and not upload.came_again(listing.files):
             reason = "started, and gone since; upload it again to redo"
             return self._settled(seen, UploadStatus.STARTED, reason=reason)
-        if not upload.rests(version, listing.files):
+        if not seen.rests(listing.files, self._settle, now):
             return self._resting(seen)
         try:
             return self._judged(seen, listing, correlation_id)
@@ -147,7 +147,9 @@ class Uploading:
         return self._start(upload, listing, correlation_id)
 
     def _resting(self, upload: Upload) -> Upload:
-        look_at = self._clock.now() + self._settle
+        now = self._clock.now()
+        rests_at = (upload.seen_at or now) + self._settle
+        look_at = rests_at if rests_at > now else now + self._settle
         return upload.changed(status=UploadStatus.RESTING, look_at=look_at, reason="waits until it rests")
 
     def _started(self, upload: Upload, listing: Listing, reason: str | None) -> Upload:
