@@ -1,0 +1,206 @@
+"""The product's functions over moto in one process, for as many threads as there are: real handlers, real adapters.
+
+Executions are started and never run: what they do is another matter. Time stands until it is moved.
+"""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+from moto.awslambda.models import lambda_backends
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from pilotlight.runtime import Runtime, using
+from pilotlight.settings import Settings
+
+from local import bedrock, object_store, service_models, step_functions, tables
+from local.bedrock.settings import Settings as BedrockSettings
+from local.bedrock.simulation import simulation
+from local.cloudformation import deploy
+from local.identity import ACCOUNT_ID, REGION, environment
+from local.sam import translate
+from local.seams import replace
+
+ROOT = Path(__file__).parents[2]
+STACK = "pilotlight"
+BEGINS = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+QUIET = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+
+
+class StandingClock:
+    """A clock for moto and for the product that moves when it is told to."""
+
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self._now = BEGINS
+        self.epoch = BEGINS.timestamp()
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self._now
+
+    def timestamp(self) -> float:
+        """Give the seconds since 1970."""
+        return self._now.timestamp()
+
+    def wall_seconds(self, simulated_seconds: float) -> float:
+        """Give the seconds as they are."""
+        return simulated_seconds
+
+    def pause(self, wall_seconds: float) -> None:
+        """Let time pass for whoever waits."""
+        self.advance(seconds=wall_seconds)
+
+    def advance(self, **span: float) -> None:
+        """Let that much time pass."""
+        self._now += timedelta(**span)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler asks its context for."""
+
+    aws_request_id: str
+    function_name: str
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = ""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Give enough."""
+        return 30_000
+
+
+class Ground:
+    """A deployed stack whose functions are called here."""
+
+    def __init__(self) -> None:
+        self.clock = StandingClock()
+        self.outputs: dict[str, str] = {}
+        self.begun: list[str] = []  # ARNs of executions
+        self._clients: dict[str, Any] = {}
+        self._runtimes: dict[str, Runtime] = {}
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "Ground":
+        self._closing.enter_context(environment(QUIET))
+        service_models.share()
+        mock = mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
+        mock.start()
+        self._closing.callback(mock.stop)
+        for seam in (step_functions, object_store, bedrock):
+            seam.install(self.clock)  # type: ignore[arg-type]
+        tables.install()
+        replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)  # whoever calls, may
+        replace(ExecutionWorker, "start", lambda _: lambda worker: self.begun.append(_arn_of(worker)))
+        parameters = {"PartMib": "5", "HubEndpoint": "http://127.0.0.1:9"}
+        made = deploy(
+            translate(ROOT / "template.yaml", parameters), stack_name=STACK, parameters=parameters, client=self.client
+        )
+        self.outputs = dict(made.outputs)
+        simulation().settings = BedrockSettings(imported_models=100_000, import_jobs=100_000, cold_start_seconds=0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def client(self, service: str) -> Any:
+        """Give a client of the harness."""
+        if service not in self._clients:
+            config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+            session: Any = boto3.session.Session()
+            self._clients[service] = session.client(service, region_name=REGION, config=config)
+        return self._clients[service]
+
+    def runtime(self, function: str) -> Runtime:
+        """Give a function's runtime: its own environment, this clock."""
+        if function not in self._runtimes:
+            (found,) = (
+                each
+                for each in lambda_backends[ACCOUNT_ID][REGION].list_functions()
+                if each.function_name == f"{STACK}-{function.replace('_', '-')}"
+            )
+            variables = {key: str(value) for key, value in found.environment_vars.items()}
+            self._runtimes[function] = Runtime(Settings.from_environment({**variables, **QUIET}), self.clock)
+        return self._runtimes[function]
+
+    def scan(self) -> Callable[[], None] | None:
+        """Give a call of the reconciler, which finds uploads that no event told of; None where there is none."""
+        if not (ROOT / "functions/reconcile").is_dir():
+            return None
+        reconcile = self.handler("reconcile")
+        tick = json.loads((ROOT / "events/reconcile/every-quarter-hour.json").read_text())
+        return lambda: reconcile({**tick, "id": str(uuid4())})
+
+    def handler(self, function: str) -> Callable[[Any], Any]:
+        """Give a function to call with events: a sandbox of its own, as every Lambda at work is one."""
+        api = function in ("api", "api_invoke")
+        loaded = _load(ROOT / "functions" / ("api/app.py" if api else f"{function}/handler.py"))
+        handle, runtime = loaded.app if api else loaded.handler, self.runtime(function)
+
+        def call(event: Any) -> Any:
+            with using(runtime):
+                return handle(event, Context(uuid4().hex, f"{STACK}-{function}"))
+
+        return call
+
+
+def _arn_of(worker: ExecutionWorker) -> str:
+    return str(worker._evaluation_details.execution_details.arn)
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"ground_{path.parent.name}_{uuid4().hex}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    body: Any
+
+
+class ApiCaller:
+    """Somebody who calls the API, through a sandbox of its own."""
+
+    def __init__(self, ground: Ground, function: str = "api") -> None:
+        self._call = ground.handler(function)
+        self._template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
+
+    def ask(self, method: str, resource: str, body: Any = None, *, key: str | None = None, **path: str) -> Answer:
+        """Call as the gateway does, and give the answer."""
+        event = json.loads(json.dumps(self._template))
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        event |= {"resource": resource, "path": resource.format(**path), "httpMethod": method, "headers": headers}
+        event |= {"pathParameters": path or None, "body": None if body is None else json.dumps(body)}
+        event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+        event["requestContext"] |= {"resourcePath": resource, "httpMethod": method, "path": "/v1" + event["path"]}
+        told = self._call(event)
+        return Answer(told["statusCode"], json.loads(told["body"] or "null"))
