@@ -23,16 +23,27 @@ from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.deployment import Deployment, Status
 from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.pricing import rate_in
+from pilotlight.domain.reconciliation import Pass, Rules
 from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
+from pilotlight.services.inspecting import (
+    InspectingDeployments,
+    InspectingExecutions,
+    InspectingFolders,
+    InspectingModels,
+)
+from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
+from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.spending import Spending, SpendingRules
 from pilotlight.services.staging import Staging
@@ -54,6 +65,7 @@ ROLE = "arn:aws:iam::123456789012:role/import"
 IDLE = timedelta(minutes=5)
 REGION = "us-east-1"
 SETTLE = timedelta(seconds=60)
+PASS = timedelta(minutes=5)
 LIMITS = InvocationLimits(held_requests=2, queue_depth=5)
 _SPANS = TypeAdapter(list[SpanTask])
 _CAUSE = TypeAdapter(dict[str, Any])
@@ -72,13 +84,15 @@ class World:
         self.invocations = fakes.FakeInvocations()
         self.keys = fakes.FakeKeys()
         self.source = fakes.FakeSource(self.clock)
-        self.bucket = fakes.FakeBucket()
-        self.bodies = fakes.FakeBodies()
+        self.bucket = fakes.FakeBucket(self.clock)
+        self.bodies = fakes.FakeBodies(self.clock)
         self.queue = fakes.FakeQueue()
         self.imports = fakes.FakeImports(self.clock)
         self.backend = fakes.FakeBackend(self.clock)
-        self.executions = fakes.FakeExecutions()
+        self.executions = fakes.FakeExecutions(self.clock)
         self.topic = fakes.FakeTopic()
+        self.passes = fakes.FakePasses()
+        self.inventory = fakes.FakeInventory(self.bucket, self.bodies, self.source, f"{UPLOAD_BUCKET}/uploads/")
         self.journal = fakes.FakeJournal()
         self.switch = fakes.FakeSwitch()
         self.notices = fakes.FakeNotices()
@@ -106,6 +120,7 @@ class World:
             self.deployments,
             self.artifacts,
             self.uploads,
+            self.passes,
             self.accounting,
             self.spending,
             self.clock,
@@ -144,11 +159,12 @@ class World:
             self.budget,
         )
         self.first_warm_up = FirstWarmUp(self.deployments, self.warming, self.clock)
+        self.erasing = Erasing(self.artifacts, self.bucket, self.clock)
         self.tearing_down = TearingDown(
             self.deployments,
             self.artifacts,
             self.uploads,
-            self.bucket,
+            self.erasing,
             self.imports,
             self.executions,
             self.notifying,
@@ -213,6 +229,30 @@ class World:
             self.clock,
         )
 
+    def reconciling(self, **rules: Any) -> Reconciling:
+        """Return the reconciliation under these rules."""
+        inspectors = (
+            InspectingModels(self.imports, self.deployments, self.clock, rate_in(REGION)),
+            InspectingExecutions(self.executions, self.deployments, self.artifacts),
+            InspectingFolders(self.inventory, self.uploads, self.clock),
+            InspectingUploadsInParts(self.inventory, self.artifacts),
+            InspectingInvocations(self.inventory, self.invocations, self.queue_work),
+            InspectingArtifacts(
+                self.inventory, self.artifacts, self.deployments, self.executions, self.erasing, self.clock
+            ),
+            InspectingDeployments(self.deployments, self.imports, self.clock),
+        )
+        return Reconciling(
+            inspectors,
+            self.deployments,
+            self.passes,
+            self.journal,
+            self.clock,
+            Rules(stack=STACK, **rules),
+            longest=PASS,
+            turn=2 * PASS,
+        )
+
     # ---- what there is -------------------------------------------------------------------------------------
 
     def deployment(self, name: str = "llama") -> Deployment:
@@ -272,14 +312,19 @@ class World:
                 self.run_wake(name)
                 warm_up = WarmUpTask(**dict(task), warm_up=WakeStarted(wake_id=wake_id))
                 assert self.first_warm_up.check(warm_up).done
-                self.deploying.mark_serving(task)
+                served = self.deploying.mark_serving(task)
+                run = names.run_name(name, task.generation, task.attempt, served.created_at)
+                self.executions.end_if_running("deploy", run)
 
     def run_staging(self, name: str = "llama") -> Artifact:
         """Do what `stage_artifact` does."""
         task = self.staging_task(name)
         for span in self.plan(task):
             self.staging.copy(span)
-        return self.staging.seal(task)
+        sealed = self.staging.seal(task)
+        run = names.staging_name(sealed.id, task.attempt, sealed.created_at)
+        self.executions.end_if_running("stage_artifact", run)
+        return sealed
 
     def staging_task(self, name: str = "llama") -> StagingTask:
         artifact = self.artifact(name)
@@ -331,7 +376,14 @@ class World:
         self.tearing_down.stop_executions(task)
         self._until_done(lambda: self.tearing_down.delete_model(task))
         self._until_done(lambda: self.tearing_down.release_artifact(task))
-        return self.tearing_down.mark_gone(task)
+        gone = self.tearing_down.mark_gone(task)
+        for round_ in range(1, gone.teardown_round + 1):
+            run = names.teardown_name(name, task.generation, round_, gone.created_at)
+            self.executions.end_if_running("teardown", run)
+        return gone
+
+    def reconcile(self, owner: str = "tick", **rules: Any) -> Pass:
+        return self.reconciling(**rules).reconcile(owner=owner)
 
     def sweep(self) -> SweepReport:
         return self.sweeping.sweep(correlation_id="c-sweep")

@@ -20,6 +20,7 @@ from pilotlight_client.views import (
     KeepWarm,
     KillSwitchView,
     Message,
+    OrphanPage,
     Page,
     Parameters,
     PreflightView,
@@ -267,6 +268,10 @@ class Pilotlight:
         """Return one uploaded folder, or None where nothing of it has been noticed yet."""
         pages = self.iterate(cast(Callable[[str | None], Page[UploadView]], self.uploads))
         return next((upload for upload in pages if upload["folder"] == folder), None)
+
+    def orphans(self) -> OrphanPage:
+        """Return what the newest reconciliation found."""
+        return cast(OrphanPage, self._ask("GET", "/orphans"))
 
     def kill_switch(self) -> KillSwitchView:
         """Return whether the kill switch is on, and why."""

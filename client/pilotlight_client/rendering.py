@@ -14,6 +14,7 @@ from pilotlight_client.views import (
     HealthView,
     InvocationView,
     KillSwitchView,
+    OrphanPage,
     PreflightView,
     SpendView,
     UploadView,
@@ -162,6 +163,18 @@ def upload_story(view: UploadView, now: datetime) -> str:
             return f"will be looked at {wording.moment(view['look_at'], now)}"
         case _:
             return view.get("reason") or "at rest"
+
+
+def orphans(view: OrphanPage, now: datetime) -> RenderableType:
+    """Return what a reconciliation found as a table, or that it found nothing."""
+    table = _table("kind", "what", "decision", "why", "since")
+    for found in view["items"]:
+        told = found["decision"] if found["done"] else f"{found['decision']} (not done)"
+        why = ": ".join(part for part in (found["reason"], found.get("trouble")) if part)
+        table.add_row(
+            found["kind"], plain(found["resource"]), told, plain(why), wording.moment(found.get("since"), now)
+        )
+    return table if table.row_count else plain("Nothing: all that there is has its owner.")
 
 
 def footer(view: InvocationView) -> Text:

@@ -233,6 +233,37 @@ class UploadPage(TypedDict):
     prefix: str
 
 
+class OrphanView(TypedDict):
+    """One finding of a reconciliation: what it is, what is decided and why, and whether it is done."""
+
+    kind: str
+    resource: str
+    belongs_to: NotRequired[str | None]
+    decision: Literal["adopt", "remove", "release", "resume", "fail", "look", "leave"]
+    reason: str
+    since: NotRequired[str | None]
+    usd_per_month: NotRequired[Money | None]
+    first_seen_at: NotRequired[str | None]
+    passes: int
+    done: bool
+    trouble: NotRequired[str | None]
+
+
+class OrphanPage(TypedDict):
+    """What the newest reconciliation found."""
+
+    items: list[OrphanView]
+    next: NotRequired[str | None]
+    as_of: NotRequired[str | None]
+    dry_run: bool
+    complete: bool
+    incomplete: dict[str, str]
+    passes: int
+    found: int
+    removed: int
+    left: int
+
+
 class Check(TypedDict):
     """One check of a preflight: passed, warned or refused."""
 

@@ -22,6 +22,7 @@ from pilotlight.contracts import (
     KillSwitchRequest,
     KillSwitchView,
     LeaseRequest,
+    OrphanList,
     PreflightRequest,
     PreflightView,
     SpendCeilingRequest,
@@ -248,6 +249,12 @@ def list_uploads() -> Response:
     """List uploaded folders and what became of each."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.uploads(query.get("cursor"), page_limit(query.get("limit"))))
+
+
+@app.view("GET", "/orphans", gives={HTTPStatus.OK: OrphanList}, refuses=FROM_AWS)
+def list_orphans() -> Response:
+    """List what the newest reconciliation found: what nobody owns, why it thinks so, and what it did."""
+    return answer(runtime().viewing.orphans())
 
 
 @app.view(

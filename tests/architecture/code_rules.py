@@ -30,6 +30,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "pilotlight.settings": frozenset({"pydantic", "pilotlight.domain"}),
     "pilotlight.runtime": frozenset({"pydantic", "ulid", "boto3", "botocore", "aws_lambda_powertools", "pilotlight"}),
+    "pilotlight.reconciler": frozenset({"pilotlight"}),
     "pilotlight.routes": frozenset({"pydantic", "pilotlight.domain", "pilotlight.contracts"}),
     "pilotlight.http": frozenset(
         {"pydantic", "chalice", "aws_lambda_powertools", "pilotlight.domain", "pilotlight.routes"}
@@ -37,6 +38,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "functions": frozenset(
         {"pydantic", "aws_lambda_powertools"}
         | {"pilotlight.domain", "pilotlight.contracts", "pilotlight.services", "pilotlight.runtime"}
+        | {"pilotlight.reconciler"}
     ),
     "functions.api": frozenset(
         {"pydantic", "aws_lambda_powertools", "chalice", "functions.api", "pilotlight.http", "pilotlight.routes"}

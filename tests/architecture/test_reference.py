@@ -10,7 +10,13 @@ from tools.cloudformation import ROOT
 
 API_PAGE = ROOT / "docs/api.md"
 OPERATIONS_PAGE = ROOT / "docs/operations.md"
-SET_BY_THE_TEMPLATE = {"part_mib", "held_requests", "default_spend_ceiling_usd"}
+SET_BY_THE_TEMPLATE = {
+    "reconcile_dry_run",
+    "reconcile_most_removals",
+    "part_mib",
+    "held_requests",
+    "default_spend_ceiling_usd",
+}
 NOT_FOR_OPERATORS = {"hub_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
 
 

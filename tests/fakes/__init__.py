@@ -10,8 +10,8 @@ from tests.fakes.machinery import (
     FakeTopic,
     ManualClock,
 )
-from tests.fakes.records import FakeArtifacts, FakeDeployments, FakeInvocations, FakeKeys, FakeUploads
-from tests.fakes.storage import FakeBodies, FakeBucket, FakeSource
+from tests.fakes.records import FakeArtifacts, FakeDeployments, FakeInvocations, FakeKeys, FakePasses, FakeUploads
+from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSource
 
 __all__ = [
     "FakeArtifacts",
@@ -21,10 +21,12 @@ __all__ = [
     "FakeDeployments",
     "FakeExecutions",
     "FakeImports",
+    "FakeInventory",
     "FakeInvocations",
     "FakeJournal",
     "FakeKeys",
     "FakeNotices",
+    "FakePasses",
     "FakeQueue",
     "FakeRenderer",
     "FakeSource",

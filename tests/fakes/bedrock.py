@@ -51,6 +51,7 @@ class FakeImports:
 
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _models: dict[str, ImportedModelState] = field(default_factory=dict)
+    _made_at: dict[str, datetime] = field(default_factory=dict)
 
     def start(
         self, *, job_name: str, model_name: str, role_arn: str, s3_uri: str, token: str, tags: dict[str, str]
@@ -88,7 +89,10 @@ class FakeImports:
 
     def holders(self) -> list[Holder]:
         self._pass_time()
-        return [Holder(name=model.name, arn=model.arn) for model in self._models.values()]
+        return [
+            Holder(name=model.name, arn=model.arn, created_at=self._made_at.get(model.arn))
+            for model in self._models.values()
+        ]
 
     def delete_model(self, arn: str) -> None:
         self._models = {name: model for name, model in self._models.items() if model.arn != arn}
@@ -99,6 +103,7 @@ class FakeImports:
     def add_model(self, name: str, **tags: str) -> str:
         """Put a model there that somebody else imported; return its ARN."""
         arn = f"{ACCOUNT}:imported-model/{name}"
+        self._made_at[arn] = self.clock.now()
         self._models[name] = ImportedModelState(arn=arn, name=name, units=self.units, tags=tags)
         return arn
 
@@ -135,6 +140,7 @@ class FakeImports:
             job.state = job.state.changed(status="Failed", failure=why)
             return
         arn = f"{ACCOUNT}:imported-model/{job.state.arn[-12:]}"
+        self._made_at[arn] = job.ends_at
         self._models[name] = ImportedModelState(arn=arn, name=name, units=self.units, tags=job.tags)
         job.state = job.state.changed(status="Completed", model_arn=arn)
 

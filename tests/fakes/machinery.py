@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.errors import PilotlightError, Throttled
 from pilotlight.domain.kill_switch import KillSwitch, Position, read_switch, unreadable
+from pilotlight.domain.orphans import FoundExecution
+from pilotlight.domain.reconciliation import Pass
 
 from tests.factories import NOON
 
@@ -45,6 +47,7 @@ class Execution:
     name: str
     work: dict[str, Any]
     status: str = "RUNNING"
+    started_at: datetime | None = None
     stopped_because: str | None = None
 
     @property
@@ -60,7 +63,10 @@ class FakeExecutions:
     Tests may leave out the moment of birth that a name carries, and `names` does.
     """
 
+    clock: ManualClock = field(default_factory=ManualClock)
     by_name: dict[tuple[str, str], Execution] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    """Machines whose executions cannot be listed."""
     refusals: deque[BaseException] = field(default_factory=deque)
     """What the next calls of `start` raise, each once, before anything was started."""
 
@@ -69,12 +75,21 @@ class FakeExecutions:
             raise self.refusals.popleft()
         if (machine, name) in self.by_name:
             return False
-        self.by_name[machine, name] = Execution(machine, name, work)
+        self.by_name[machine, name] = Execution(machine, name, work, started_at=self.clock.now())
         return True
 
     def is_running(self, machine: str, name: str) -> bool:
         found = self.by_name.get((machine, self._whole(machine, name)))
         return found is not None and found.status == "RUNNING"
+
+    def running(self, machine: str) -> list[FoundExecution]:
+        if machine in self.hidden:
+            raise Throttled(f"listing the executions of {machine}: slow down.")
+        return [
+            FoundExecution(machine=machine, name=each.name, started_at=each.started_at)
+            for each in self.of(machine)
+            if each.status == "RUNNING"
+        ]
 
     def stop(self, machine: str, name: str, reason: str) -> None:
         if self.is_running(machine, name):
@@ -83,6 +98,10 @@ class FakeExecutions:
 
     def end(self, machine: str, name: str, status: str = "SUCCEEDED") -> None:
         self.by_name[machine, self._whole(machine, name)].status = status
+
+    def end_if_running(self, machine: str, name: str) -> None:
+        if self.is_running(machine, name):
+            self.end(machine, name)
 
     def of(self, machine: str) -> list[Execution]:
         return [each for each in self.by_name.values() if each.machine == machine]
@@ -118,12 +137,16 @@ class FakeJournal:
     """Implements `ports.Journal`."""
 
     invocations: list[dict[str, Any]] = field(default_factory=list)
+    passes: list[Pass] = field(default_factory=list)
     facts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     surprises: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     measures: list[tuple[str, float]] = field(default_factory=list)
 
     def invocation(self, record: dict[str, Any]) -> None:
         self.invocations.append(record)
+
+    def reconciled(self, done: Pass) -> None:
+        self.passes.append(done)
 
     def fact(self, message: str, **values: Any) -> None:
         self.facts.append((message, values))

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from pilotlight.domain.deployment import Change, Deployment, Event, next_generat
 from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyReused, InvalidInput, NameTaken, NotFound
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
+from pilotlight.domain.reconciliation import Pass
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.values import Model
 from pydantic import ValidationError
@@ -53,7 +55,12 @@ class Shelf(Generic[Record]):
         self._records[key] = {**self._records.get(key, {"version": 0}), **fields}
 
     def all(self) -> list[Record]:
-        return [self._model.model_validate(self._records[key]) for key in sorted(self._records)]
+        """Return the records in the order of their keys, without those that cannot be read."""
+        found = []
+        for key in sorted(self._records):
+            with suppress(NotFound):
+                found.append(self.find(key))
+        return [record for record in found if record]
 
     def put(self, key: str, record: Record, before_version: int | None) -> Record:
         if self.meanwhile:
@@ -187,6 +194,9 @@ class FakeArtifacts:
     def save(self, before: Artifact | None, after: Artifact) -> Artifact:
         return self.shelf.put(after.id, after, before.version if before else None)
 
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Artifact], str | None]:
+        return page_of(self.shelf.all(), cursor, limit)
+
     def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
         self._spans[artifact_id, attempt, number] = size_bytes
 
@@ -212,6 +222,9 @@ class FakeInvocations:
 
     def put(self, invocation: Invocation) -> None:
         self.shelf.write(invocation.id, invocation, 1)
+
+    def find(self, invocation_id: str) -> Invocation | None:
+        return self.shelf.find(invocation_id)
 
     def get(self, invocation_id: str) -> Invocation:
         if found := self.shelf.find(invocation_id):
@@ -280,6 +293,27 @@ class FakeKeys:
 
     def forget(self, key: str) -> None:
         self._keys.pop(key, None)
+
+
+class FakePasses:
+    """Implements `ports.Passes`: a turn can be taken over when its time is over."""
+
+    def __init__(self) -> None:
+        self._told = Pass()
+        self._turn: tuple[str, datetime] | None = None
+
+    def latest(self) -> Pass:
+        return self._told
+
+    def begin(self, owner: str, now: datetime, until: datetime) -> bool:
+        if self._turn and self._turn[0] != owner and self._turn[1] >= now:
+            return False
+        self._turn = (owner, until)
+        return True
+
+    def end(self, owner: str, done: Pass) -> None:
+        if self._turn and self._turn[0] == owner:
+            self._told, self._turn = Pass.model_validate(done.dump()), None
 
 
 def _half_minute(moment: datetime) -> int:

@@ -11,9 +11,12 @@ from typing import Any
 from pilotlight.domain.artifact import SMALLEST_PART_BYTES, UploadedPart
 from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, SourceNotFound, SourceRefused, Terminal
 from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.orphans import FoundFolder
 from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind
 from pilotlight.domain.upload import version_of
+from pilotlight.ports import UnfinishedUpload
 
+from tests.factories import NOON
 from tests.fakes.machinery import ManualClock
 
 
@@ -51,6 +54,15 @@ class FakeSource:
         """Put objects into a folder `bucket/prefix/`, over those of the same name."""
         folder = self._objects.setdefault(location, {})
         folder.update({path: (content, self._clock.now()) for path, content in files.items()})
+
+    def folders(self, root: str) -> dict[str, list[SourceFile]]:
+        """Return the files of every folder below a root."""
+        below = {each: each.removeprefix(root).strip("/") for each in self._objects if each.startswith(root)}
+        return {
+            name: self._bucket_files(Source(kind=SourceKind.BUCKET, location=each))
+            for each, name in below.items()
+            if self._objects[each]
+        }
 
     def remove(self, location: str, *paths: str) -> None:
         for path in paths or tuple(self._objects[location]):
@@ -111,6 +123,7 @@ class FakeSource:
 @dataclass
 class _Upload:
     key: str
+    begun_at: datetime
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -118,7 +131,9 @@ class _Upload:
 class FakeBucket:
     """Implements `ports.ArtifactBucket`."""
 
+    clock: ManualClock = field(default_factory=ManualClock)
     objects: dict[str, bytes] = field(default_factory=dict)
+    written: dict[str, datetime] = field(default_factory=dict)
     uploads: dict[str, _Upload] = field(default_factory=dict)
     keeps: set[str] = field(default_factory=set)
     """Keys that cannot be deleted."""
@@ -126,8 +141,12 @@ class FakeBucket:
     def start_upload(self, key: str) -> str:
         if under_way := next((each for each, upload in self.uploads.items() if upload.key == key), None):
             return under_way
+        return self.begin_upload(key)
+
+    def begin_upload(self, key: str) -> str:
+        """Begin one more upload of a key, as a repeated call does whose first answer was lost."""
         upload_id = f"upload-{len(self.uploads) + 1}-{key}"
-        self.uploads[upload_id] = _Upload(key)
+        self.uploads[upload_id] = _Upload(key, self.clock.now())
         return upload_id
 
     def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
@@ -143,7 +162,7 @@ class FakeBucket:
         bodies = [upload.parts[part.number] for part in listed]
         assert [part.etag for part in listed] == [_part(0, body).etag for body in bodies], "InvalidPart"
         assert all(len(body) >= SMALLEST_PART_BYTES for body in bodies[:-1]), "EntityTooSmall"
-        self.objects[key] = b"".join(bodies)
+        self.put(key, b"".join(bodies))
         del self.uploads[upload_id]
         return f"{_crc32(self.objects[key])}-{len(bodies)}"
 
@@ -154,7 +173,7 @@ class FakeBucket:
         return len(below)
 
     def put(self, key: str, body: bytes) -> None:
-        self.objects[key] = body
+        self.objects[key], self.written[key] = body, self.clock.now()
 
     def get(self, key: str) -> bytes | None:
         return self.objects.get(key)
@@ -181,10 +200,13 @@ class FakeBucket:
 class FakeBodies:
     """Implements `ports.InvocationBodies`."""
 
+    clock: ManualClock = field(default_factory=ManualClock)
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept_since: dict[str, datetime] = field(default_factory=dict)
 
     def put_request(self, invocation_id: str, request: InvocationRequest) -> None:
+        self.kept_since[invocation_id] = self.clock.now()
         self.requests[invocation_id] = request.dump()
 
     def get_request(self, invocation_id: str) -> InvocationRequest:
@@ -197,6 +219,65 @@ class FakeBodies:
 
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
         return self.outputs.get(invocation_id)
+
+
+@dataclass
+class FakeInventory:
+    """Implements `ports.Inventory` over the other fakes. `pages` is how many items one list gives at most."""
+
+    bucket: FakeBucket
+    bodies: FakeBodies
+    source: FakeSource
+    upload_root: str
+    pages: int = 1000
+    trouble: dict[str, PilotlightError] = field(default_factory=dict)
+    """What a list raises, by the name of its method."""
+
+    def artifact_ids(self) -> list[str]:
+        self._see("artifact_ids")
+        return sorted({key.split("/")[1] for key in self.bucket.objects if key.startswith("artifacts/")})
+
+    def unfinished_uploads(self) -> list[UnfinishedUpload]:
+        self._see("unfinished_uploads")
+        return [
+            UnfinishedUpload(key=upload.key, upload_id=upload_id, begun_at=upload.begun_at)
+            for upload_id, upload in self.bucket.uploads.items()
+        ]
+
+    def newest_write(self, prefix: str) -> datetime | None:
+        self._see("newest_write")
+        written = [self._written(key) for key in self.bucket.objects if key.startswith(prefix)]
+        begun = [upload.begun_at for upload in self.bucket.uploads.values() if upload.key.startswith(prefix)]
+        kept = [moment for key, moment in self.bodies.kept_since.items() if f"invocations/{key}/" == prefix]
+        return max([*written, *begun, *kept], default=None)
+
+    def abort(self, upload: UnfinishedUpload) -> None:
+        self.bucket.uploads.pop(upload.upload_id, None)
+
+    def invocation_ids(self, after: str | None) -> tuple[list[str], str | None]:
+        self._see("invocation_ids")
+        return self._page(sorted({*self.bodies.requests, *self.bodies.outputs}), after)
+
+    def forget_invocation(self, invocation_id: str) -> None:
+        self.bodies.requests.pop(invocation_id, None)
+        self.bodies.outputs.pop(invocation_id, None)
+
+    def uploaded_folders(self, after: str | None) -> tuple[list[FoundFolder], str | None]:
+        self._see("uploaded_folders")
+        found = {name: files for name, files in self.source.folders(self.upload_root).items() if files}
+        names, following = self._page(sorted(found), after)
+        return [FoundFolder(folder=name, files=tuple(found[name])) for name in names], following
+
+    def _written(self, key: str) -> datetime:
+        return self.bucket.written.get(key, NOON)
+
+    def _page(self, items: list[str], after: str | None) -> tuple[list[str], str | None]:
+        rest = [item for item in items if after is None or item > after]
+        return rest[: self.pages], rest[self.pages - 1] if len(rest) > self.pages else None
+
+    def _see(self, name: str) -> None:
+        if name in self.trouble:
+            raise self.trouble[name]
 
 
 def _files(contents: Mapping[str, bytes]) -> Iterator[SourceFile]:

@@ -1,6 +1,7 @@
 """An uploaded folder starts its own import, once per version, whatever the order and number of events."""
 
 import itertools
+import re
 from datetime import timedelta
 
 import pytest
@@ -171,7 +172,7 @@ def test_a_full_region_holds_a_folder_until_there_is_room(world):
     upload(world)
     let_it_rest(world)
     assert record(world).status is UploadStatus.HELD
-    assert "one, two, three" in record(world).reason
+    assert re.search("one .*two .*three", record(world).reason)
 
     world.imports.delete_model(arns[0])
     world.clock.advance(minutes=15)

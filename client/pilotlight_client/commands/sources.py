@@ -1,4 +1,5 @@
-"""Commands about where models come from, and about the API itself: preflight, upload, uploads, health."""
+"""Commands about where models come from, and about the API itself: preflight, upload, uploads, orphans,
+health."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(preflight)
     app.command()(upload)
     app.command()(uploads)
+    app.command()(orphans)
     app.command()(health)
 
 
@@ -92,6 +94,19 @@ def uploads(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> Non
             items += page["items"]
         picture = rendering.uploads(items, bucket, prefix, work.pilotlight.now)
         work.screen.result({"items": items, "bucket": bucket, "prefix": prefix}, picture)
+
+
+def orphans(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
+    """Show what nobody owns, and what the reconciliation did about it."""
+    with session(ctx, url, as_json=as_json) as work:
+        page = work.pilotlight.orphans()
+        work.screen.result(page, rendering.orphans(page, work.pilotlight.now))
+        if not page.get("as_of"):
+            work.screen.note("No reconciliation has ended yet: one begins every quarter hour.")
+        for kind, why in page["incomplete"].items():
+            work.screen.note(f"Not listed whole: {kind}: {why}")
+        if page["dry_run"]:
+            work.screen.note("This was a dry run: it only tells what it would do.")
 
 
 def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:

@@ -47,6 +47,10 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("get_invocation", lambda api: api.answer("01m7xjagxm6yf0jp19hg6gaf1n")),
     ("preflight", lambda api: api.preflight(SOURCE)),
     ("list_uploads", lambda api: api.uploads(cursor="c")),
+    ("list_orphans", lambda api: api.orphans()),
+    ("put_spend_ceiling", lambda api: api.set_spend_ceiling("a", 100)),
+    ("get_kill_switch", lambda api: api.kill_switch()),
+    ("turn_kill_switch", lambda api: api.turn_kill_switch(on=True, reason="too dear")),
     ("health", lambda api: api.health()),
 ]
 

@@ -31,6 +31,7 @@ from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTab
 from pilotlight.adapters.journal import PowertoolsJournal
 from pilotlight.adapters.kill_switch import ParameterSwitch
 from pilotlight.adapters.notice_table import NoticeTable
+from pilotlight.adapters.pass_table import PassTable
 from pilotlight.adapters.secrets import HubToken
 from pilotlight.adapters.sources import Sources
 from pilotlight.adapters.table import Table
@@ -43,6 +44,7 @@ from pilotlight.ports import Clock
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
@@ -61,7 +63,7 @@ from pilotlight.services.watching_switch import WatchingSwitch
 from pilotlight.settings import Settings
 
 VERSION = "0.1.0"
-# All attempts together are shorter than the shortest Lambda may run: one that hangs would else take its retries along.
+# All attempts are shorter than the shortest Lambda: one that hangs would else take its retries along.
 CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=8)
 # What is only looked at before something else must not use up its time.
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=2)
@@ -95,7 +97,7 @@ class Runtime:
     @cached_property
     def journal(self) -> PowertoolsJournal:
         """Structured records and metrics."""
-        return PowertoolsJournal(self.logger, self.settings.metrics_namespace)
+        return PowertoolsJournal(self.logger, self.settings.metrics_namespace, self.settings.stack)
 
     @cached_property
     def clock(self) -> Clock:
@@ -121,6 +123,11 @@ class Runtime:
     def uploads(self) -> UploadTable:
         """Records of uploaded folders."""
         return UploadTable(self.table)
+
+    @cached_property
+    def passes(self) -> PassTable:
+        """The newest reconciliation."""
+        return PassTable(self.table)
 
     @cached_property
     def invocations(self) -> InvocationTable:
@@ -229,14 +236,9 @@ class Runtime:
     @cached_property
     def staging(self) -> Staging:
         """Copying weights."""
+        name, limits = self.settings.artifact_bucket, self.settings.span_limits
         return Staging(
-            self.artifacts,
-            self.bucket,
-            self.source,
-            self.preflight,
-            self.clock,
-            bucket_name=self.settings.artifact_bucket,
-            limits=self.settings.span_limits,
+            self.artifacts, self.bucket, self.source, self.preflight, self.clock, bucket_name=name, limits=limits
         )
 
     @cached_property
@@ -262,14 +264,9 @@ class Runtime:
     @cached_property
     def warming(self) -> Warming:
         """Waking models and keeping them warm."""
+        budget = self.settings.wake_budget
         return Warming(
-            self.deployments,
-            self.backend,
-            self.executions,
-            self.accounting,
-            self.spending,
-            self.clock,
-            self.settings.wake_budget,
+            self.deployments, self.backend, self.executions, self.accounting, self.spending, self.clock, budget
         )
 
     @cached_property
@@ -284,7 +281,7 @@ class Runtime:
             self.deployments,
             self.artifacts,
             self.uploads,
-            self.bucket,
+            Erasing(self.artifacts, self.bucket, self.clock),
             self.imports,
             self.executions,
             self.notifying,
@@ -378,6 +375,7 @@ class Runtime:
             self.deployments,
             self.artifacts,
             self.uploads,
+            self.passes,
             self.accounting,
             self.spending,
             self.clock,

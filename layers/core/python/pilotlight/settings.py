@@ -1,12 +1,14 @@
 """The environment, as small models: the only place that reads it. The template sets what is named here."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
 
 from pilotlight.domain.artifact import MIB, SpanLimits
 from pilotlight.domain.place import Place
+from pilotlight.domain.reconciliation import MOST_REMOVALS, Rules
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import WakeBudget
 
@@ -50,6 +52,10 @@ class Settings(Model):
     held_requests: int = Field(default=4, ge=0, alias="HELD_REQUESTS")
     queue_depth: int = Field(default=10_000, ge=1, alias="QUEUE_DEPTH")
 
+    reconcile_dry_run: bool = Field(default=False, alias="RECONCILE_DRY_RUN")
+    reconcile_most_removals: int = Field(default=MOST_REMOVALS, ge=0, alias="RECONCILE_MOST_REMOVALS")
+    reconcile_smallest_age_seconds: int = Field(default=3600, ge=900, alias="RECONCILE_SMALLEST_AGE_SECONDS")
+
     aws_endpoint: str | None = Field(default=None, alias="AWS_ENDPOINT_URL")
     clock_speed: float = Field(default=1.0, gt=0, alias="PILOTLIGHT_CLOCK_SPEED")
     clock_epoch: float = Field(default=0.0, alias="PILOTLIGHT_CLOCK_EPOCH")
@@ -79,6 +85,16 @@ class Settings(Model):
             part_bytes=self.part_mib * MIB,
             span_seconds=self.span_seconds,
             worst_bytes_per_second=self.worst_bytes_per_second,
+        )
+
+    @property
+    def reconcile_rules(self) -> Rules:
+        """What a reconciliation may remove."""
+        return Rules(
+            stack=self.stack,
+            smallest_age=timedelta(seconds=self.reconcile_smallest_age_seconds),
+            most_removals=self.reconcile_most_removals,
+            dry_run=self.reconcile_dry_run,
         )
 
     @property

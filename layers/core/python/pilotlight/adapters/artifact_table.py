@@ -4,7 +4,7 @@ SPAN#<attempt>#<number>  bytes of a span that is copied whole
 TROUBLE#<attempt>        why a span could not be copied
 """
 
-from pilotlight.adapters.table import Table, record_of
+from pilotlight.adapters.table import Table, readable, record_of
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.errors import NotFound
 
@@ -39,6 +39,11 @@ class ArtifactTable:
         record = {**after.dump(), "kind": KIND}
         version = self._table.put_fenced(_pk(after.id), record, before.version if before else None)
         return after.changed(version=version)
+
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Artifact], str | None]:
+        """Return a page of records by id, and the cursor of the next one; what cannot be read is left out."""
+        items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
+        return readable(Artifact, items), following
 
     def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
         """Note that a span is copied whole: a repeat writes the same."""

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.domain.orphans import FoundExecution
 
 GONE = frozenset({"ExecutionDoesNotExist", "InvalidArn"})
 
@@ -40,6 +41,19 @@ class StepFunctionsExecutions:
                     return False
                 raise
         return bool(execution["status"] == "RUNNING")
+
+    def running(self, machine: str) -> list[FoundExecution]:
+        """Return every execution of a machine that is under way; children of a Map are told by their Map."""
+        pages = self._client.get_paginator("list_executions").paginate(
+            stateMachineArn=self._machine_arn(machine), statusFilter="RUNNING"
+        )
+        with translated(f"listing the executions of {machine}"):
+            return [
+                FoundExecution(machine=machine, name=each["name"], started_at=each["startDate"])
+                for page in pages
+                for each in page["executions"]
+                if "mapRunArn" not in each
+            ]
 
     def stop(self, machine: str, name: str, reason: str) -> None:
         """Stop an execution; one already over or unknown is a success."""

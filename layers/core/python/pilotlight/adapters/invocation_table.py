@@ -22,14 +22,19 @@ class InvocationTable:
         """Write a fresh record."""
         self._table.put(self._item(invocation.changed(version=1)) | {"pk": _pk(invocation.id), "sk": "META"})
 
+    def find(self, invocation_id: str) -> Invocation | None:
+        """Return a record as it is now, or None. Raises: NotFound for one that cannot be read."""
+        item = self._table.get(_pk(invocation_id))
+        return record_of(Invocation, item) if item else None
+
     def get(self, invocation_id: str) -> Invocation:
         """Return a record as it is now. Raises: NotFound."""
-        item = self._table.get(_pk(invocation_id))
-        if item is None:
+        invocation = self.find(invocation_id)
+        if invocation is None:
             raise NotFound(
                 f"There is no invocation {invocation_id}; records are kept for seven days.", id=invocation_id
             )
-        return record_of(Invocation, item)
+        return invocation
 
     def save(self, before: Invocation, after: Invocation) -> Invocation:
         """Write a record if nobody wrote since `before`. Raises: ConcurrentChange."""

@@ -5,6 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from pilotlight.domain.reconciliation import Pass
+
 METRICS_OF_INVOCATION = {
     "input_length": MetricUnit.Count,
     "output_length": MetricUnit.Count,
@@ -15,9 +17,10 @@ METRICS_OF_INVOCATION = {
 class PowertoolsJournal:
     """Implements `ports.Journal`. Nothing here may be given a prompt, a completion, a token or a credential."""
 
-    def __init__(self, logger: Logger, namespace: str) -> None:
+    def __init__(self, logger: Logger, namespace: str, stack: str) -> None:
         self._logger = logger
         self._namespace = namespace
+        self._stack = stack
 
     def invocation(self, record: dict[str, Any]) -> None:
         """Write the one record of an invocation, and its metrics by deployment and status."""
@@ -27,6 +30,15 @@ class PowertoolsJournal:
         metrics.add_metric("cold_invocations", MetricUnit.Count, int(record["was_cold"]))
         for name, unit in METRICS_OF_INVOCATION.items():
             metrics.add_metric(name, unit, record[name])
+        metrics.flush_metrics()
+
+    def reconciled(self, done: Pass) -> None:
+        """Write the metrics of a reconciliation, by stack."""
+        metrics = self._metrics(stack=self._stack)
+        metrics.add_metric("orphans", MetricUnit.Count, done.found)
+        metrics.add_metric("orphans_removed", MetricUnit.Count, done.removed)
+        metrics.add_metric("orphans_left", MetricUnit.Count, done.orphans_left)
+        metrics.add_metric("reconcile_incomplete", MetricUnit.Count, len(done.incomplete))
         metrics.flush_metrics()
 
     def fact(self, message: str, **values: Any) -> None:

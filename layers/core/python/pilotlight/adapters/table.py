@@ -8,6 +8,7 @@ INVOCATION#<id>          META
 IDEMPOTENCY#<key>        META
 HELD#<half minute>       META
 NOTICE#<subject>         META
+RECONCILIATION#newest    META
 indexes: due (kind, next_look_at), sparse · kinds (kind, pk)
 """
 

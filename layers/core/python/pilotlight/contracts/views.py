@@ -8,6 +8,7 @@ from pilotlight.domain.deployment import Event, Status
 from pilotlight.domain.invocation import InvocationStatus, Output, Usage
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.preflight import Verdict
+from pilotlight.domain.reconciliation import Finding, Kind
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.values import Backend, Model, Moment, Money
@@ -154,6 +155,25 @@ class UploadList(Model):
     next: str | None = None
     bucket: str
     prefix: str
+
+
+class OrphanList(Model):
+    """What the newest reconciliation found, the orphans that are left first; `next` is always absent.
+
+    `passes` counts the reconciliations there have been, `found` and `removed` the orphans of the newest one.
+    `incomplete` tells of each kind that could not be listed whole why, and `complete` is whether there is none.
+    """
+
+    items: tuple[Finding, ...]
+    next: str | None = None
+    as_of: Moment | None = None
+    dry_run: bool
+    complete: bool
+    incomplete: dict[Kind, str] = {}
+    passes: int
+    found: int
+    removed: int
+    left: int
 
 
 class PreflightView(Model):

@@ -11,7 +11,9 @@ Bedrock (botocore's service model) an imported model `([0-9a-zA-Z][_-]?)+`, a jo
 """
 
 import hashlib
+import re
 from datetime import datetime
+from typing import NamedTuple
 
 from pilotlight.domain.source import Source
 
@@ -58,6 +60,29 @@ def import_job_name(name: str, generation: int, attempt: int, born: datetime) ->
 def import_token(stack: str, job_name: str) -> str:
     """Return the client token of an import job: one per stack and job."""
     return f"{job_name}-{hashlib.sha256(f'{stack}/{job_name}'.encode()).hexdigest()[:16]}"
+
+
+class Run(NamedTuple):
+    """What an execution's name tells: whom it works for, and which attempt or round it is (a wake has none: 0)."""
+
+    owner: str
+    generation: int
+    number: int
+
+
+_RUN = re.compile(r"(?P<owner>.+)-g(?P<generation>\d+)-[0-9a-z]+(?:-(?:[rt](?P<number>\d+)|w[0-9a-z]+))?")
+_STAGING_RUN = re.compile(r"(?P<owner>a[0-9a-f]{19})-[0-9a-z]+-a(?P<number>\d+)")
+
+
+def parse_run(text: str) -> Run | None:
+    """Return what the name of an execution tells, or None for one that we would not give.
+
+    That of a `stage_artifact` names an artifact, whose generation is 0.
+    """
+    if staging := _STAGING_RUN.fullmatch(text):
+        return Run(staging["owner"], 0, int(staging["number"]))
+    match = _RUN.fullmatch(text)
+    return Run(match["owner"], int(match["generation"]), int(match["number"] or 1)) if match else None
 
 
 def _stamp(born: datetime) -> str:

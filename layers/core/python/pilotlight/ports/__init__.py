@@ -11,11 +11,13 @@ from pilotlight.ports.backends import (
     ModelImports,
     PromptRenderer,
 )
+from pilotlight.ports.inventory import Inventory, UnfinishedUpload
 from pilotlight.ports.records import (
     Artifacts,
     Deployments,
     IdempotencyKeys,
     Invocations,
+    Passes,
     Uploads,
 )
 from pilotlight.ports.storage import (
@@ -43,6 +45,7 @@ __all__ = [
     "ImportJobState",
     "ImportedModelState",
     "InferenceBackend",
+    "Inventory",
     "InvocationBodies",
     "InvocationQueue",
     "Invocations",
@@ -51,7 +54,9 @@ __all__ = [
     "ModelImports",
     "ModelSource",
     "Notices",
+    "Passes",
     "PromptRenderer",
     "Topic",
+    "UnfinishedUpload",
     "Uploads",
 ]

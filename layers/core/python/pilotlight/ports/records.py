@@ -8,6 +8,7 @@ from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
+from pilotlight.domain.reconciliation import Pass
 from pilotlight.domain.upload import Upload
 
 
@@ -93,6 +94,10 @@ class Artifacts(Protocol):
         """Write a record if nobody wrote since `before` (None: if there is none). Raises: ConcurrentChange."""
         ...
 
+    def page(self, cursor: str | None, limit: int) -> tuple[list[Artifact], str | None]:
+        """Return a page of records by id, and the cursor of the next one."""
+        ...
+
     def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
         """Note that a span is copied whole."""
         ...
@@ -119,6 +124,10 @@ class Invocations(Protocol):
 
     def put(self, invocation: Invocation) -> None:
         """Write a fresh record."""
+        ...
+
+    def find(self, invocation_id: str) -> Invocation | None:
+        """Return a record as it is now, or None."""
         ...
 
     def get(self, invocation_id: str) -> Invocation:
@@ -178,4 +187,20 @@ class IdempotencyKeys(Protocol):
 
     def forget(self, key: str) -> None:
         """Give a key back: the request was refused, and may come again."""
+        ...
+
+
+class Passes(Protocol):
+    """The record of the newest reconciliation."""
+
+    def latest(self) -> Pass:
+        """Return the newest pass; one without a number where there has been none."""
+        ...
+
+    def begin(self, owner: str, now: datetime, until: datetime) -> bool:
+        """Take the turn until then; False while another one has it."""
+        ...
+
+    def end(self, owner: str, done: Pass) -> None:
+        """Keep what a pass found and give the turn back, unless another one has taken it."""
         ...

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pilotlight.domain.kill_switch import KillSwitch
+from pilotlight.domain.orphans import FoundExecution
+from pilotlight.domain.reconciliation import Pass
 
 
 class Clock(Protocol):
@@ -27,6 +29,10 @@ class Executions(Protocol):
 
     def is_running(self, machine: str, name: str) -> bool:
         """Say whether an execution of that name is under way."""
+        ...
+
+    def running(self, machine: str) -> list[FoundExecution]:
+        """Return every execution of a machine that is under way."""
         ...
 
     def stop(self, machine: str, name: str, reason: str) -> None:
@@ -63,6 +69,10 @@ class Journal(Protocol):
 
     def invocation(self, record: dict[str, Any]) -> None:
         """Write the one record of an invocation, and its metrics."""
+        ...
+
+    def reconciled(self, done: Pass) -> None:
+        """Write the metrics of a reconciliation."""
         ...
 
     def fact(self, message: str, **values: Any) -> None:

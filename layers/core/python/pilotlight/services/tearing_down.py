@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
 from pilotlight.domain import names
-from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key
+from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.errors import NotOurs
 from pilotlight.ports import (
-    ArtifactBucket,
     Artifacts,
     Clock,
     Deployments,
@@ -22,6 +21,7 @@ from pilotlight.ports import (
     ModelImports,
     Uploads,
 )
+from pilotlight.services.erasing import Erasing
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend, amend_artifact
 
@@ -38,7 +38,7 @@ class TearingDown:
         deployments: Deployments,
         artifacts: Artifacts,
         uploads: Uploads,
-        bucket: ArtifactBucket,
+        erasing: Erasing,
         imports: ModelImports,
         executions: Executions,
         notifying: Notifying,
@@ -49,7 +49,7 @@ class TearingDown:
         self._deployments = deployments
         self._artifacts = artifacts
         self._uploads = uploads
-        self._bucket = bucket
+        self._erasing = erasing
         self._imports = imports
         self._executions = executions
         self._notifying = notifying
@@ -168,7 +168,7 @@ class TearingDown:
             return 0
         self._stop_staging(artifact)
         if artifact.status is ArtifactStatus.DELETING:
-            found = self._delete(artifact)
+            found = self._erasing.erase(artifact)
             self._note(deployment, f"artifact {artifact.id} deleted, {found}: nobody else refers to it")
             return 0
         self._wait_for(deployment, f"waits until nothing writes to artifact {artifact.id} any more, then deletes it")
@@ -236,22 +236,6 @@ class TearingDown:
         for attempt in range(1, artifact.attempt + 1):
             staging = names.staging_name(artifact.id, attempt, artifact.created_at)
             self._executions.stop("stage_artifact", staging, "nobody refers to the artifact any more")
-
-    def _delete(self, artifact: Artifact) -> str:
-        """Delete every byte of an artifact and say what there was."""
-        folder = manifest_key(artifact.id).rpartition("/")[0] + "/"
-        aborted = self._bucket.abort_uploads(folder)
-        size_bytes = sum(self._bucket.sizes(folder).values())
-        objects = self._bucket.delete(folder)
-        self._artifacts.forget_spans(artifact.id)
-
-        def gone(before: Artifact | None) -> Artifact | None:
-            if before is None or before.status is not ArtifactStatus.DELETING:
-                return None
-            return before.changed(status=ArtifactStatus.GONE, updated_at=self._clock.now(), total_bytes=0)
-
-        amend_artifact(self._artifacts, artifact.id, gone)
-        return f"{objects} objects of {size_bytes:,} bytes and {aborted} unfinished uploads"
 
     def _note(self, deployment: Deployment, reason: str, left_alone: str | None = None, **detail: str) -> None:
         """Add what was done to the timeline; the record no longer waits for anything."""

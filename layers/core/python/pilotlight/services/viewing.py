@@ -10,6 +10,7 @@ from pilotlight.contracts import (
     EventList,
     NextStep,
     NextWindow,
+    OrphanList,
     Progress,
     UploadList,
     UploadView,
@@ -19,7 +20,7 @@ from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
-from pilotlight.ports import Artifacts, Clock, Deployments, Uploads
+from pilotlight.ports import Artifacts, Clock, Deployments, Passes, Uploads
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.spending import Spending
 
@@ -50,6 +51,7 @@ class Viewing:
         deployments: Deployments,
         artifacts: Artifacts,
         uploads: Uploads,
+        passes: Passes,
         accounting: Accounting,
         spending: Spending,
         clock: Clock,
@@ -60,6 +62,7 @@ class Viewing:
         self._deployments = deployments
         self._artifacts = artifacts
         self._uploads = uploads
+        self._passes = passes
         self._accounting = accounting
         self._spending = spending
         self._clock = clock
@@ -86,6 +89,21 @@ class Viewing:
         records, following = self._uploads.page(cursor, limit)
         items = tuple(_upload_view(record) for record in records)
         return UploadList(items=items, next=following, bucket=self._upload_bucket, prefix=ROOT)
+
+    def orphans(self) -> OrphanList:
+        """Return what the newest reconciliation found."""
+        newest = self._passes.latest()
+        return OrphanList(
+            items=newest.findings,
+            as_of=newest.as_of,
+            dry_run=newest.dry_run,
+            complete=not newest.incomplete,
+            incomplete=newest.incomplete,
+            passes=newest.number,
+            found=newest.found,
+            removed=newest.removed,
+            left=newest.orphans_left,
+        )
 
     def of(self, deployment: Deployment) -> DeploymentView:
         """Return a deployment's view from its record."""

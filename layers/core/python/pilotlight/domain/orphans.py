@@ -1,0 +1,215 @@
+"""Whose is it? One pure judgement for each kind of thing that a reconciliation lists; None is "nothing to say".
+
+Nothing without our tags or our names is judged at all, nothing of a live generation is removed, and what is in use
+is never an orphan.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from pilotlight.domain import names
+from pilotlight.domain.artifact import Artifact, ArtifactStatus
+from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
+from pilotlight.domain.invocation import Invocation
+from pilotlight.domain.reconciliation import Decision, Scene, Verdict, removed_when_old, removed_where_remembered
+from pilotlight.domain.source import SourceFile
+from pilotlight.domain.upload import Upload, UploadStatus, version_of
+from pilotlight.domain.values import Model, Moment
+
+ARTIFACT_ID = re.compile(r"a[0-9a-f]{19}")
+_USER = re.compile(r"(?P<name>.+)-g(?P<generation>\d+)")
+
+
+class FoundModel(Model):
+    """An imported model as it was listed, with its tags."""
+
+    arn: str
+    name: str
+    created_at: Moment | None = None
+    units: int | None = None
+    tags: dict[str, str] = {}
+
+    def owner(self, stack: str) -> tuple[str, int] | None:
+        """Return the deployment and generation that its tags name, or None where it is not this stack's."""
+        name, generation = self.tags.get(names.TAG_DEPLOYMENT), self.tags.get(names.TAG_GENERATION, "")
+        if self.tags.get(names.TAG_STACK) != stack or not name or not (generation.isascii() and generation.isdigit()):
+            return None
+        return name, int(generation)
+
+
+class FoundExecution(Model):
+    """A running execution of one of our machines."""
+
+    machine: str
+    name: str
+    started_at: Moment | None = None
+
+
+class FoundFolder(Model):
+    """An uploaded folder with the files that lie in it."""
+
+    folder: str
+    files: tuple[SourceFile, ...]
+
+
+def ended(record: Deployment, generation: int) -> bool:
+    """Say whether that generation is over: GONE, or followed by a later one."""
+    return record.generation > generation or (record.generation == generation and not record.is_live)
+
+
+def judge_model(found: FoundModel, record: Deployment | None, scene: Scene) -> Verdict | None:
+    """Judge an imported model of this stack by the record of the deployment that its tags name."""
+    owner = found.owner(scene.rules.stack)
+    if owner is None:
+        return None
+    name, generation = owner
+    if record is None:
+        return removed_where_remembered(f"there is no deployment {name}", found.created_at, scene)
+    if record.generation < generation:
+        reason = f"it is of generation {generation}, and the record of {name} is only at {record.generation}"
+        return Verdict(decision=Decision.LOOK, reason=f"{reason}: was the table restored?")
+    if ended(record, generation):
+        told = f"generation {generation} of {name} is over: its record is {record.status} at {record.generation}"
+        return removed_when_old(told, found.created_at, scene)
+    if found.name != names.imported_model_name(name, generation):
+        return Verdict(decision=Decision.LOOK, reason=f"it has the tags of live {name}, and another name")
+    return _judge_live_model(found, record)
+
+
+def _judge_live_model(found: FoundModel, record: Deployment) -> Verdict | None:
+    imported = record.imported
+    if imported is None or record.status is not Status.FAILED or imported.model_arn == found.arn:
+        return None  # whoever is at work on it notes it
+    reason = f"its import ended after {record.name} had failed: kept for a retry, under the lease"
+    return Verdict(decision=Decision.ADOPT, reason=reason)
+
+
+def judge_execution(found: FoundExecution, record: Deployment | Artifact | None, scene: Scene) -> Verdict | None:
+    """Judge a running execution by the record that it works on, which its name tells."""
+    run = names.parse_run(found.name)
+    if run is None:
+        return None
+    reason: str | None
+    match record:
+        case None:
+            return removed_where_remembered(f"there is no record of {run.owner}", found.started_at, scene)
+        case Artifact():
+            expected = names.staging_name(record.id, record.attempt, record.created_at)
+            at_work = record.status is ArtifactStatus.STAGING and found.name == expected
+            reason = None if at_work else f"artifact {record.id} is {record.status} at attempt {record.attempt}"
+        case Deployment():
+            reason = _superseded(found, run, record)
+    return removed_when_old(reason, found.started_at, scene) if reason else None
+
+
+def _superseded(found: FoundExecution, run: names.Run, record: Deployment) -> str | None:
+    """Return why an execution works for nobody any more, or None."""
+    if ended(record, run.generation):
+        return f"generation {run.generation} of {record.name} is over: its record is {record.status}"
+    if found.machine == "deploy" and record.generation == run.generation and run.number < record.attempt:
+        return f"attempt {run.number} of {record.name} was followed by attempt {record.attempt}"
+    return None
+
+
+def user_of(text: str) -> tuple[str, int] | None:
+    """Return the deployment and generation that a user of an artifact names."""
+    match = _USER.fullmatch(text)
+    return (match["name"], int(match["generation"])) if match else None
+
+
+def ended_users(artifact: Artifact, records: Mapping[str, Deployment | None]) -> tuple[str, ...]:
+    """Return the users whose generation is over; one without a record is not known to be."""
+    over = []
+    for user in artifact.users:
+        parsed, record = user_of(user), records.get(user)
+        if parsed and record and ended(record, parsed[1]):
+            over.append(user)
+    return tuple(over)
+
+
+def judge_artifact(
+    artifact: Artifact | None,
+    records: Mapping[str, Deployment | None],
+    scene: Scene,
+    *,
+    newest_write: datetime | None,
+    is_staging: bool,
+) -> Verdict | None:
+    """Judge an artifact by its record and those of its users.
+
+    `newest_write` is when the newest of its bytes was written, None where it has none; `is_staging` says that its
+    execution is under way.
+    """
+    if artifact is None:
+        return removed_where_remembered("its bytes have no record", newest_write, scene) if newest_write else None
+    if artifact.status is ArtifactStatus.GONE:
+        if newest_write is None:
+            return None
+        since = max(newest_write, artifact.updated_at)
+        return removed_when_old("bytes were written after it was deleted", since, scene)
+    if artifact.status is ArtifactStatus.DELETING:
+        return removed_when_old("whoever was deleting it has not ended", artifact.updated_at, scene)
+    if over := ended_users(artifact, records):
+        return Verdict(decision=Decision.RELEASE, reason=f"its user {', '.join(over)} is over")
+    if not artifact.users:
+        since = max(newest_write or artifact.updated_at, artifact.updated_at)
+        return removed_when_old("nobody refers to it", since, scene)
+    return _judge_staging(artifact, records, scene, is_staging=is_staging)
+
+
+def _judge_staging(
+    artifact: Artifact, records: Mapping[str, Deployment | None], scene: Scene, *, is_staging: bool
+) -> Verdict | None:
+    """Judge one that is in use: staging that died, where nobody waits for it who would revive it, has failed."""
+    waited_for = any(record is None or record.status in UNDER_WAY for record in records.values())
+    young = scene.now < artifact.updated_at + scene.rules.smallest_age
+    if artifact.status is not ArtifactStatus.STAGING or is_staging or waited_for or young:
+        return None
+    return Verdict(decision=Decision.FAIL, reason="its staging died, and nobody waits for it: a retry begins afresh")
+
+
+def judge_multipart(artifact: Artifact | None, begun_at: datetime, scene: Scene) -> Verdict | None:
+    """Judge an unfinished upload of an artifact: a sealed one needs none; any other still may, or goes as a whole."""
+    if artifact is None or artifact.status is not ArtifactStatus.SEALED:
+        return None
+    since = max(begun_at, artifact.updated_at)
+    return removed_when_old("an upload was begun twice, and its artifact is sealed", since, scene)
+
+
+def judge_invocation(invocation: Invocation | None, newest_write: datetime | None, scene: Scene) -> Verdict | None:
+    """Judge an invocation by its record: bodies without one are removed, and one that nobody answers has failed."""
+    if invocation is None:
+        return removed_when_old("its bodies have no record", newest_write, scene)
+    if not invocation.is_lost(scene.now - scene.rules.smallest_age):
+        return None
+    return Verdict(decision=Decision.FAIL, reason="nobody answered it before it expired")
+
+
+def judge_deployment(record: Deployment, scene: Scene, *, model_is_there: bool) -> Verdict | None:
+    """Judge a record: one that nobody will look at in time is made due; one whose model has vanished is told."""
+    if not record.is_live:
+        return None
+    wanted = record.next_look(scene.now)
+    overdue = record.next_look_at and record.next_look_at < scene.now - scene.rules.smallest_age
+    if wanted and record.next_look_at is None:
+        return Verdict(decision=Decision.RESUME, reason=f"{record.status}, and no look is planned")
+    if overdue:
+        return Verdict(decision=Decision.RESUME, reason=f"{record.status}, and its look is overdue")
+    if record.status is Status.SERVING and not model_is_there:
+        return Verdict(decision=Decision.LOOK, reason="its imported model is no longer there: delete it, deploy again")
+    return None
+
+
+def judge_folder(found: FoundFolder, upload: Upload | None, scene: Scene) -> Verdict | None:
+    """Judge an uploaded folder: whatever the record has not seen is looked at, as if its event had come."""
+    if upload is None:
+        return Verdict(decision=Decision.RESUME, reason="nobody has looked at it: its event was lost")
+    if upload.look_at:
+        overdue = upload.look_at < scene.now - scene.rules.smallest_age
+        return Verdict(decision=Decision.RESUME, reason="its look is overdue") if overdue else None
+    if upload.status is UploadStatus.RESTING or upload.seen != version_of(found.files):
+        return Verdict(decision=Decision.RESUME, reason="it has changed since it was looked at: an event was lost")
+    if upload.status is UploadStatus.STARTED and upload.came_again(found.files):
+        return Verdict(decision=Decision.RESUME, reason="it was written again since it was started")
+    return None

@@ -1,0 +1,46 @@
+"""The composition of the reconciliation, over a runtime: one inspector for each kind of thing that there is."""
+
+from datetime import timedelta
+
+from pilotlight.adapters.inventory import S3Inventory
+from pilotlight.domain.pricing import rate_in
+from pilotlight.runtime import TRANSFER, Runtime
+from pilotlight.services.erasing import Erasing
+from pilotlight.services.inspecting import (
+    InspectingDeployments,
+    InspectingExecutions,
+    InspectingFolders,
+    InspectingModels,
+)
+from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
+from pilotlight.services.reconciling import Reconciling
+
+# Of the wall's time, of which a Lambda has 300 s: one item that is begun in time may take the rest.
+LONGEST_PASS = timedelta(seconds=200)
+TURN = timedelta(seconds=330)
+
+
+def reconciling(runtime: Runtime) -> Reconciling:
+    """Return the reconciliation of a runtime. What is removed comes before what is only looked at."""
+    settings, clock, deployments, artifacts = runtime.settings, runtime.clock, runtime.deployments, runtime.artifacts
+    inventory = S3Inventory(runtime.client("s3", TRANSFER), settings.artifact_bucket, settings.upload_bucket)
+    erasing = Erasing(artifacts, runtime.bucket, clock)
+    inspectors = (
+        InspectingModels(runtime.imports, deployments, clock, rate_in(settings.region)),
+        InspectingExecutions(runtime.executions, deployments, artifacts),
+        InspectingFolders(inventory, runtime.uploads, clock),
+        InspectingUploadsInParts(inventory, artifacts),
+        InspectingInvocations(inventory, runtime.invocations, runtime.queue_work),
+        InspectingArtifacts(inventory, artifacts, deployments, runtime.executions, erasing, clock),
+        InspectingDeployments(deployments, runtime.imports, clock),
+    )
+    return Reconciling(
+        inspectors,
+        deployments,
+        runtime.passes,
+        runtime.journal,
+        clock,
+        settings.reconcile_rules,
+        longest=LONGEST_PASS * settings.clock_speed,
+        turn=TURN * settings.clock_speed,
+    )

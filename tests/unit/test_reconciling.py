@@ -1,0 +1,518 @@
+"""The reconciliation over the fakes: what an orphan of each kind becomes, and what is left alone."""
+
+from datetime import timedelta
+
+import pytest
+from pilotlight.domain import names
+from pilotlight.domain.artifact import ArtifactStatus
+from pilotlight.domain.deployment import Status
+from pilotlight.domain.errors import Throttled
+from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.domain.reconciliation import Decision, Kind, Pass
+
+from tests.factories import NOON, a_checkpoint, a_question, an_artifact, an_invocation
+from tests.world import UPLOAD_BUCKET, World
+
+OLD = {"hours": 2}
+STRAY = "a00000000000000000ff"
+FOLDER = f"{UPLOAD_BUCKET}/uploads/house-style/"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def decisions(done: Pass) -> list[tuple[Kind, Decision]]:
+    return [(finding.kind, finding.decision) for finding in done.findings]
+
+
+def a_model_of(world: World, name: str = "llama", generation: int = 1) -> str:
+    """Put a model there with our tags; return its name."""
+    model = names.imported_model_name(name, generation)
+    world.imports.add_model(model, **names.ownership_tags("pilotlight", name, generation))
+    return model
+
+
+# ---- imported models -----------------------------------------------------------------------------------------
+
+
+def test_a_model_that_appeared_after_its_deployment_was_gone_is_removed(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(**OLD)
+
+    done = world.reconcile()
+
+    assert world.imports.models == []
+    assert done.removed == 1
+    (finding,) = done.findings
+    assert finding.done
+    assert finding.belongs_to == "llama-g1"
+    assert finding.usd_per_month
+    assert finding.usd_per_month.usd == 3.9
+
+
+def test_a_model_of_an_earlier_generation_is_removed_and_that_of_the_live_one_stays(world: World) -> None:
+    world.bring(Status.GONE)
+    world.bring(Status.SERVING)
+    old = a_model_of(world, generation=1)
+    world.clock.advance(**OLD)
+
+    world.reconcile()
+
+    assert old not in world.imports.models
+    assert world.imports.models == ["pilotlight-llama-g2"]
+
+
+@pytest.mark.parametrize("status", [each for each in Status if each not in (Status.GONE, Status.CREATING)])
+def test_nothing_of_a_live_deployment_is_ever_removed(world: World, status: Status) -> None:
+    world.bring(status)
+    world.clock.advance(hours=3)
+    before = world.traces()
+
+    done = world.reconcile()
+
+    assert world.traces() == before
+    assert done.removed == 0
+    assert world.status() == status
+
+
+def test_what_others_made_is_not_even_told(world: World) -> None:
+    world.bring(Status.GONE)
+    world.imports.add_model("pilotlight-llama-g1")
+    world.imports.add_model("pilotlight-other-g1", **names.ownership_tags("another-stack", "other", 1))
+    world.imports.add_model("their-own", **names.ownership_tags("pilotlight", "llama", 1))
+    world.bucket.put("artifacts/somebody/notes.txt", b"mine")
+    world.bucket.put("backups/a00000000000000000ff/x", b"mine")
+    world.executions.start("deploy", "by-hand", {})
+    before = world.traces()
+    world.clock.advance(days=30)
+
+    done = world.reconcile()
+
+    assert done.findings == ()
+    assert world.traces() == before
+    assert world.executions.is_running("deploy", "by-hand")
+
+
+def test_a_young_orphan_is_left_alone(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(minutes=59)
+
+    assert decisions(world.reconcile()) == [(Kind.MODEL, Decision.LEAVE)]
+    assert world.imports.models
+
+
+def test_a_table_without_a_single_deployment_removes_nothing(world: World) -> None:
+    a_model_of(world)
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(**OLD)
+
+    done = world.reconcile()
+
+    assert {finding.decision for finding in done.findings} == {Decision.LOOK}
+    assert world.imports.models
+    assert world.bucket.objects
+
+
+def test_an_import_that_ended_after_its_deployment_had_failed_is_adopted_and_removed_with_it(world: World) -> None:
+    world.bring(Status.IMPORTING)
+    world.fail()
+    world.clock.advance(minutes=30)
+
+    world.reconcile()
+
+    adopted = world.deployment().imported
+    assert adopted
+    assert adopted.model_arn
+    assert adopted.units == 2
+    assert world.imports.models
+    world.tearing_down.begin("llama", reason="enough", correlation_id="c")
+    world.run_teardown()
+    assert world.traces() == {}
+
+
+def test_a_model_without_an_age_is_for_a_person(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.imports._made_at.clear()
+    world.clock.advance(**OLD)
+
+    assert decisions(world.reconcile()) == [(Kind.MODEL, Decision.LOOK)]
+    assert world.imports.models
+
+
+# ---- artifacts -----------------------------------------------------------------------------------------------
+
+
+def test_bytes_that_a_zombie_wrote_after_the_deletion_are_removed(world: World) -> None:
+    artifact_id = world.bring(Status.SERVING).artifact_id
+    world.bring(Status.GONE)
+    world.bucket.put(f"artifacts/{artifact_id}/weights/late.json", b"{}")
+    world.bucket.begin_upload(f"artifacts/{artifact_id}/weights/model.safetensors")
+
+    world.clock.advance(minutes=30)
+    assert decisions(world.reconcile()) == [(Kind.ARTIFACT, Decision.LEAVE)]
+    world.clock.advance(minutes=31)
+    world.reconcile()
+
+    assert world.traces() == {}
+    assert world.artifacts.get(artifact_id or "").status is ArtifactStatus.GONE
+
+
+def test_bytes_without_a_record_are_removed(world: World) -> None:
+    world.bring(Status.GONE)
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(**OLD)
+
+    world.reconcile()
+
+    assert world.traces() == {}
+
+
+def test_a_user_that_a_superseded_start_left_is_given_back_and_then_the_artifact_is_removed(world: World) -> None:
+    artifact_id = world.bring(Status.SERVING, "keeper").artifact_id or ""
+    world.bring(Status.GONE)
+    artifact = world.artifacts.get(artifact_id)
+    world.artifacts.save(artifact, artifact.used_by("llama-g1"))
+    world.clock.advance(**OLD)
+
+    world.reconcile()
+
+    assert world.artifacts.get(artifact_id).users == ("keeper-g1",)
+    assert world.artifacts.get(artifact_id).status is ArtifactStatus.SEALED
+    world.bring(Status.TEARING_DOWN, "keeper")
+    world.run_teardown("keeper")
+    assert world.traces() == {}
+
+
+def test_a_sealed_artifact_whose_only_user_is_over_is_removed_by_a_later_pass(world: World) -> None:
+    world.bring(Status.GONE)
+    artifact = world.artifacts.save(None, an_artifact(STRAY, status=ArtifactStatus.SEALED))
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(**OLD)
+
+    first = world.reconcile()
+    world.clock.advance(**OLD)
+    world.reconcile()
+
+    assert decisions(first) == [(Kind.ARTIFACT, Decision.RELEASE)]
+    assert world.artifacts.get(artifact.id).status is ArtifactStatus.GONE
+    assert world.traces() == {}
+
+
+def test_a_user_without_a_record_keeps_its_artifact(world: World) -> None:
+    world.bring(Status.GONE)
+    world.artifacts.save(None, an_artifact(STRAY, status=ArtifactStatus.SEALED, users=("nobody-knows-g1",)))
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(days=30)
+
+    assert world.reconcile().findings == ()
+    assert world.traces()
+
+
+def test_an_artifact_that_lost_its_deleter_is_deleted(world: World) -> None:
+    world.bring(Status.GONE)
+    now = world.clock.now()
+    world.artifacts.save(None, an_artifact(STRAY, now=now, status=ArtifactStatus.DELETING, users=()))
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(minutes=50)
+    world.reconcile()
+    assert world.traces()
+
+    world.clock.advance(minutes=11)
+    world.reconcile()
+
+    assert world.traces() == {}
+    assert world.artifacts.get(STRAY).status is ArtifactStatus.GONE
+
+
+def test_whoever_takes_an_artifact_into_use_at_the_last_moment_keeps_it(world: World) -> None:
+    world.bring(Status.GONE, "other")
+    world.bring(Status.SERVING)
+    orphan = world.artifact()
+    freed = world.artifacts.save(orphan, orphan.given_back_by("llama-g1", NOON))
+    world.clock.advance(**OLD)
+    world.artifacts.shelf.meanwhile.append(lambda: world.artifacts.shelf.put(orphan.id, orphan, freed.version))
+
+    done = world.reconcile()
+
+    assert [finding.done for finding in done.findings if finding.kind is Kind.ARTIFACT] == [False]
+    assert world.artifact().status is ArtifactStatus.SEALED
+    assert world.bucket.objects
+
+
+def test_staging_that_died_and_that_nobody_waits_for_has_failed(world: World) -> None:
+    world.bring(Status.STAGING)
+    world.fail()
+    artifact = world.artifact()
+    world.clock.advance(**OLD)
+    world.reconcile()
+    assert world.artifact().status is ArtifactStatus.STAGING
+
+    run = names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
+    world.executions.end("stage_artifact", run, "ABORTED")
+    world.reconcile()
+
+    assert world.artifact().status is ArtifactStatus.FAILED
+    world.requesting.retry("llama", correlation_id="c-2")
+    assert world.bring(Status.SERVING).status is Status.SERVING
+
+
+def test_an_upload_begun_twice_is_aborted_once_its_artifact_is_sealed_and_never_before(world: World) -> None:
+    world.source.push("acme/llama-8b", a_checkpoint(weights=b"w" * (12 * 1024 * 1024)))
+    world.bring(Status.STAGING)
+    world.plan(world.staging_task())
+    key = f"artifacts/{world.artifact().id}/weights/model.safetensors"
+    world.bucket.begin_upload(key)
+    world.clock.advance(**OLD)
+    world.reconcile()
+    assert len(world.bucket.uploads) == 2
+
+    world.bring(Status.SERVING)
+    world.reconcile()
+    assert len(world.bucket.uploads) == 1
+    world.clock.advance(**OLD)
+    world.reconcile()
+
+    assert world.bucket.uploads == {}
+    assert key in world.bucket.objects
+
+
+# ---- executions, records, invocations, folders ---------------------------------------------------------------
+
+
+def test_an_execution_of_a_generation_that_is_over_is_stopped(world: World) -> None:
+    gone = world.bring(Status.GONE)
+    run = names.run_name("llama", 1, 7, gone.created_at)
+    world.executions.start("deploy", run, {})
+    world.executions.start("stage_artifact", f"{STRAY}-tlofos-a1", {})
+    world.clock.advance(**OLD)
+
+    world.reconcile()
+
+    assert not world.executions.is_running("deploy", run)
+    assert not world.executions.is_running("stage_artifact", f"{STRAY}-tlofos-a1")
+
+
+def test_a_record_that_the_index_lost_is_looked_at_again(world: World) -> None:
+    world.bring(Status.STAGING)
+    born = world.deployment().created_at
+    world.executions.end("deploy", names.run_name("llama", 1, 1, born), "TIMED_OUT")
+    world.deployments.shelf.patch("llama", next_look_at=None)
+    world.clock.advance(**OLD)
+    world.sweep()
+    assert world.status() is Status.STAGING
+
+    done = world.reconcile()
+    world.sweep()
+
+    assert (Kind.DEPLOYMENT, Decision.RESUME) in decisions(done)
+    assert world.status() is Status.FAILED
+
+
+def test_a_model_that_somebody_deleted_by_hand_is_told_and_nothing_is_done(world: World) -> None:
+    world.bring(Status.SERVING)
+    world.imports._models.clear()
+
+    done = world.reconcile()
+
+    assert decisions(done) == [(Kind.DEPLOYMENT, Decision.LOOK)]
+    assert done.orphans_left == 1
+    assert world.status() is Status.SERVING
+
+
+def test_an_invocation_that_nobody_answered_gets_its_end(world: World) -> None:
+    world.bring(Status.SERVING)
+    world.invocations.put(an_invocation("i-00000001", now=world.clock.now()))
+    world.bodies.put_request("i-00000001", a_question())
+    world.clock.advance(minutes=119)
+    world.reconcile()
+    assert world.invocations.get("i-00000001").status is InvocationStatus.QUEUED
+
+    world.clock.advance(minutes=2)
+    world.reconcile()
+
+    over = world.invocations.get("i-00000001")
+    assert over.status is InvocationStatus.FAILED
+    assert over.error_code == "deadline-passed"
+
+
+def test_bodies_without_a_record_are_removed_and_young_ones_stay(world: World) -> None:
+    world.bring(Status.SERVING)
+    world.bodies.put_request("i-00000001", a_question())
+    world.clock.advance(**OLD)
+    world.bodies.put_request("i-00000002", a_question())
+
+    world.reconcile()
+
+    assert list(world.bodies.requests) == ["i-00000002"]
+
+
+def test_a_folder_whose_every_event_was_lost_becomes_a_deployment(world: World) -> None:
+    world.source.upload(FOLDER, a_checkpoint())
+
+    world.reconcile()
+    for _ in range(3):
+        world.clock.advance(seconds=61)
+        world.sweep()
+
+    assert world.status("house-style") is Status.REQUESTED
+
+
+def test_a_folder_whose_last_event_was_lost_is_looked_at_again(world: World) -> None:
+    files = a_checkpoint()
+    late = files.pop("model.safetensors")
+    world.source.upload(FOLDER, files)
+    world.uploading.note_event("uploads/house-style/config.json", correlation_id="c")
+    for _ in range(2):
+        world.clock.advance(seconds=61)
+        world.sweep()
+    world.source.upload(FOLDER, {"model.safetensors": late})
+
+    world.reconcile()
+    for _ in range(3):
+        world.clock.advance(seconds=61)
+        world.sweep()
+
+    assert world.status("house-style") is Status.REQUESTED
+
+
+def test_a_folder_that_was_seen_as_it_is_rests(world: World) -> None:
+    world.source.upload(FOLDER, a_checkpoint())
+    world.uploading.note_event("uploads/house-style/config.json", correlation_id="c")
+    for _ in range(3):
+        world.clock.advance(seconds=61)
+        world.sweep()
+    before = world.uploads.find("house-style")
+
+    done = world.reconcile()
+
+    assert done.findings == ()
+    assert world.uploads.find("house-style") == before
+
+
+# ---- the pass ------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_everything_and_does_nothing(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    before = world.traces()
+    world.clock.advance(**OLD)
+
+    done = world.reconcile(dry_run=True)
+
+    assert decisions(done) == [(Kind.MODEL, Decision.REMOVE), (Kind.ARTIFACT, Decision.REMOVE)]
+    assert not any(finding.done for finding in done.findings)
+    assert (done.dry_run, done.found, done.removed, done.orphans_left) == (True, 2, 0, 2)
+    assert world.traces() == before
+
+
+def test_a_pass_removes_no_more_than_it_may_and_every_orphan_has_its_turn(world: World) -> None:
+    world.bring(Status.GONE)
+    for number in range(5):
+        world.bucket.put(f"artifacts/a{number:019x}/weights/x", b"x")
+    world.clock.advance(**OLD)
+
+    left = []
+    for number in range(3):
+        world.reconcile(f"tick-{number}", most_removals=2)
+        left.append(len(world.bucket.objects))
+
+    assert left == [3, 1, 0]
+
+
+def test_a_list_that_did_not_come_whole_removes_nothing_of_its_kind(world: World) -> None:
+    gone = world.bring(Status.GONE)
+    world.executions.start("deploy", names.run_name("llama", 1, 7, gone.created_at), {})
+    world.executions.hidden.add("warm")
+    a_model_of(world)
+    world.clock.advance(**OLD)
+
+    done = world.reconcile()
+
+    assert set(done.incomplete) == {Kind.EXECUTION}
+    assert world.executions.of("deploy")[-1].status == "RUNNING"
+    assert world.imports.models == []
+
+
+def test_a_list_that_fails_is_told_and_the_others_go_on(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(**OLD)
+    world.inventory.trouble["artifact_ids"] = Throttled("slow down")
+
+    done = world.reconcile()
+
+    assert done.incomplete == {Kind.ARTIFACT: "slow down"}
+    assert world.imports.models == []
+
+
+def test_what_belongs_to_a_record_that_cannot_be_read_is_left_alone(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    a_model_of(world, "spoilt")
+    world.clock.advance(**OLD)
+    world.deployments.shelf.spoil("spoilt", "next_look_at", world.clock.now())  # and lists leave it out
+
+    done = world.reconcile()
+
+    assert world.imports.models == ["pilotlight-spoilt-g1"]
+    assert [finding.decision for finding in done.findings if finding.trouble] == [Decision.LEAVE]
+
+
+def test_one_pass_at_a_time_and_a_dead_one_is_followed(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(**OLD)
+    world.passes.begin("another", world.clock.now(), world.clock.now() + timedelta(minutes=10))
+
+    world.reconcile()
+    assert world.imports.models
+
+    world.clock.advance(minutes=11)
+    world.reconcile()
+    assert world.imports.models == []
+
+
+def test_an_orphan_that_stays_is_told_for_how_long(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(**OLD)
+    first_seen_at = world.clock.now()
+    for number in range(3):
+        done = world.reconcile(f"tick-{number}", dry_run=True)
+        world.clock.advance(minutes=15)
+
+    (finding,) = done.findings
+    assert finding.passes == 3
+    assert finding.first_seen_at == first_seen_at
+
+
+def test_a_pass_that_runs_out_of_time_begins_elsewhere_the_next_time(world: World) -> None:
+    world.bring(Status.GONE)
+    for number in range(5):
+        world.bucket.put(f"artifacts/a{number:019x}/weights/x", b"x")
+    world.clock.advance(**OLD)
+    slow = world.erasing.erase
+    world.erasing.erase = lambda artifact: (slow(artifact), world.clock.advance(minutes=4))[0]  # type: ignore[method-assign]
+
+    for number in range(5):
+        world.reconcile(f"tick-{number}")
+        world.clock.advance(minutes=15)
+
+    assert world.bucket.objects == {}
+
+
+def test_a_reconciliation_twice_finds_nothing_the_second_time(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(**OLD)
+    world.reconcile("first")
+
+    assert world.reconcile("second").findings == ()
