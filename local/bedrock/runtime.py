@@ -32,7 +32,7 @@ def invoke(simulation: Simulation, place: Place, model_id: str, body: bytes, cor
             simulation.correlation_ids.append(correlation_id)
         model = imported_models.find(simulation, place, model_id)
         asked = answers.read(body)
-        admission = _admit(simulation, model)
+        admission = _admit(simulation, model, asked.prompt)
         settings = simulation.settings
         order = asked.order(model_reasons=model.inspection.reasons, usual_tokens=settings.answer_tokens)
     generation = generate(order)
@@ -50,7 +50,7 @@ def invoke(simulation: Simulation, place: Place, model_id: str, body: bytes, cor
     return Answer(content, generation, round(seconds * 1000))
 
 
-def _admit(simulation: Simulation, model: Model) -> Admission:
+def _admit(simulation: Simulation, model: Model, prompt: str) -> Admission:
     """Let a call through to a loaded model, or refuse it. Each refused call keeps the loading going."""
     now, knobs = simulation.clock.timestamp(), simulation.knobs
     if knobs.throttle_calls > 0:
@@ -59,7 +59,8 @@ def _admit(simulation: Simulation, model: Model) -> Admission:
         raise service_error("ThrottlingException", "Too many requests, please wait before trying again.")
     if knobs.fail_calls:
         metrics.record_refusal(model.place, model.arn, now, "InvocationServerErrors")
-        raise service_error(knobs.fail_calls.pop(0), "The request could not be processed. Try again.")
+        quoted = f" It was: {prompt}" if knobs.quote_prompts else ""
+        raise service_error(knobs.fail_calls.pop(0), f"The request could not be processed. Try again.{quoted}")
     admission = model.warmth.admit(now, simulation.settings, never_ready=knobs.never_ready)
     if admission is Admission.NOT_READY:
         metrics.record_refusal(model.place, model.arn, now, "InvocationClientErrors")

@@ -89,6 +89,7 @@ class Knobs:
     refuse_roles: int = 0  # so many CreateModelImportJob calls find the role not propagated yet
     throttle_calls: int = 0  # so many invocations are throttled
     fail_calls: list[str] = field(default_factory=list)  # the next invocations raise these errors, in order
+    quote_prompts: bool = False  # errors quote what was asked, as a model's own may
     never_ready: bool = False  # models load and load
     hollow_first_answer: bool = False  # the first answer after a cold start has no text
 

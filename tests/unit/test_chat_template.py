@@ -96,6 +96,14 @@ def test_a_template_refuses_in_its_own_words():
     assert (caught.value.detail["field"], caught.value.detail["told"]) == ("messages", "roles must alternate")
 
 
+def test_a_template_that_quotes_a_message_in_its_refusal_is_not_quoted():
+    with pytest.raises(InvalidInput, match=r"refuses these messages\.$") as caught:
+        render("{{ raise_exception('not this: ' + messages[0].content) }}")
+
+    assert "told" not in caught.value.detail
+    assert "hell" not in str(caught.value.detail)
+
+
 @pytest.mark.parametrize(
     "template",
     [

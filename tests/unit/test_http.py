@@ -6,7 +6,16 @@ import pytest
 from aws_lambda_powertools import Logger
 from pilotlight.contracts import PreflightRequest
 from pilotlight.domain.errors import InvalidInput, InvocationFailed
-from pilotlight.http import LARGEST_BODY_BYTES, Api, answer, idempotency_key_of, parse, problem_of
+from pilotlight.http import (
+    LARGEST_BODY_BYTES,
+    Api,
+    answer,
+    idempotency_key_of,
+    parse,
+    problem_of,
+    problem_of_validation,
+)
+from pydantic import ValidationError
 
 from tests.factories import NOON
 
@@ -56,8 +65,25 @@ def test_the_type_of_a_body_matters_only_where_one_is_taken(path, status):
     assert api({**event, **nothing, "isBase64Encoded": False}, None)["statusCode"] == status
 
 
-def test_the_caller_is_told_the_backends_own_words():
-    told = problem_of(InvocationFailed("Bedrock refused the call.", told="too many tokens"))
+def test_the_caller_is_told_what_else_is_known():
+    told = problem_of(InvocationFailed("Bedrock refused the call.", aws_code="ValidationException"))
 
-    assert json.loads(told.body)["told"] == "too many tokens"
+    assert json.loads(told.body)["aws_code"] == "ValidationException"
     assert json.loads(told.body)["detail"] == "Bedrock refused the call."
+
+
+def test_a_field_that_nobody_knows_is_named_only_where_it_is_a_name():
+    with pytest.raises(ValidationError) as caught:
+        parse(PreflightRequest, json.dumps({"source": "x", "sourze": 1, "the vault's code is 1234": 1}))
+
+    told = str(problem_of_validation(caught.value).body)
+    assert "sourze" in told
+    assert "vault" not in told
+    assert "vault" not in str(caught.value.errors()[0]["msg"])
+
+
+def test_what_broke_a_rule_is_not_in_the_error_s_text():
+    with pytest.raises(ValidationError) as caught:
+        parse(PreflightRequest, json.dumps({"source": ["the vault's code is 1234"]}))
+
+    assert "vault" not in str(caught.value)

@@ -28,6 +28,7 @@ CORRELATION_HEADER = CORRELATION_ID.name
 NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
 LARGEST_BODY_BYTES = 6_000_000  # Source: AWS Lambda quotas, 6 MB for the whole event of a synchronous invocation
 _CORRELATION_ID = re.compile(CORRELATION_ID_PATTERN, re.ASCII)
+_FIELD = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -81,11 +82,17 @@ def problem_of(error: PilotlightError) -> Response:
 def problem_of_validation(error: ValidationError) -> Response:
     """Return what broke which rule, field by field, without a word of the input."""
     errors = [
-        {"field": ".".join(map(str, each["loc"])) or "body", "rule": each["type"], "message": each["msg"]}
+        {"field": ".".join(map(_named, each["loc"])) or "body", "rule": each["type"], "message": each["msg"]}
         for each in error.errors(include_input=False, include_context=False, include_url=False)
     ]
     told = "; ".join(f"{each['field']}: {each['message']}" for each in errors[:5])
     return problem(422, "invalid-input", f"The request breaks {len(errors)} rule(s): {told}.", errors=errors)
+
+
+def _named(place: str | int) -> str:
+    """Return a part of where something is, unless it is no name: a field that we do not know may hold anything."""
+    text = str(place)
+    return text if _FIELD.fullmatch(text) else "(no name of a field)"
 
 
 def parse(model: type[Body], raw: bytes | str | None) -> Body:

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
-from pilotlight.adapters.aws_errors import code_of, message_of, translate
+from pilotlight.adapters.aws_errors import code_of, translate
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     AccessDenied,
@@ -153,16 +153,16 @@ def _translated(error: ClientError, name: str) -> PilotlightError:
     code = code_of(error)
     if code in NOT_READY:
         return ModelNotReady(f"The model of {name} is loading.", deployment=name)
-    told = message_of(error)
+    # what Bedrock says beside its code may quote the prompt, or what the model made of it: it is not passed on
     if code in TOO_SLOW:
-        return _timed_out(name, "took longer than Bedrock lets it", aws_code=code, told=told)
+        return _timed_out(name, "took longer than Bedrock lets it", aws_code=code)
     if code in BROKEN | REFUSED:
         does = "refused" if code in REFUSED else "broke"
-        return InvocationFailed(f"Bedrock {does} the call to the model of {name}.", aws_code=code, told=told)
+        return InvocationFailed(f"Bedrock {does} the call to the model of {name} ({code}).", aws_code=code)
     known = translate(error, f"invoking the model of {name}")
     if isinstance(known, AccessDenied):
         return known  # IAM's own sentence: it names the permission, and never saw the prompt
-    return type(known)(f"Invoking the model of {name}: Bedrock answered {code}.", aws_code=code, told=told)
+    return type(known)(f"Invoking the model of {name}: Bedrock answered {code}.", aws_code=code)
 
 
 def _timed_out(name: str, why: str, **detail: Any) -> InvocationTimedOut:

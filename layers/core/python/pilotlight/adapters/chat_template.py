@@ -53,10 +53,12 @@ class ChatTemplates:
     def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
         """Return the prompt that asks for the next answer.
 
-        Raises: InvalidInput when the template refuses the messages (`told`: its own words), breaks, or costs too much.
+        Raises: InvalidInput when the template refuses the messages (`told`: its words, where it has them ready),
+        breaks, or costs too much.
         """
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         return self._guarded(
+            template,
             lambda: self._compiled(template).render(
                 messages=conversation,
                 add_generation_prompt=True,
@@ -64,7 +66,7 @@ class ChatTemplates:
                 eos_token=eos_token,
                 tools=None,
                 documents=None,
-            )
+            ),
         )
 
     def _compile(self, template: str) -> Template:
@@ -74,7 +76,7 @@ class ChatTemplates:
         require_tame_nesting(parsed)
         return self._environment.from_string(parsed)
 
-    def _guarded(self, rendering: Callable[[], str]) -> str:
+    def _guarded(self, template: str, rendering: Callable[[], str]) -> str:
         try:
             with metered(Meter(self._limits)):
                 return rendering()
@@ -83,7 +85,7 @@ class ChatTemplates:
                 "The model's chat template refuses these messages.",
                 field="messages",
                 rule="what the model's chat template takes",
-                told=_shortened(exc),  # may quote a message: for the caller, never for a record or a log
+                **_written_in(template, exc),
             ) from exc
         except TemplateSyntaxError as exc:
             raise _broken("it is not a template", told=_shortened(exc)) from exc
@@ -103,6 +105,12 @@ class ChatTemplates:
 def _refuse(message: Any = "") -> NoReturn:
     """End the rendering in the template's own words."""
     raise _RefusalError(str(message))
+
+
+def _written_in(template: str, error: TemplateError) -> dict[str, str]:
+    """Return the template's words where they stand in it as they are: composed ones may quote a message."""
+    words = str(error).strip()
+    return {"told": words[:_LONGEST_REASON]} if words and words in template else {}
 
 
 def _shortened(error: TemplateError) -> str:

@@ -19,7 +19,8 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezon
 class Model(BaseModel):
     """A frozen value; `dump` gives its JSON form without the fields that are not set."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # a value that breaks a rule may be a prompt: the error says where and why, and not what
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def dump(self) -> dict[str, Any]:
         """Return the JSON form: strings, numbers, lists and dicts, without None."""
@@ -33,7 +34,7 @@ class Model(BaseModel):
 class Request(Model):
     """A value that a user sends us: an unknown field is an error and not a surprise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Backend(StrEnum):
