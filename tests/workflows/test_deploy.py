@@ -21,7 +21,7 @@ def test_a_model_on_a_hub_becomes_a_deployment_that_serves(world: World) -> None
 
 
 def test_staging_shows_its_progress_in_bytes(world: World) -> None:
-    world.hub.faults.slow_start(0.3, times=4, path="repos")
+    world.hub.faults.slow_start(0.3, times=12, path="repos")  # six looks at headers come first
     name = world.deploy(source=world.publish())
 
     view = eventually(lambda: _with_progress(world, name), "progress")
