@@ -47,6 +47,7 @@ ACCEPTED = (
         "never met by DescribeKey, which none needs",
     ),
     ("RESOURCE_MISMATCH", "arn:*:states:*:*:express", "executions here are Standard, whose ARN is the other form"),
+    ("RESOURCE_MISMATCH", "'arn:*:states:*:*:mapRun", "executions of a machine are listed, not those of a map run"),
     ("RESOURCE_MISMATCH", "servicequotas:GetServiceQuota", "a quota is a resource by now"),
     ("RESOURCE_MISMATCH", "bedrock:ListTagsForResource", "one kind of resource is meant of the many that have tags"),
     ("RESOURCE_MISMATCH", "bedrock:TagResource", "one kind of resource is meant of the many that have tags"),

@@ -18,7 +18,7 @@ from tests.faults.corpus.hub_answers import INTERNAL_PLACES, hostile_listings
 REPO = "acme/little-llama"
 SOURCE = Source.parse(f"hf://{REPO}")
 SHARD = "weights-c.safetensors"
-SECRET = "hf_pilotlight"
+SECRET = "hf_pilotlight"  # pragma: allowlist secret
 LISTINGS = hostile_listings()
 
 

@@ -47,7 +47,7 @@ INTERNAL_PLACES = (
     "https://router.lan/",
     "https://localhost:9001/2018-06-01/runtime/invocation/next",
     "https://files.example@169.254.169.254/",
-    "https://user:password@files.example/",
+    "https://user:password@files.example/",  # pragma: allowlist secret
     "https://files.example:22/",
     "https://files.example:8443/",
     "https://files.example:99999/",
