@@ -9,11 +9,12 @@ import argparse
 import os
 import sys
 
-from tests.faults import report, sweep, workers
+from tests.faults import alone, kills, report, schedules, storms, sweep, workers
 from tests.faults.bench import Run
 from tests.faults.report import Report
 
-PARTS = ("sweep",)
+ALONE = {"storms": storms.run, "schedules": schedules.run, "kills": kills.run}  # one at a time, in a process of its own
+PARTS = ("sweep", *ALONE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,9 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _replay(asked.replay)
     parts = asked.only or list(PARTS)
     told = Report()
-    with workers.workers(asked.jobs) as pool:
-        if "sweep" in parts:
-            told = told.with_sweep(sweep.run(pool, seed=asked.seed))
+    if "sweep" in parts:
+        with workers.workers(asked.jobs) as pool:
+            told = told.with_part("sweep", sweep.run(pool, seed=asked.seed))
+    for name, run in ALONE.items():
+        if name in parts:
+            told = told.with_part(name, alone.done(run, seed=asked.seed))
     print(told.json() if asked.json_only else told.text())
     return report.exit_code(told, complete=not asked.only)
 

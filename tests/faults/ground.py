@@ -31,7 +31,7 @@ from local.bedrock.simulation import simulation
 from local.cloudformation import deploy
 from local.identity import ACCOUNT_ID, REGION, environment
 from local.sam import translate
-from local.seams import replace
+from tests.faults.replacing import put_back, replace
 
 ROOT = Path(__file__).parents[2]
 STACK = "pilotlight"
@@ -107,6 +107,7 @@ class Ground:
         mock = mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
         mock.start()
         self._closing.callback(mock.stop)
+        self._closing.callback(put_back)
         for seam in (step_functions, object_store, bedrock):
             seam.install(self.clock)  # type: ignore[arg-type]
         tables.install()
