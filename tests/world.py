@@ -21,13 +21,16 @@ from pilotlight.contracts import (
 )
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.capacity import Caps
 from pilotlight.domain.deployment import Deployment, Status
 from pilotlight.domain.errors import PilotlightError
 from pilotlight.domain.pricing import rate_in
 from pilotlight.domain.reconciliation import Pass, Rules
+from pilotlight.domain.spending import SpendingRules
 from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
+from pilotlight.services.claiming import Claiming
 from pilotlight.services.deploying import Deploying
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
@@ -45,7 +48,7 @@ from pilotlight.services.preflight import Preflight
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
-from pilotlight.services.spending import Spending, SpendingRules
+from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Staging
 from pilotlight.services.sweeping import Sweeping, SweepReport
 from pilotlight.services.tearing_down import TearingDown
@@ -75,7 +78,8 @@ WAY = (Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.WARMING, Statu
 class World:
     """Everything there is: the ports as fakes, the services over them."""
 
-    def __init__(self, budget: WakeBudget | None = None) -> None:
+    def __init__(self, budget: WakeBudget | None = None, caps: Caps | None = None) -> None:
+        self.caps = caps or Caps()
         self.budget = budget or WakeBudget(max_attempts=20, max_seconds=600, max_usd=5.0)
         self.clock = fakes.ManualClock()
         self.deployments = fakes.FakeDeployments()
@@ -96,6 +100,7 @@ class World:
         self.journal = fakes.FakeJournal()
         self.switch = fakes.FakeSwitch()
         self.notices = fakes.FakeNotices()
+        self.capacity = fakes.FakeCapacity()
         self.accounting = self.accounting_in(REGION)
         self._build_control()
         self._build_serving()
@@ -113,7 +118,13 @@ class World:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
         self.notifying = Notifying(self.topic, self.journal, self.clock)
         self.spending = Spending(
-            self.deployments, self.switch, self.accounting, self.notifying, self.clock, SpendingRules()
+            self.deployments,
+            self.switch,
+            self.accounting,
+            Claiming(self.capacity, self.clock, self.caps),
+            self.notifying,
+            self.clock,
+            SpendingRules(),
         )
         self.preflight = Preflight(self.source, self.imports, REGION)
         self.viewing = Viewing(

@@ -16,6 +16,8 @@ SET_BY_THE_TEMPLATE = {
     "part_mib",
     "held_requests",
     "default_spend_ceiling_usd",
+    "max_custom_model_units",
+    "max_instances",
 }
 NOT_FOR_OPERATORS = {"hub_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
 

@@ -10,7 +10,7 @@ from tests.fakes.machinery import (
     FakeTopic,
     ManualClock,
 )
-from tests.fakes.records import FakeArtifacts, FakeDeployments, FakeInvocations, FakeKeys, FakePasses, FakeUploads
+from tests.fakes.records import FakeArtifacts, FakeCapacity, FakeDeployments, FakeInvocations, FakeKeys, FakePasses, FakeUploads
 from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSource
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "FakeBackend",
     "FakeBodies",
     "FakeBucket",
+    "FakeCapacity",
     "FakeDeployments",
     "FakeExecutions",
     "FakeImports",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.capacity import Capacity
 from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
 from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyReused, InvalidInput, NameTaken, NotFound
 from pilotlight.domain.invocation import Invocation
@@ -173,6 +174,19 @@ class FakeDeployments:
     def timeline(self, name: str) -> list[str]:
         """Return the reasons of a timeline, oldest first."""
         return [event.reason for event in self._events.get(name, [])]
+
+
+class FakeCapacity:
+    """Implements `ports.CapacityLedger`."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf(Capacity)
+
+    def read(self) -> Capacity:
+        return self.shelf.find("ledger") or Capacity()
+
+    def save(self, before: Capacity, after: Capacity) -> None:
+        self.shelf.put("ledger", after, before.version)
 
 
 class FakeArtifacts:

@@ -18,11 +18,13 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from pilotlight import ports
 from pilotlight.adapters.artifact_table import ArtifactTable
+from pilotlight.adapters.capacity_table import CapacityTable
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
 from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.upload_table import UploadTable
+from pilotlight.domain.capacity import Claim, Unit
 from pilotlight.domain.deployment import Deployment, EventKind, Status, change
 from pilotlight.domain.errors import (
     ConcurrentChange,
@@ -561,6 +563,21 @@ def test_a_window_whose_transaction_met_another_one_is_opened_and_charged_all_th
 
     assert deployments.open_window("llama", a_window(), {"2026-11": 1})
     assert deployments.spent_in("llama", "2026-11") == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "dynamodb"])
+def test_the_ledger_of_capacity_is_written_by_one_of_two(table, kind):
+    ledger = CapacityTable(table) if kind == "dynamodb" else fakes.FakeCapacity()
+    empty = ledger.read()
+    claims = {"llama-g1": Claim(units={Unit.MODEL_UNITS: 2}, until=LATER)}
+
+    ledger.save(empty, empty.changed(claims=claims))
+
+    with pytest.raises(ConcurrentChange):
+        ledger.save(empty, empty)
+    assert ledger.read().claims == claims
+    ledger.save(ledger.read(), empty)
+    assert (ledger.read().claims, ledger.read().version) == ({}, 2)
 
 
 def test_what_was_told_last_is_no_news(table):

@@ -130,6 +130,7 @@ def runtime() -> Iterator[composition.Runtime]:
         topic=fakes.FakeTopic(),
         kill_switch=fakes.FakeSwitch(),
         notices=fakes.FakeNotices(),
+        capacity=fakes.FakeCapacity(),
     )
     keys = fakes.FakeKeys()
     vars(runtime).update(

@@ -21,6 +21,7 @@ from pilotlight.adapters.artifact_table import ArtifactTable
 from pilotlight.adapters.bedrock_imports import BedrockImports
 from pilotlight.adapters.bedrock_inference import BedrockInference, client_config
 from pilotlight.adapters.bucket_source import BucketSource
+from pilotlight.adapters.capacity_table import CapacityTable
 from pilotlight.adapters.chat_template import ChatTemplates
 from pilotlight.adapters.clock import SystemClock
 from pilotlight.adapters.deployment_table import DeploymentTable
@@ -43,6 +44,7 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import Clock
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
+from pilotlight.services.claiming import Claiming
 from pilotlight.services.deploying import Deploying
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
@@ -52,7 +54,7 @@ from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
-from pilotlight.services.spending import Spending, SpendingRules
+from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Staging
 from pilotlight.services.sweeping import Sweeping
 from pilotlight.services.tearing_down import TearingDown
@@ -193,6 +195,11 @@ class Runtime:
         return ParameterSwitch(lambda: self.client("ssm", QUICK), self.settings.kill_switch_parameter, self.clock.now)
 
     @cached_property
+    def capacity(self) -> CapacityTable:
+        """What may be warm at once."""
+        return CapacityTable(self.table)
+
+    @cached_property
     def notices(self) -> NoticeTable:
         """What people have been told."""
         return NoticeTable(self.table)
@@ -217,10 +224,11 @@ class Runtime:
     @cached_property
     def spending(self) -> Spending:
         """Asking for money where it is spent."""
-        rules = SpendingRules(
-            default_ceiling_usd=self.settings.default_spend_ceiling_usd, clock_speed=self.settings.clock_speed
+        claiming = Claiming(self.capacity, self.clock, self.settings.caps)
+        rules = self.settings.spending_rules
+        return Spending(
+            self.deployments, self.kill_switch, self.accounting, claiming, self.notifying, self.clock, rules
         )
-        return Spending(self.deployments, self.kill_switch, self.accounting, self.notifying, self.clock, rules)
 
     @cached_property
     def preflight(self) -> Preflight:

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from pilotlight.domain.artifact import MIB, SpanLimits
+from pilotlight.domain.capacity import Caps
 from pilotlight.domain.place import Place
 from pilotlight.domain.reconciliation import MOST_REMOVALS, Rules
+from pilotlight.domain.spending import SpendingRules
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import WakeBudget
 
@@ -46,6 +48,9 @@ class Settings(Model):
     wake_max_attempts: int = Field(default=120, ge=1, alias="WAKE_MAX_ATTEMPTS")
     wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
     wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
+    wakes_per_hour: int = Field(default=60, ge=1, alias="WAKES_PER_HOUR")
+    max_custom_model_units: int = Field(default=32, ge=1, alias="MAX_CUSTOM_MODEL_UNITS")
+    max_instances: int = Field(default=4, ge=0, alias="MAX_INSTANCES")
     kill_switch_parameter: str = Field(default="", alias="KILL_SWITCH_PARAMETER")
     default_spend_ceiling_usd: float = Field(default=500.0, gt=0, alias="DEFAULT_SPEND_CEILING_USD")
     settle_seconds: int = Field(default=60, ge=1, alias="UPLOAD_SETTLE_SECONDS")
@@ -101,5 +106,22 @@ class Settings(Model):
     def wake_budget(self) -> WakeBudget:
         """What one warm-up may use."""
         return WakeBudget(
-            max_attempts=self.wake_max_attempts, max_seconds=self.wake_max_seconds, max_usd=self.wake_max_usd
+            max_attempts=self.wake_max_attempts,
+            max_seconds=self.wake_max_seconds,
+            max_usd=self.wake_max_usd,
+            max_per_hour=self.wakes_per_hour,
+        )
+
+    @property
+    def caps(self) -> Caps:
+        """What may be warm at once over all deployments."""
+        return Caps(model_units=self.max_custom_model_units, instances=self.max_instances)
+
+    @property
+    def spending_rules(self) -> SpendingRules:
+        """What holds for money where a deployment says nothing."""
+        return SpendingRules(
+            default_ceiling_usd=self.default_spend_ceiling_usd,
+            idle=timedelta(seconds=self.idle_seconds),
+            clock_speed=self.clock_speed,
         )

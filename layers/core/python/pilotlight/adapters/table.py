@@ -9,6 +9,7 @@ IDEMPOTENCY#<key>        META
 HELD#<half minute>       META
 NOTICE#<subject>         META
 RECONCILIATION#newest    META
+CAPACITY                 META
 indexes: due (kind, next_look_at), sparse · kinds (kind, pk)
 """
 

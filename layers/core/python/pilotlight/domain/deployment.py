@@ -13,7 +13,7 @@ from pilotlight.domain.lease import Lease
 from pilotlight.domain.spending import SpendCeiling, SpendNotice
 from pilotlight.domain.statuses import TRANSITIONS, UNDER_WAY, Status
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff
-from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeOutcome, median_cold_start
+from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeCount, WakeOutcome, median_cold_start
 
 __all__ = [
     "SWEEP_INTERVAL",
@@ -95,6 +95,7 @@ class Deployment(Model):
     wake: Wake | None = None
     last_wake: WakeOutcome | None = None
     failed_wakes: int = 0
+    wakes: WakeCount = WakeCount()
     cold_starts: tuple[float, ...] = ()
     waiting_for: str | None = None
     quiet_until: Moment | None = None

@@ -47,6 +47,14 @@ class SpendNotice(Model):
     at: Moment
 
 
+class SpendingRules(Model):
+    """What holds where a deployment says nothing; our clock runs `clock_speed` times as fast as a caller's."""
+
+    default_ceiling_usd: float = 500.0
+    idle: timedelta = timedelta(minutes=5)
+    clock_speed: float = 1.0
+
+
 class Purpose(StrEnum):
     """What the money is for."""
 
@@ -61,16 +69,21 @@ class Refusal(StrEnum):
 
     LEASE_ENDED = "lease-ended"
     KILL_SWITCH_ON = "kill-switch-on"
+    CAPACITY_REACHED = "capacity-reached"
     SPEND_CEILING_REACHED = "spend-ceiling-reached"
 
 
 class Permission(Model):
-    """Whether money may be spent, and why not; `until` is the moment by which what is permitted must be over."""
+    """Whether money may be spent, and why not; `until` is the moment by which what is permitted must be over.
+
+    `passes` is false for a refusal that waiting does not help.
+    """
 
     allowed: bool
     refusal: Refusal | None = None
     reason: str | None = None
     until: Moment | None = None
+    passes: bool = True
 
 
 class Standing(Model):

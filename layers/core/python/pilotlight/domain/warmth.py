@@ -38,11 +38,25 @@ class WarmthEstimate(Model):
 
 
 class WakeBudget(Model):
-    """What one warm-up may use: probes, seconds and dollars."""
+    """What one warm-up may use: probes, seconds and dollars; and how many may begin within an hour."""
 
     max_attempts: int = Field(default=120, ge=1)
     max_seconds: int = Field(default=1500, ge=1)
     max_usd: float = Field(default=25.0, ge=0)
+    max_per_hour: int = Field(default=60, ge=1)
+
+
+class WakeCount(Model):
+    """How many wakes began in one hour of the clock."""
+
+    hour: Moment | None = None
+    count: int = 0
+
+    def one_more(self, budget: WakeBudget, now: datetime) -> "WakeCount | None":
+        """Return the count with a wake that begins now; None where as many as may have begun in this hour."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        count = self.count if self.hour == hour else 0
+        return None if count >= budget.max_per_hour else WakeCount(hour=hour, count=count + 1)
 
 
 class Wake(Model):

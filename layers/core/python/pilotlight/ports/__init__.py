@@ -14,6 +14,7 @@ from pilotlight.ports.backends import (
 from pilotlight.ports.inventory import Inventory, UnfinishedUpload
 from pilotlight.ports.records import (
     Artifacts,
+    CapacityLedger,
     Deployments,
     IdempotencyKeys,
     Invocations,
@@ -38,6 +39,7 @@ from pilotlight.ports.surroundings import (
 __all__ = [
     "ArtifactBucket",
     "Artifacts",
+    "CapacityLedger",
     "Clock",
     "Deployments",
     "Executions",

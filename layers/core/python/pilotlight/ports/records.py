@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.capacity import Capacity
 from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
@@ -76,6 +77,18 @@ class Deployments(Protocol):
 
     def charge_window(self, name: str, window: BillingWindow, invocation_id: str) -> bool:
         """Charge a window to an invocation; False where it is charged to another one."""
+        ...
+
+
+class CapacityLedger(Protocol):
+    """What may be warm at once over all deployments."""
+
+    def read(self) -> Capacity:
+        """Return the ledger as it is now."""
+        ...
+
+    def save(self, before: Capacity, after: Capacity) -> None:
+        """Write the ledger if nobody wrote since `before`. Raises: ConcurrentChange."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from pilotlight.contracts import DeploymentTask, Wait, WakeStarted, WarmUpTask
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.errors import Held, Superseded, WarmUpExhausted
+from pilotlight.domain.errors import Held, QuotaExceeded, Superseded, WarmUpExhausted
 from pilotlight.ports import Clock, Deployments
 from pilotlight.services.holding import HELD_SECONDS, hold
 from pilotlight.services.records import amend
@@ -23,12 +23,14 @@ class FirstWarmUp:
     def start(self, task: DeploymentTask) -> WakeStarted:
         """Move a finished import to WARMING and wake its model, or say how long to wait until it may be woken.
 
-        Raises: LeaseEnded, SpendCeilingReached.
+        Raises: LeaseEnded, SpendCeilingReached; QuotaExceeded where the model alone is larger than the stack's cap.
         """
         deployment = self._moved_to_warming(task)
         try:
             deployment = self._warming.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
         except Held as why:
+            if why.detail.get("never"):
+                raise QuotaExceeded(why.message, deployment=task.deployment) from why
             hold(self._deployments, deployment, why, self._clock)
             return WakeStarted(held=True, wait_seconds=HELD_SECONDS)
         wake = deployment.wake or deployment.last_wake

@@ -1,24 +1,31 @@
-"""A step of `deploy` that may not spend money now: the record says what it waits for, and the machine waits."""
+"""A step that may not spend money now: the record says what it waits for."""
+
+import re
 
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
-from pilotlight.domain.errors import Held
+from pilotlight.domain.errors import PilotlightError
 from pilotlight.ports import Clock, Deployments
 from pilotlight.services.records import amend
 
+_FIGURES = re.compile(r"[\d.,]+")
 HELD_SECONDS = 60  # between two looks: a switch that is turned off is noticed within a minute
 
 
-def hold(deployments: Deployments, deployment: Deployment, why: Held, clock: Clock) -> None:
-    """Say once on the record what a deployment waits for."""
+def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError, clock: Clock) -> None:
+    """Say once on the record what a deployment waits for: not again where only the figures in it are others."""
     now = clock.now()
 
     def held(before: Deployment) -> Change | None:
         gone_on = (before.generation, before.status) != (deployment.generation, deployment.status)
-        if gone_on or before.waiting_for == why.message:
+        if gone_on or _alike(before.waiting_for, why.message):
             return None
         return change(before, before.changed(waiting_for=why.message), EventKind.SPEND, f"waits: {why.message}", now)
 
     amend(deployments, deployment.name, held)
+
+
+def _alike(told: str | None, now: str) -> bool:
+    return told is not None and _FIGURES.sub("", told) == _FIGURES.sub("", now)
 
 
 def go_on(deployments: Deployments, deployment: Deployment, clock: Clock) -> Deployment:

@@ -3,7 +3,7 @@
 Nothing here trusts an earlier look, an event or the sweep: lease, switch, ledger and ceiling are read again each time.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilotlight.contracts import KillSwitchView, SpendView
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
@@ -16,33 +16,29 @@ from pilotlight.domain.errors import (
     WakesExhausted,
 )
 from pilotlight.domain.kill_switch import KillSwitch, Position
+from pilotlight.domain.pricing import WINDOW
 from pilotlight.domain.spending import (
     Per,
     Permission,
     Purpose,
     Refusal,
     SpendCeiling,
+    SpendingRules,
     SpendNotice,
     Standing,
     may_spend,
     month_of,
     notice_due,
 )
-from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments, KillSwitchPort
 from pilotlight.services.accounting import Accounting
+from pilotlight.services.claiming import Claiming
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 
+AT_ONCE = timedelta()
 PASSING = frozenset(error.code for error in (KillSwitchOn, CapacityReached, WakesExhausted))
 """Codes of refusals that pass by themselves."""
-
-
-class SpendingRules(Model):
-    """What holds where a deployment says nothing; our clock runs `clock_speed` times as fast as a caller's."""
-
-    default_ceiling_usd: float = 500.0
-    clock_speed: float = 1.0
 
 
 class Spending:
@@ -53,6 +49,7 @@ class Spending:
         deployments: Deployments,
         kill_switch: KillSwitchPort,
         accounting: Accounting,
+        claiming: Claiming,
         notifying: Notifying,
         clock: Clock,
         rules: SpendingRules,
@@ -60,6 +57,7 @@ class Spending:
         self._deployments = deployments
         self._kill_switch = kill_switch
         self._accounting = accounting
+        self._claiming = claiming
         self._notifying = notifying
         self._clock = clock
         self._rules = rules
@@ -112,27 +110,53 @@ class Spending:
             switch=self._kill_switch.read(),
         )
 
-    def permission(self, deployment: Deployment, purpose: Purpose) -> Permission:
-        """Return whether money may be spent on a deployment now, and why not."""
+    def permission(self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE) -> Permission:
+        """Return whether money may be spent on a deployment now, and why not; `lasts` is how long the call may take.
+
+        Whatever may begin a billing window has its units claimed before it may.
+        """
         standing = self.standing(deployment)
-        permission = may_spend(purpose, standing, self._clock.now())
+        now = self._clock.now()
+        permission = may_spend(purpose, standing, now)
         if permission.refusal is Refusal.SPEND_CEILING_REACHED:
             self._tell(deployment, standing, at_ceiling=True)
-        return permission
+        if permission.until is None:
+            return permission
+        paid_until = standing.paid_until(now)
+        ends = min(permission.until, now + lasts)
+        if purpose is Purpose.CALL and paid_until and ends <= paid_until:
+            return permission
+        return self._claimed(deployment, permission, standing, ends)
 
-    def require(self, deployment: Deployment, purpose: Purpose) -> Permission:
-        """Return the permission to spend. Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn."""
-        permission = self.permission(deployment, purpose)
+    def _claimed(
+        self, deployment: Deployment, permission: Permission, standing: Standing, ends: datetime
+    ) -> Permission:
+        """Return a permission if the model may be warm for as long as an answer by then keeps it; else a refusal."""
+        warm_until = ends + WINDOW + self._rules.idle
+        shortage = self._claiming.claim(deployment, standing.tariff.units, warm_until)
+        if shortage is None:
+            return permission
+        why = f"{shortage}"
+        return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=why, passes=not shortage.never)
+
+    def let_go(self, deployment: Deployment) -> None:
+        """Give back what a deployment claimed and did not get warm."""
+        self._claiming.release(deployment)
+
+    def require(self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE) -> Permission:
+        """Return the permission to spend. Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached."""
+        permission = self.permission(deployment, purpose, lasts=lasts)
         if not permission.allowed:
             raise refused(permission, deployment)
         return permission
 
     def seconds_for_call(self, deployment: Deployment, within: float) -> float:
         """Return how long (wall seconds) a call may take, at most `within`. Raises: as `require`."""
-        until = self.require(deployment, Purpose.CALL).until
+        speed = self._rules.clock_speed
+        until = self.require(deployment, Purpose.CALL, lasts=timedelta(seconds=within * speed)).until
         if until is None:
             return within
-        left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
+        left = (until - self._clock.now()).total_seconds() / speed
         return max(min(within, left), 0.1)
 
     def note(self, deployment: Deployment) -> None:
@@ -190,6 +214,11 @@ def refused(permission: Permission, deployment: Deployment) -> PilotlightError:
             )
         case Refusal.KILL_SWITCH_ON:
             return KillSwitchOn(f"Nothing is spent on deployment {name}: {why}.", deployment=name, reason=why)
+        case Refusal.CAPACITY_REACHED:
+            advice = "wait, scale one of them down, or raise the stack's cap" if permission.passes else "raise the cap"
+            return CapacityReached(
+                f"Deployment {name} is not woken: {why}; {advice}.", deployment=name, never=not permission.passes
+            )
         case _:
             return SpendCeilingReached(
                 f"Nothing more is spent on deployment {name}: {why}. Raise its ceiling with "

@@ -134,7 +134,7 @@ class Viewing:
             cost_per_hour=self._accounting.tariff(deployment).hour if deployment.status in MAY_BILL else None,
             spending=self._spending.view(deployment),
             next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
-            waiting_for=deployment.waiting_for,
+            waiting_for=deployment.waiting_for if _waits(deployment, now) else None,
             failure=deployment.failure.dump() if deployment.failure else None,
             correlation_id=deployment.correlation_id,
             created_at=deployment.created_at,
@@ -168,6 +168,11 @@ def _next_window(deployment: Deployment, now: datetime) -> NextWindow | None:
     if wanted.policy is not Policy.WINDOW or not deployment.is_live:
         return None
     return NextWindow(opens_at=wanted.next_opening(now), closes_at=wanted.next_closing(now))
+
+
+def _waits(deployment: Deployment, now: datetime) -> bool:
+    """Say whether somebody is at work for whom it could wait: `deploy`, or whoever keeps it warm."""
+    return deployment.status in UNDER_WAY or (deployment.status is Status.SERVING and deployment.wants_warm(now))
 
 
 def _upload_view(upload: Upload) -> UploadView:

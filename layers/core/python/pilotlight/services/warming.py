@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pilotlight.contracts import ProbeTask, WakeFailureTask
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.errors import ModelNotReady, Superseded
+from pilotlight.domain.errors import Held, ModelNotReady, SpendCeilingReached, Superseded, WakesExhausted
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import iso
@@ -22,6 +22,7 @@ from pilotlight.domain.warmth import (
 )
 from pilotlight.ports import Clock, Deployments, Executions, InferenceBackend
 from pilotlight.services.accounting import Accounting
+from pilotlight.services.holding import hold
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
 
@@ -95,12 +96,23 @@ class Warming:
             quiet = None if end_quiet else before.quiet_until
             if (live and quiet == before.quiet_until) or (dead and before.wake is None):
                 return None
-            after = before if live else before.without_dead_wake(now).changed(wake=fresh, waiting_for=None)
+            after = before if live else self._woken(before, fresh, now)
             wake_id = after.wake and after.wake.id
             after = after.changed(quiet_until=quiet)
             return change(before, after, EventKind.WAKE, f"waking: {reason}", now, wake=wake_id)
 
         return amend(self._deployments, name, woken)
+
+    def _woken(self, before: Deployment, fresh: Wake, now: datetime) -> Deployment:
+        """Return the record with a fresh wake. Raises: WakesExhausted."""
+        wakes = before.wakes.one_more(self._budget, now)
+        if wakes is None:
+            raise WakesExhausted(
+                f"Deployment {before.name} was woken {before.wakes.count} times within this hour, as often as it may "
+                "be; its timeline says how those wakes ended.",
+                deployment=before.name,
+            )
+        return before.without_dead_wake(now).changed(wake=fresh, wakes=wakes, waiting_for=None)
 
     def _runs(self, deployment: Deployment, correlation_id: str) -> bool:
         """Start the execution of the wake, or find it at work; False where it is over and said nothing."""
@@ -197,7 +209,11 @@ class Warming:
             after = before.changed(wake=None, last_wake=outcome, failed_wakes=failed_wakes)
             return change(before, after, EventKind.WAKE, f"the wake ended without an answer: {reason}", now)
 
-        return amend(self._deployments, task.deployment, failed)
+        deployment = amend(self._deployments, task.deployment, failed)
+        ours = deployment.wake is None and deployment.last_wake and deployment.last_wake.id == task.wake_id
+        if ours and self._accounting.warmth(deployment, now).state is Warmth.COLD:
+            self._spending.let_go(deployment)
+        return deployment
 
     def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
         """Start a wake of a model that is cold, or whose idle time runs out: its first probe answers then.
@@ -210,8 +226,12 @@ class Warming:
         if deployment.wake is None and rests_until and now < rests_until:
             return
         reason = self._why_wake(deployment, now)
-        if reason and self._spending.permission(deployment, Purpose.KEEP_WARM).allowed:
+        if reason is None:
+            return
+        try:
             self.wake(deployment.name, reason=reason, correlation_id=correlation_id, purpose=Purpose.KEEP_WARM)
+        except (Held, SpendCeilingReached) as why:
+            hold(self._deployments, deployment, why, self._clock)
 
     def _why_wake(self, deployment: Deployment, now: datetime) -> str | None:
         """Return for what reason a model that shall be warm is to be woken now, or None."""

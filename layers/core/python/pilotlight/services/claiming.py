@@ -1,0 +1,54 @@
+"""Taking from what all deployments together may have warm: one ledger, compared and swapped."""
+
+from datetime import datetime
+
+from pilotlight.domain.capacity import Caps, Shortage, Unit, claimed, released
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import ConcurrentChange
+from pilotlight.domain.values import seconds
+from pilotlight.ports import CapacityLedger, Clock
+
+TRIES = 12
+SLACK = seconds(60)  # a claim that ends later than this before the wanted moment is long enough
+
+
+class Claiming:
+    """Claims units for deployments that are woken, and lets them go."""
+
+    def __init__(self, ledger: CapacityLedger, clock: Clock, caps: Caps) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._caps = caps
+
+    def claim(self, deployment: Deployment, units: int, until: datetime) -> Shortage | None:
+        """Claim custom model units for a deployment until a moment; return what is short where that cannot be.
+
+        A claim that lasts about as long already is left alone. Raises: ConcurrentChange when others kept writing.
+        """
+        needs = {Unit.MODEL_UNITS: units}
+        for tries_left in reversed(range(TRIES)):
+            before, now = self._ledger.read(), self._clock.now()
+            own = before.live(now).get(deployment.as_user)
+            if own and own.units.get(Unit.MODEL_UNITS) == units and own.until >= until - SLACK:
+                return None
+            after = claimed(before, deployment.as_user, needs, until, caps=self._caps, now=now)
+            if isinstance(after, Shortage):
+                return after
+            try:
+                self._ledger.save(before, after)
+            except ConcurrentChange:
+                if not tries_left:
+                    raise
+            else:
+                return None
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def release(self, deployment: Deployment) -> None:
+        """Let go of a claim before its time, if that can be done at once: else it ends by itself."""
+        before, now = self._ledger.read(), self._clock.now()
+        if deployment.as_user not in before.live(now):
+            return
+        try:
+            self._ledger.save(before, released(before, deployment.as_user, now))
+        except ConcurrentChange:
+            return
