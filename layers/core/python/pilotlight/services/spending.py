@@ -152,11 +152,10 @@ class Spending:
 
     def seconds_for_call(self, deployment: Deployment, within: float) -> float:
         """Return how long (wall seconds) a call may take, at most `within`. Raises: as `require`."""
-        speed = self._rules.clock_speed
-        until = self.require(deployment, Purpose.CALL, lasts=timedelta(seconds=within * speed)).until
+        until = self.require(deployment, Purpose.CALL, lasts=timedelta(seconds=within)).until
         if until is None:
             return within
-        left = (until - self._clock.now()).total_seconds() / speed
+        left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
         return max(min(within, left), 0.1)
 
     def note(self, deployment: Deployment) -> None:
