@@ -13,13 +13,13 @@ from ulid import ULID
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
+    Conflict,
     DeadlinePassed,
     Held,
     InvalidInput,
     ModelNotReady,
     QueueFull,
     Retryable,
-    Superseded,
     Terminal,
 )
 from pilotlight.domain.invocation import (
@@ -102,18 +102,19 @@ class Invoking:
         patience = min(wait_seconds, self._limits.longest_wait_seconds)
         cold = belief.state is not Warmth.WARM
         waits_for = self._require_spendable(deployment) if cold else None
+        seen_cold = False
         if quick and not cold:
             try:
                 return self._answer_at_once(deployment, invocation, request, prompt)
             except Retryable as exc:
-                cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
+                cold = seen_cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
                 waits_for = exc.message if isinstance(exc, Held) else None
                 patience = min(patience, self._limits.longest_wait_seconds - self._limits.direct_seconds)
         invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
         self._enqueue(invocation, request)
         if cold:
-            with suppress(Retryable, Superseded):  # it is queued: its worker sees to the wake, or tells why not
-                self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
+            with suppress(Retryable, Conflict):  # it is queued: its worker sees to the wake, or tells why not
+                self._wake(name, correlation_id, seen_cold=seen_cold)
         return self._wait(invocation, patience)
 
     def _require_spendable(self, deployment: Deployment) -> str | None:
@@ -125,7 +126,17 @@ class Invoking:
             self._spending.require(deployment, Purpose.WAKE)
         except Held as why:
             return why.message
+        except Retryable:
+            return None  # its worker asks again
         return None
+
+    def _wake(self, name: str, correlation_id: str, *, seen_cold: bool) -> None:
+        """Wake a model, unless it was only believed to be cold and another caller's wake has ended meanwhile."""
+        if not seen_cold:
+            belief = self._accounting.warmth(self._deployments.get(name), self._clock.now())
+            if belief.state is Warmth.WARM:
+                return
+        self._warming.wake(name, reason="an invocation waits", correlation_id=correlation_id)
 
     def view(self, invocation_id: str) -> InvocationView:
         """Return an invocation with its output, while that is kept."""

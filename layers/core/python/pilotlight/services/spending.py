@@ -156,7 +156,7 @@ class Spending:
         if until is None:
             return within
         left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
-        return max(min(within, left), 0.1)
+        return within if left >= within else max(float(int(left)), 0.5)  # whole seconds: a client is made for each
 
     def note(self, deployment: Deployment) -> None:
         """Tell the owner when four fifths of the ceiling are spent, and when all of it is: once in each period."""
