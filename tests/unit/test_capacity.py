@@ -209,3 +209,21 @@ def test_wakes_that_keep_failing_cannot_go_on_without_end():
     world.clock.advance(hours=1)
     world.warming.wake("llama", reason="somebody asks", correlation_id="c")
     assert world.wake()
+
+
+def test_a_model_that_another_callers_wake_has_warmed_meanwhile_is_not_woken_again(world):
+    world.bring(Status.SERVING)
+    world.clock.advance(seconds=IDLE.total_seconds() + 1)
+    send = world.queue.send
+
+    def warmed_meanwhile(*message):
+        world.warming.wake("llama", reason="another caller", correlation_id="c")
+        world.run_wake()
+        send(*message)
+
+    world.queue.send = warmed_meanwhile
+    wakes = len(world.executions.of("warm"))
+
+    ask(world, "llama")
+
+    assert len(world.executions.of("warm")) == wakes + 1
