@@ -53,6 +53,7 @@ NEVER_IMPORTS: Mapping[str, frozenset[str]] = {
     # These read what the routes promise.
     "tools.openapi": frozenset({"functions", "local", "pilotlight_client", "tests"}),
     "tools.openapi_schemas": frozenset({"functions", "local", "pilotlight_client", "tests"}),
+    "tools.worst_case": frozenset({"functions", "local", "pilotlight_client", "tests"}),
 }
 GRAB_BAGS = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "shared", "stuff", "lib", "base"})
 LONGEST_MODULE = 450

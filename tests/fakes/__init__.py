@@ -10,7 +10,15 @@ from tests.fakes.machinery import (
     FakeTopic,
     ManualClock,
 )
-from tests.fakes.records import FakeArtifacts, FakeCapacity, FakeDeployments, FakeInvocations, FakeKeys, FakePasses, FakeUploads
+from tests.fakes.records import (
+    FakeArtifacts,
+    FakeCapacity,
+    FakeDeployments,
+    FakeInvocations,
+    FakeKeys,
+    FakePasses,
+    FakeUploads,
+)
 from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSource
 
 __all__ = [
