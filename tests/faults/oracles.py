@@ -12,7 +12,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults.stack import STACK, Stack
+from tests.faults.stack import SOURCE_BUCKET, STACK, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
 
 UNDER_WAY = {"REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "TEARING_DOWN"}
@@ -45,8 +45,7 @@ def _strangers(stack: Stack, _: Visit) -> Iterator[str]:
     yield from (f"deleted a stranger's model {name}" for name in STRANGERS if name not in names)
     kept = _keys(stack.artifact_bucket)
     yield from (f"deleted a stranger's object {key}" for key in FOREIGN_KEYS if key not in kept)
-    source = _keys(stack.upload_bucket)
-    if not any(key.startswith("models/small/") for key in source):
+    if not any(key.startswith("models/small/") for key in _keys(SOURCE_BUCKET)):
         yield "deleted a user's source"
     if not any(upload.key_name.startswith("uploads/somebody") for upload in _uploads(stack.upload_bucket)):
         yield "aborted a user's upload"

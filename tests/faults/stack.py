@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 STACK = "pilotlight"
 EPOCH = 1_795_200_000.0  # a Friday in November 2026
 PART_MIB = "5"
+SOURCE_BUCKET = "checkpoints-of-a-user"
 ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 QUIET = {
     "AWS_REGION": REGION,
@@ -152,12 +153,14 @@ class Stack:
 
     def _publish(self) -> None:
         """Put checkpoints where deployments find them: one of a shard in two parts, and a small one."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=SOURCE_BUCKET)
         with TemporaryDirectory() as folder:
             for name, kind in (("large", {"shard_bytes": 5_600_000}), ("small", {"shard_bytes": 100_000})):
                 made = write_checkpoint(Path(folder) / name, shards=1, clutter=False, **kind)
                 for file in made.files:
                     body = (made.folder / file).read_bytes()
-                    self.client("s3").put_object(Bucket=self.upload_bucket, Key=f"models/{name}/{file}", Body=body)
+                    s3.put_object(Bucket=SOURCE_BUCKET, Key=f"models/{name}/{file}", Body=body)
 
     # ---- what is done to it ----------------------------------------------------------------------------------
 

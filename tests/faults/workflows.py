@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.stack import Answer, Stack
+from tests.faults.stack import SOURCE_BUCKET, Answer, Stack
 
 NAME = "one"
 NEIGHBOUR = "neighbour"
@@ -77,9 +77,9 @@ def insist(stack: Stack, visit: Visit, *request: Any, **more: Any) -> Answer:
     return answer
 
 
-def wanted(stack: Stack, size: str, **fields: Any) -> dict[str, Any]:
+def wanted(_: Stack, size: str, **fields: Any) -> dict[str, Any]:
     """Give the request of a deployment."""
-    source = f"s3://{stack.upload_bucket}/models/{size}/"
+    source = f"s3://{SOURCE_BUCKET}/models/{size}/"
     return {"name": NAME, "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}, **fields}
 
 
@@ -195,9 +195,9 @@ def _retry(stack: Stack, visit: Visit) -> None:
 
 def _upload(stack: Stack, _: Visit) -> None:
     s3 = stack.client("s3")
-    listed = s3.list_objects_v2(Bucket=stack.upload_bucket, Prefix="models/small/")["Contents"]
+    listed = s3.list_objects_v2(Bucket=SOURCE_BUCKET, Prefix="models/small/")["Contents"]
     for each in listed:
-        body = s3.get_object(Bucket=stack.upload_bucket, Key=each["Key"])["Body"].read()
+        body = s3.get_object(Bucket=SOURCE_BUCKET, Key=each["Key"])["Body"].read()
         key = each["Key"].replace("models/small/", f"uploads/{NAME}/")
         s3.put_object(Bucket=stack.upload_bucket, Key=key, Body=body)
         stack.clock.sleep(1)
