@@ -37,7 +37,12 @@ PART_MIB = "5"
 SHARDS = {"shards": 2, "shard_bytes": 6_000_000}
 
 # Bounds that the product has in its environment, so small that a test sees them.
-ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "20", "UPLOAD_SETTLE_SECONDS": "60"}
+ENVIRONMENT = {
+    "WAKE_MAX_ATTEMPTS": "20",
+    "IMPORT_POLL_SECONDS": "20",
+    "UPLOAD_SETTLE_SECONDS": "60",
+    "RECONCILE_SMALLEST_AGE_SECONDS": "900",
+}
 
 # In the names of executions, so that a stack made again meets none of its former ones: noise to whoever reads a test.
 BIRTH = re.compile(r"-[0-9a-z]{6}(?=(-[ratw][0-9a-z]+)?$)")
