@@ -35,9 +35,8 @@ class PowertoolsJournal:
     def reconciled(self, done: Pass) -> None:
         """Write the metrics of a reconciliation, by stack."""
         metrics = self._metrics(stack=self._stack)
-        metrics.add_metric("orphans", MetricUnit.Count, done.found)
+        metrics.add_metric("orphans", MetricUnit.Count, done.orphans_left)
         metrics.add_metric("orphans_removed", MetricUnit.Count, done.removed)
-        metrics.add_metric("orphans_left", MetricUnit.Count, done.orphans_left)
         metrics.add_metric("reconcile_incomplete", MetricUnit.Count, len(done.incomplete))
         metrics.flush_metrics()
 
