@@ -124,6 +124,7 @@ class DeploymentView(TypedDict):
     lease: str
     lease_ends_at: NotRequired[str | None]
     keep_warm: KeepWarm
+    keep_warm_until: NotRequired[str | None]
     next_window: NotRequired[NextWindow | None]
     tags: dict[str, str]
     artifact_id: NotRequired[str | None]

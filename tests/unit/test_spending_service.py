@@ -427,3 +427,41 @@ def test_turning_the_switch_twice_keeps_the_moment_of_the_first(world):
     assert world.spending.turn(on=True, reason="audit", by="bob") == first
     assert world.spending.turn(on=False, reason=None, by="bob").is_off
     assert world.spending.switch().by == "bob"
+
+
+# ---- a permanent lease -----------------------------------------------------------------------------------------
+
+
+def test_a_permanent_deployment_is_kept_warm_for_ninety_days_and_its_owner_is_told_before(world):
+    world.bring(Status.SERVING, lease="permanent", keep_warm=always_warm().dump())
+    limit(world, 1_000_000)
+    ends = world.viewing.deployment("llama").keep_warm_until
+    assert ends == world.deployment().created_at + timedelta(days=90)
+    world.clock.set(ends - timedelta(days=7))
+    world.sweep()
+    world.sweep()
+    assert world.topic.events.count("keep-warm-ending") == 1
+
+    world.clock.set(ends)
+    world.deployments.reschedule(world.deployment(), (ends, "look"))
+    before = len(world.executions.of("warm"))
+    world.sweep()
+
+    assert len(world.executions.of("warm")) == before
+    assert world.status() is Status.SERVING
+    world.warming.wake("llama", reason="a caller", correlation_id="c")
+    assert world.wake()
+
+
+@pytest.mark.parametrize("confirm", ["keep_warm", "lease"])
+def test_whoever_confirms_it_lets_it_be_kept_warm_again(world, confirm):
+    world.bring(Status.SERVING, lease="permanent", keep_warm=always_warm().dump())
+    world.clock.advance(days=100)
+    assert not world.deployment().wants_warm(world.clock.now())
+
+    if confirm == "lease":
+        world.requesting.renew_lease("llama", "permanent")
+    else:
+        world.requesting.keep_warm("llama", always_warm())
+
+    assert world.deployment().wants_warm(world.clock.now())

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from functools import cache, cached_property, wraps
 from typing import Any, TypeVar
 
@@ -239,7 +240,10 @@ class Runtime:
     def requesting(self) -> Requesting:
         """Taking requests."""
         keys = IdempotencyTable(self.table)
-        return Requesting(self.deployments, self.executions, keys, self.viewing, self.spending, self.clock)
+        keep_warm_for = timedelta(days=self.settings.keep_warm_days)
+        return Requesting(
+            self.deployments, self.executions, keys, self.viewing, self.spending, self.clock, keep_warm_for
+        )
 
     @cached_property
     def staging(self) -> Staging:

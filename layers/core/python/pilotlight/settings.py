@@ -48,6 +48,7 @@ class Settings(Model):
     wake_max_attempts: int = Field(default=120, ge=1, alias="WAKE_MAX_ATTEMPTS")
     wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
     wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
+    keep_warm_days: int = Field(default=90, ge=1, alias="KEEP_WARM_DAYS")
     wakes_per_hour: int = Field(default=60, ge=1, alias="WAKES_PER_HOUR")
     max_custom_model_units: int = Field(default=32, ge=1, alias="MAX_CUSTOM_MODEL_UNITS")
     max_instances: int = Field(default=4, ge=0, alias="MAX_INSTANCES")

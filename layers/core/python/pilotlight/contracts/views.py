@@ -80,6 +80,7 @@ class DeploymentView(Model):
     lease: str
     lease_ends_at: Moment | None = None
     keep_warm: KeepWarm
+    keep_warm_until: Moment | None = None
     next_window: NextWindow | None = None
     tags: dict[str, str]
     artifact_id: str | None = None
@@ -199,7 +200,7 @@ class HealthView(Model):
     kill_switch: KillSwitchView | None = None
 
 
-NewsKind = Literal["serving", "failed", "lease-ending", "gone", "spend-ceiling", "kill-switch"]
+NewsKind = Literal["serving", "failed", "lease-ending", "gone", "keep-warm-ending", "spend-ceiling", "kill-switch"]
 
 
 class Notification(Model):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pilotlight.domain import names
 from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
-from pilotlight.domain.keep_warm import KeepWarm
+from pilotlight.domain.keep_warm import KeepWarm, Policy
 from pilotlight.domain.lease import Lease
 from pilotlight.domain.spending import SpendCeiling, SpendNotice
 from pilotlight.domain.statuses import TRANSITIONS, UNDER_WAY, Status
@@ -34,6 +34,8 @@ SCHEMA_VERSION = 1
 SWEEP_INTERVAL = timedelta(minutes=1)
 CHECK_INTERVAL = timedelta(minutes=5)  # how soon the death of an execution is noticed
 LONGEST_TEARDOWN_REST = timedelta(hours=1)  # between rounds that keep failing
+KEEP_WARM_CONFIRMED_FOR = timedelta(days=90)  # money without a caller: somebody must still want it
+KEEP_WARM_WARNING = timedelta(days=7)
 LONGEST_WAKE_REST = timedelta(minutes=30)  # between wakes that keep failing, where nobody asks
 
 
@@ -79,6 +81,8 @@ class Deployment(Model):
     backend: Backend
     lease: Lease
     keep_warm: KeepWarm = KeepWarm()
+    keep_warm_until: Moment | None = None
+    keep_warm_warned: bool = False
     spend_ceiling: SpendCeiling | None = None
     spend_notice: SpendNotice | None = None
     tags: dict[str, str] = {}
@@ -214,6 +218,8 @@ class Deployment(Model):
         looks: list[tuple[datetime, str]] = []
         if self.lease.warn_at and not self.lease.warned:
             looks.append((self.lease.warn_at, "tell that the lease ends soon"))
+        if self.keep_warm_warn_at:
+            looks.append((self.keep_warm_warn_at, "tell that keep-warm ends unless it is confirmed"))
         if self.wake:
             looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "see that the wake goes on"))
         if self.wants_warm(now):
@@ -221,12 +227,27 @@ class Deployment(Model):
         else:
             end_of_quiet = self.quiet_until if self.keep_warm.wants_warm(now) else None
             opening = self.keep_warm.next_opening(now) or end_of_quiet
-            looks += [(opening, "keep-warm window opens: wake the model")] if opening else []
+            looks += [(opening, "keep-warm window opens: wake the model")] if opening and opening > now else []
         return looks
 
     def wants_warm(self, now: datetime) -> bool:
         """Say whether the model shall be kept warm now: its policy wants it, and nobody asked for quiet."""
-        return self.keep_warm.wants_warm(now) and not (self.quiet_until and now < self.quiet_until)
+        quiet = self.quiet_until and now < self.quiet_until
+        ends = self.keep_warm_ends_at
+        return self.keep_warm.wants_warm(now) and not quiet and not (ends and now >= ends)
+
+    @property
+    def keep_warm_ends_at(self) -> datetime | None:
+        """When it is no longer kept warm unless somebody confirms that it shall be; None where it is not kept so."""
+        if self.keep_warm.policy is Policy.NONE:
+            return None
+        return self.keep_warm_until or self.created_at + KEEP_WARM_CONFIRMED_FOR
+
+    @property
+    def keep_warm_warn_at(self) -> datetime | None:
+        """When the owner is told that it will not be kept warm any more; None where he was told, or need not be."""
+        ends = None if self.keep_warm_warned else self.keep_warm_ends_at
+        return ends - KEEP_WARM_WARNING if ends else None
 
 
 class EventKind(StrEnum):

@@ -2,10 +2,21 @@
 
 import hashlib
 import json
+from datetime import datetime, timedelta
+from typing import Any
 
 from pilotlight.contracts import DeploymentRequest, DeploymentView, input_of
 from pilotlight.domain import names
-from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, Event, EventKind, Status, change
+from pilotlight.domain.deployment import (
+    KEEP_WARM_CONFIRMED_FOR,
+    UNDER_WAY,
+    Change,
+    Deployment,
+    Event,
+    EventKind,
+    Status,
+    change,
+)
 from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightError
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import LeaseTerm, lease_from
@@ -30,6 +41,7 @@ class Requesting:
         viewing: Viewing,
         spending: Spending,
         clock: Clock,
+        keep_warm_for: timedelta = KEEP_WARM_CONFIRMED_FOR,
     ) -> None:
         self._deployments = deployments
         self._executions = executions
@@ -37,6 +49,7 @@ class Requesting:
         self._viewing = viewing
         self._spending = spending
         self._clock = clock
+        self._keep_warm_for = keep_warm_for
 
     def request(
         self, wanted: DeploymentRequest, *, correlation_id: str, idempotency_key: str | None = None
@@ -70,6 +83,7 @@ class Requesting:
             backend=wanted.backend,
             lease=lease_from(wanted.lease, now),
             keep_warm=wanted.keep_warm,
+            **self._confirmed(now),
             spend_ceiling=wanted.spend_ceiling,
             tags=wanted.tags,
             import_role_arn=wanted.import_role_arn,
@@ -129,7 +143,7 @@ class Requesting:
 
         def renewed(before: Deployment) -> Change:
             self._require_alive(before)
-            after = before.changed(lease=lease_from(term, now))
+            after = before.changed(lease=lease_from(term, now), **self._confirmed(now))
             return change(before, after, EventKind.LEASE, f"lease of {term} from now", now, was=str(before.lease))
 
         return amend(self._deployments, name, renewed)
@@ -140,7 +154,7 @@ class Requesting:
 
         def changed(before: Deployment) -> Change:
             self._require_alive(before)
-            after = before.changed(keep_warm=keep_warm, quiet_until=None)
+            after = before.changed(keep_warm=keep_warm, quiet_until=None, **self._confirmed(now))
             return change(before, after, EventKind.KEEP_WARM, f"keep-warm policy {keep_warm.policy}", now)
 
         return amend(self._deployments, name, changed)
@@ -155,6 +169,10 @@ class Requesting:
             return change(before, after, EventKind.SPEND, f"spend ceiling {ceiling}", now)
 
         return amend(self._deployments, name, limited)
+
+    def _confirmed(self, now: datetime) -> dict[str, Any]:
+        """Return the fields of a deployment that somebody wants to be kept warm from now on."""
+        return {"keep_warm_until": now + self._keep_warm_for, "keep_warm_warned": False}
 
     @staticmethod
     def _require_alive(deployment: Deployment) -> None:

@@ -126,6 +126,8 @@ class Sweeping:
         now = self._clock.now()
         if deployment.lease.warn_at and now >= deployment.lease.warn_at and not deployment.lease.warned:
             self._warn(deployment)
+        if deployment.keep_warm_warn_at and now >= deployment.keep_warm_warn_at:
+            self._warn_of_keep_warm(deployment)
         if deployment.wake and not deployment.wake.is_live(now):
             deployment = self._warming.end_dead_wake(deployment.name)
         if deployment.wants_warm(now):  # who waits for an answer wakes it by himself: see the queue's worker
@@ -183,6 +185,22 @@ class Sweeping:
 
         amend(self._deployments, deployment.name, warned)
         self._notifying.tell("lease-ending", deployment, reason)
+
+    def _warn_of_keep_warm(self, deployment: Deployment) -> None:
+        now = self._clock.now()
+        ends_at = deployment.keep_warm_ends_at
+        reason = (
+            f"kept warm until {iso(ends_at) if ends_at else 'never'} and not after it: confirm it with PUT "
+            f"/deployments/{deployment.name}/keep-warm; the model stays and answers all the same"
+        )
+
+        def warned(before: Deployment) -> Change | None:
+            if before.keep_warm_warned or before.keep_warm_ends_at != ends_at:
+                return None
+            return change(before, before.changed(keep_warm_warned=True), EventKind.KEEP_WARM, reason, now)
+
+        amend(self._deployments, deployment.name, warned)
+        self._notifying.tell("keep-warm-ending", deployment, reason)
 
     def _set_next_look(self, name: str) -> None:
         deployment = self._deployments.get(name)

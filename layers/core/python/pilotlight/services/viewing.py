@@ -122,6 +122,7 @@ class Viewing:
             lease=deployment.lease.term,
             lease_ends_at=deployment.lease.ends_at if deployment.is_live else None,
             keep_warm=deployment.keep_warm,
+            keep_warm_until=deployment.keep_warm_ends_at if deployment.is_live else None,
             next_window=_next_window(deployment, now),
             tags=deployment.tags,
             artifact_id=deployment.artifact_id,
