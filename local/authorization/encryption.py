@@ -1,12 +1,12 @@
 """Keys of one's own: what a service does with a KMS key for whoever reads or writes what the key encrypts.
 
-S3, SQS, SNS, DynamoDB and Secrets Manager use the key in the caller's name, so the caller must be allowed to.
+S3, SQS, SNS, DynamoDB, Secrets Manager and Bedrock use the key in the caller's name, so the caller must be allowed to.
 Source: KMS developer guide, "How AWS services use AWS KMS", and each service's page on encryption at rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -21,6 +21,11 @@ from local.identity import ACCOUNT_ID, REGION
 
 # A table's key is used whatever one does with its items. A multipart upload is read again to be joined.
 _NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "bedrock": {
+        "CreateModelImportJob": ("CreateGrant", "DescribeKey", "GenerateDataKey", "Decrypt"),
+        "InvokeModel": ("Decrypt", "GenerateDataKey"),
+        "InvokeModelWithResponseStream": ("Decrypt", "GenerateDataKey"),
+    },
     "s3": {"GetObject": ("Decrypt",), "PutObject": ("GenerateDataKey", "Decrypt")},
     "sqs": {"SendMessage": ("GenerateDataKey", "Decrypt"), "ReceiveMessage": ("Decrypt",)},
     "sns": {"Publish": ("GenerateDataKey", "Decrypt")},
@@ -38,7 +43,7 @@ def uses_of_keys(call: Call) -> Iterator[Call]:
     needed = _NEEDS.get(service, {}).get(action)
     if not needed:
         return
-    key = key_of(_key_id(service, call.resource))
+    key = key_of(_model_key_of(call) if service == "bedrock" else _key_id(service, call.resource))
     if key is None:
         return
     facts = {
@@ -50,6 +55,25 @@ def uses_of_keys(call: Call) -> Iterator[Call]:
         if service == "s3" and each == "Decrypt" and action == "PutObject" and not _in_parts(call):
             continue
         yield Call.of(call.caller, f"kms:{each}", key.arn, facts)
+
+
+def model_keys_are_kept_by(lookup: Callable[[str], str | None]) -> None:
+    """Let `lookup` tell which key encrypts an imported model: whoever simulates it knows."""
+    global _key_of_model  # noqa: PLW0603 - one cloud runs in a process
+    _key_of_model = lookup
+
+
+def _no_key(_: str) -> str | None:
+    return None
+
+
+_key_of_model: Callable[[str], str | None] = _no_key
+
+
+def _model_key_of(call: Call) -> str | None:
+    """Give the key that a job names for its model, or that an imported model was encrypted with."""
+    named = call.fact("local:model-key")
+    return named[0] if named else _key_of_model(call.resource)
 
 
 def _in_parts(call: Call) -> bool:
@@ -86,6 +110,8 @@ def _encryption_context(service: str, resource: str) -> dict[str, str]:
             return {f"kms:EncryptionContext:aws:{service}:arn": resource}
         case "secretsmanager":
             return {"kms:EncryptionContext:SecretARN": resource}
+        case "bedrock":
+            return {}
         case _:
             return {
                 "kms:EncryptionContext:aws:dynamodb:tableName": resource.split("/")[1],

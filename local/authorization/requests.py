@@ -159,7 +159,8 @@ def _bedrock(asked: Asked) -> Iterator[Needed]:
 
 def _import_job(told: Mapping[str, Any]) -> Iterator[Needed]:
     """Creating a job tags it and its model, and hands Bedrock a role."""
-    yield "bedrock:CreateModelImportJob", "*", _request_tags(told.get("jobTags"))
+    encrypted = {"local:model-key": str(told["importedModelKmsKeyId"])} if told.get("importedModelKmsKeyId") else {}
+    yield "bedrock:CreateModelImportJob", "*", {**_request_tags(told.get("jobTags")), **encrypted}
     for key, kind in _TAGGED.items():
         if told.get(key):
             yield "bedrock:TagResource", arn("bedrock", f"{kind}/new"), _request_tags(told[key])

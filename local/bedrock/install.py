@@ -12,6 +12,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
+from local.authorization.encryption import model_keys_are_kept_by
 from local.authorization.requests import tags_are_kept_by
 from local.bedrock import import_jobs, imported_models, quotas, runtime
 from local.bedrock.errors import invalid
@@ -36,6 +37,7 @@ def install(clock: Clock) -> None:
     """Add the simulated service to moto, empty, going by this clock."""
     begin(clock)
     tags_are_kept_by(_tags_of)
+    model_keys_are_kept_by(_key_of)
     BedrockResponse.create_model_import_job = _whole("CreateModelImportJob", import_jobs.create)
     BedrockResponse.get_model_import_job = _one("GetModelImportJob", "jobIdentifier", import_jobs.get)
     BedrockResponse.list_model_import_jobs = _whole("ListModelImportJobs", import_jobs.listing)
@@ -57,6 +59,12 @@ def _tags_of(resource: str) -> dict[str, str]:
     held = simulation()
     found = held.models.get(resource) or next((job for job in held.jobs if resource in (job.arn, job.name)), None)
     return dict(found.tags) if found else {}
+
+
+def _key_of(model_arn: str) -> str | None:
+    """Give the KMS key that an imported model is encrypted with."""
+    model = simulation().models.get(model_arn)
+    return model.job.request.get("importedModelKmsKeyId") if model else None
 
 
 def _whole(operation: str, act: Listing) -> Callable[[Any], Any]:

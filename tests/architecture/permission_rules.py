@@ -1,4 +1,4 @@
-"""What every role may do, and what it must: the embedded cloud asks nobody for permission, so it is read here."""
+"""What every role may do and under which conditions, read as it is written: what no call can show is judged here."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,17 @@ Statement = Mapping[str, Any]
 WITHOUT_RESOURCE = frozenset(
     {"bedrock:CreateModelImportJob", "bedrock:ListModelImportJobs", "bedrock:ListImportedModels"}
 )
+
+# What the service can decide by tags; ListTagsForResource and the rest of what we call it cannot.
+# Source: Service Authorization Reference, condition keys of Amazon Bedrock's actions and of its imported models.
+STAMPED = {
+    "bedrock:CreateModelImportJob": "aws:RequestTag/pilotlight:stack",
+    "bedrock:TagResource": "aws:RequestTag/pilotlight:stack",
+    "bedrock:DeleteImportedModel": "aws:ResourceTag/pilotlight:stack",
+}
+
+# Writes logs under one role of the account's, and documents neither aws:SourceAccount nor aws:SourceArn for it.
+API_GATEWAY = "apigateway.amazonaws.com"
 
 
 def listed(value: Any) -> list[Any]:
@@ -78,7 +89,73 @@ def tells_what_is_missing_from_what_is_forbidden(template: Template) -> Iterator
                 yield f"{name} reads {bucket} and may not list it: what is missing looks forbidden."
 
 
-RULES = (names_no_resource_where_there_is_none, tells_what_is_missing_from_what_is_forbidden)
+def allows_no_actions_by_wildcard(template: Template) -> Iterator[str]:
+    for name, statement in every_statement(template):
+        if statement["Effect"] == "Allow":
+            wide = [action for action in listed(statement["Action"]) if "*" in action]
+            yield from (f"{name} may {action}: name each action." for action in wide)
+        if statement["Effect"] == "Allow" and {"NotAction", "NotResource"} & statement.keys():
+            yield f"{name} may whatever is not named: name what it may."
+
+
+def hands_roles_to_one_service_only(template: Template) -> Iterator[str]:
+    for name, statement in every_statement(template):
+        if "iam:PassRole" in listed(statement.get("Action", [])) and "iam:PassedToService" not in conditions(statement):
+            yield f"{name} may hand roles to any service: condition iam:PassedToService."
+
+
+def stamps_what_it_makes_and_deletes_what_is_stamped(template: Template) -> Iterator[str]:
+    for name, statement in every_statement(template):
+        for action, key in STAMPED.items():
+            if action in listed(statement.get("Action", [])) and key not in conditions(statement):
+                yield f"{name} may {action} whatever it is tagged with: condition {key}."
+
+
+def trusts_services_for_this_account_only(template: Template) -> Iterator[str]:
+    """Roles that the template writes itself; those that SAM makes are assumed by Lambda and Step Functions only."""
+    for name, own in cloudformation.of_type(template.data, "AWS::IAM::Role").items():
+        for statement in listed(own["AssumeRolePolicyDocument"]["Statement"]):
+            by_gateway = statement.get("Principal") == {"Service": API_GATEWAY}
+            if not by_gateway and (missing := {"aws:SourceAccount", "aws:SourceArn"} - conditions(statement)):
+                yield f"{name} may be assumed for anybody: condition {', '.join(sorted(missing))}."
+
+
+def lets_services_in_for_this_account_only(template: Template) -> Iterator[str]:
+    kinds = {"AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"}
+    for kind in kinds:
+        for name, own in cloudformation.of_type(template.data, kind).items():
+            for statement in listed(own["PolicyDocument"]["Statement"]):
+                known = {"aws:SourceArn", "aws:SourceAccount"} & conditions(statement)
+                if statement["Effect"] == "Allow" and not known:
+                    yield f"{name} lets in whoever gets a service to call: condition aws:SourceArn."
+
+
+def conditions(statement: Statement) -> set[str]:
+    """Return the keys that a statement's conditions ask about."""
+    return {key for tests in (statement.get("Condition") or {}).values() for key in tests}
+
+
+def every_statement(template: Template) -> Iterator[tuple[str, Statement]]:
+    """Yield the statements of every role: of functions, of machines, of policies that are shared, and of roles."""
+    yield from ((name, each) for name, found in managed(template).items() for each in found)
+    for kind in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
+        for name, own in cloudformation.of_type(template.data, kind).items():
+            written = (policy for policy in own.get("Policies", []) if "Statement" in policy)
+            yield from ((name, each) for policy in written for each in listed(policy["Statement"]))
+    for name, own in cloudformation.of_type(template.data, "AWS::IAM::Role").items():
+        documents = (policy["PolicyDocument"] for policy in own.get("Policies", []))
+        yield from ((name, each) for document in documents for each in listed(document["Statement"]))
+
+
+RULES = (
+    names_no_resource_where_there_is_none,
+    tells_what_is_missing_from_what_is_forbidden,
+    allows_no_actions_by_wildcard,
+    hands_roles_to_one_service_only,
+    stamps_what_it_makes_and_deletes_what_is_stamped,
+    trusts_services_for_this_account_only,
+    lets_services_in_for_this_account_only,
+)
 
 
 def table_actions(adapter: Path) -> set[str]:

@@ -17,8 +17,12 @@ Resources:
     Properties:
       Policies:
         - Statement:
-            - {Effect: Allow, Action: bedrock:CreateModelImportJob, Resource: "*"}
-            - {Effect: Allow, Action: bedrock:TagResource, Resource: !Sub "${Jobs}/*"}
+            - Effect: Allow
+              Action: bedrock:CreateModelImportJob
+              Resource: "*"
+              Condition: &stamped {StringEquals: {"aws:RequestTag/pilotlight:stack": s}}
+            - {Effect: Allow, Action: bedrock:TagResource, Resource: !Sub "${Jobs}/*", Condition: *stamped}
+            - {Effect: Allow, Action: iam:PassRole, Resource: r, Condition: {StringEquals: {iam:PassedToService: b}}}
   Api:
     Type: AWS::Serverless::Function
     Properties:
@@ -30,7 +34,19 @@ Resources:
     Properties:
       PolicyDocument:
         Statement: [{Effect: Allow, Action: [s3:GetObject], Resource: !Sub "${ArtifactBucket.Arn}/invocations/*"}]
+  ImportRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement:
+          Effect: Allow
+          Condition: {StringEquals: {aws:SourceAccount: a}, ArnLike: {aws:SourceArn: j}}
+  LostPolicy:
+    Type: AWS::SQS::QueuePolicy
+    Properties:
+      PolicyDocument: {Statement: [{Effect: Allow, Condition: {ArnLike: {aws:SourceArn: rule}}}]}
 """
+IMPORTED = "bedrock:DeleteImportedModel"
 ANSWERS = "${ArtifactBucket.Arn}/invocations/*"
 
 
@@ -50,6 +66,12 @@ def test_every_role(rule: Callable[[Template], Iterator[str]], template: Templat
         (permission_rules.names_no_resource_where_there_is_none, 'Resource: "*"', "Resource: !Sub '${Jobs}/*'"),
         (permission_rules.names_no_resource_where_there_is_none, "bedrock:CreateModelImportJob", "bedrock:TagResource"),
         (permission_rules.tells_what_is_missing_from_what_is_forbidden, "s3:ListBucket", "s3:PutObject"),
+        (permission_rules.allows_no_actions_by_wildcard, "s3:ListBucket", "s3:List*"),
+        (permission_rules.hands_roles_to_one_service_only, "iam:PassedToService", "aws:PrincipalArn"),
+        (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "aws:RequestTag/", "aws:ResourceTag/"),
+        (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", IMPORTED),
+        (permission_rules.trusts_services_for_this_account_only, "aws:SourceAccount", "aws:PrincipalArn"),
+        (permission_rules.lets_services_in_for_this_account_only, "aws:SourceArn: rule", "aws:PrincipalArn: rule"),
     ],
 )
 def test_a_rule_finds_what_breaks_it(rule: Callable[[Template], Iterator[str]], found: str, put: str) -> None:
@@ -65,8 +87,8 @@ def test_no_rule_minds_what_is_right() -> None:
 def test_whoever_may_use_the_table_may_do_all_that_the_adapter_does(template: Template) -> None:
     actions = table_actions(ROOT / "layers/core/python/pilotlight/adapters/table.py")
 
-    records, key = managed(template)["TablePolicy"]
-    assert set(listed(records["Action"])) == actions != set()
+    records, lists, key = managed(template)["TablePolicy"]
+    assert {*listed(records["Action"]), *listed(lists["Action"])} == actions != set()
     assert key["Action"] == "kms:Decrypt"
 
 
@@ -78,19 +100,13 @@ def test_import_jobs_may_be_created_and_tagged(template: Template) -> None:
     assert allows(template, "StartImport", "bedrock:TagResource", "imported-model/*")
 
 
-def test_bedrock_may_look_at_the_weights_before_it_reads_them(template: Template) -> None:
-    (policy,) = template.data["Resources"]["ImportRole"]["Properties"]["Policies"]
-    read = policy["PolicyDocument"]["Statement"][0]
-
-    assert set(read["Action"]) == {"s3:GetObject", "s3:GetObjectAttributes"}
-
-
 def test_no_foreign_bucket_is_read_unless_somebody_names_it(template: Template) -> None:
     assert template.data["Parameters"]["SourceBuckets"]["Default"] == ""
 
-    read = managed(template)["InspectPolicy"][0]
-    unconditional = [each for each in read["Resource"] if "Fn::If" not in each]
-    foreign = [each["Fn::If"] for each in read["Resource"] if "Fn::If" in each]
+    buckets, objects = managed(template)["InspectPolicy"][:2]
+    readable = [*buckets["Resource"], *objects["Resource"]]
+    unconditional = [each for each in readable if "Fn::If" not in each]
+    foreign = [each["Fn::If"] for each in readable if "Fn::If" in each]
     assert all("UploadBucket" in str(each) for each in unconditional)
     assert [(each[0], each[2]) for each in foreign] == [("ReadsOtherBuckets", {"Ref": "AWS::NoValue"})] * 2
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
-from local.authorization import ACCOUNT, Call, Role, Service, decide
+from local import authorization
+from local.authorization import ACCOUNT, Call, Role, Service, decide, sessions
 from local.authorization.conditions import UnknownConditionError, conditions_of, holds
 from local.authorization.policies import policy_of
 from local.authorization.requests import Asked, UnknownRequestError, needed_by
+from local.authorization.sessions import Session
 
 ROLE = Role("arn:aws:iam::123456789012:role/reader", "session")
 RULE = Service("events.amazonaws.com", "arn:aws:events:us-east-1:123456789012:rule/tick")
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/records"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:t"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:m:e"
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:imported-model/m1"
 
 
@@ -209,3 +219,113 @@ def test_a_call_that_nobody_knows_is_refused_and_not_waved_through() -> None:
         wanted("route53", "ListHostedZones")
     with pytest.raises(UnknownRequestError, match="dynamodb:GetItem without 'TableName'"):
         wanted("dynamodb", "GetItem")
+
+
+@pytest.fixture
+def law() -> Iterator[None]:
+    with ExitStack() as closing, mock_aws():
+        authorization.install(closing)
+        yield
+
+
+@pytest.fixture
+def keys(law: None) -> Session:
+    """Give keys of a role that may put into the bucket `held` and delete below mine/."""
+    iam = boto3.client("iam", region_name="us-east-1")
+    made = iam.create_role(RoleName="writer", AssumeRolePolicyDocument="{}")["Role"]
+    may = [allow("s3:PutObject", "arn:aws:s3:::held/*"), allow("s3:DeleteObject", "arn:aws:s3:::held/mine/*")]
+    document = json.dumps({"Version": "2012-10-17", "Statement": may})
+    iam.put_role_policy(RoleName="writer", PolicyName="own", PolicyDocument=document)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="held")
+    return sessions.of_role(made["Arn"], "test")
+
+
+def client_of(session: Session, service: str) -> Any:
+    credentials = session.credentials
+    return boto3.client(
+        service,
+        region_name="us-east-1",
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "code", "status"),
+    [
+        ("s3", "list_objects_v2", {"Bucket": "held"}, "AccessDenied", 403),
+        ("dynamodb", "get_item", {"TableName": "t", "Key": {"pk": {"S": "a"}}}, "AccessDeniedException", 400),
+        ("sqs", "send_message", {"QueueUrl": "https://x/123456789012/q", "MessageBody": "a"}, "AccessDenied", 403),
+        ("sns", "publish", {"TopicArn": TOPIC, "Message": "a"}, "AuthorizationError", 403),
+        ("lambda", "invoke", {"FunctionName": "f"}, "AccessDeniedException", 403),
+        ("stepfunctions", "describe_execution", {"executionArn": EXECUTION}, "AccessDeniedException", 400),
+        ("secretsmanager", "get_secret_value", {"SecretId": "s"}, "AccessDeniedException", 400),
+    ],
+)  # fmt: skip
+def test_each_service_refuses_in_its_own_words(
+    keys: Session, service: str, operation: str, parameters: dict[str, Any], code: str, status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    with pytest.raises(ClientError) as refused:
+        getattr(client_of(keys, service), operation)(**parameters)
+
+    answer = refused.value.response
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    assert "assumed-role/writer/test is not authorized to perform: " in answer["Error"]["Message"]
+    assert "Refused: writer may not " in caplog.text
+
+
+def test_a_policy_that_changes_holds_at_once(keys: Session) -> None:
+    s3 = client_of(keys, "s3")
+    s3.put_object(Bucket="held", Key="a", Body=b"")
+
+    boto3.client("iam", region_name="us-east-1").delete_role_policy(RoleName="writer", PolicyName="own")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket="held", Key="a", Body=b"")
+
+
+def test_who_may_not_list_is_not_told_that_an_object_is_missing(keys: Session) -> None:
+    iam = boto3.client("iam", region_name="us-east-1")
+    read, listed = allow("s3:GetObject", "arn:aws:s3:::held/*"), allow("s3:ListBucket", "arn:aws:s3:::held")
+
+    for statements, code in (([read], "AccessDenied"), ([read, listed], "NoSuchKey")):
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_role_policy(RoleName="writer", PolicyName="own", PolicyDocument=document)
+        with pytest.raises(ClientError) as refused:
+            client_of(keys, "s3").get_object(Bucket="held", Key="nowhere")
+        assert refused.value.response["Error"]["Code"] == code
+
+
+def test_of_many_objects_those_are_deleted_that_may_be(keys: Session) -> None:
+    s3 = client_of(keys, "s3")
+    for key in ("mine/a", "theirs/a"):
+        s3.put_object(Bucket="held", Key=key, Body=b"")
+
+    told = s3.delete_objects(Bucket="held", Delete={"Objects": [{"Key": "mine/a"}, {"Key": "theirs/a"}]})
+
+    assert [each["Key"] for each in told["Deleted"]] == ["mine/a"]
+    assert [(each["Key"], each["Code"]) for each in told["Errors"]] == [("theirs/a", "AccessDenied")]
+
+
+def test_keys_are_good_for_their_time_and_no_longer(keys: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.time() + sessions.SESSION_SECONDS
+    assert keys.lasts(900)
+
+    monkeypatch.setattr("local.authorization.sessions.time.time", lambda: later)
+
+    assert not keys.lasts(0)
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        client_of(keys, "s3").put_object(Bucket="held", Key="a", Body=b"")
+
+
+def test_what_lives_long_gets_new_keys_in_time(keys: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = sessions.Keyring()
+    role = str(keys.caller.role_arn) if isinstance(keys.caller, Role) else ""
+    first = keyring.of_role(role, "states")
+    later = time.time() + sessions.SESSION_SECONDS - 60
+
+    assert keyring.of_role(role, "states") is first
+    monkeypatch.setattr("local.authorization.sessions.time.time", lambda: later)
+    assert keyring.of_role(role, "states").credentials != first.credentials
