@@ -62,17 +62,17 @@ def unmissed(seen: Iterable[Decision]) -> list[Grant]:
             calls[decision.call.caller.role_arn].add(decision.call)
     missed: dict[Grant, bool] = defaultdict(bool)
     for role in iam_backends[ACCOUNT_ID]["aws"].get_roles():
-        written = dict(_written_for(role))
-        for owner, policy in written.items():
+        written = list(_written_for(role))
+        policies = [policy for _, policy in written]
+        for owner, policy in written:
             for grant in _grants(owner, policy):
-                missed[grant] |= any(grant.is_missed_by(call, [*written.values()]) for call in calls[role.arn])
+                missed[grant] |= any(grant.is_missed_by(call, policies) for call in calls[role.arn])
     return sorted((grant for grant, noticed in missed.items() if not noticed), key=str)
 
 
 def _written_for(role: Any) -> Iterator[tuple[str, Policy]]:
     """Give the policies that the template wrote for a role; AWS' own, which SAM attaches, are AWS' to judge."""
-    for name, document in role.policies.items():
-        yield f"{_logical(role.name)}/{name}", policy_of(document)
+    yield from ((_logical(role.name), policy_of(document)) for document in role.policies.values())
     for arn, policy in role.managed_policies.items():
         if not arn.startswith(_BY_AWS):
             (document,) = (version.document for version in policy.versions if version.is_default)

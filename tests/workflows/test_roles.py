@@ -13,8 +13,17 @@ from tests.workflows.world import World, eventually
 
 # Grants that no test drives, each with the reason why it stands all the same.
 UNSEEN = {
-    "logs:": "Step Functions delivers logs of machines; the embedded cloud has no such delivery.",
-    "kms:DescribeKey": "Bedrock looks at the key of a model that it encrypts.",
+    "MachineLogPolicy: logs:": "Step Functions delivers logs of machines; the embedded cloud has no such delivery.",
+    "CopySpanRole: s3:ListBucket": "asked only where an upload was completed by a run of `seal` that came in between.",
+    "ApiInvokeRole: s3:ListBucket": "asked only where a body expires while its caller is being held.",
+    "RunInvocationRole: s3:ListBucket": "asked only where a body expires while its call is queued.",
+    "StartWarmUpRole: states:DescribeExecution": "asked only where a retried deployment meets a former wake.",
+    "RunInvocationRole: states:": "whoever comes first of several starts a wake, or looks after it.",
+    "ApiInvokeRole: states:": "whoever comes first of several starts a wake, or looks after it.",
+    "ApiRole: states:DescribeExecution": "whoever comes first of several starts a wake, or looks after it.",
+    "SweepRole: states:DescribeExecution": "asked only where a look meets what is still under way.",
+    "ReconcileRole: ": "finds what nobody owns: integration and fault tests make that, and a whole life does not.",
+    "CheckStagingRole: states:": "asked only where a staging died without a word, which the sweep may see first.",
 }
 
 WHAT_TO_DO = (
@@ -34,7 +43,7 @@ def test_nothing_is_refused_and_nothing_is_granted_that_nobody_would_miss(world:
     everything_that_goes_wrong(world)
 
     assert [str(decision.call) for decision in watch if not decision.allowed] == []
-    left = [str(grant) for grant in unmissed(watch) if not any(grant.action.startswith(each) for each in UNSEEN)]
+    left = [str(grant) for grant in unmissed(watch) if not str(grant).startswith((*UNSEEN,))]
     assert not left, "\n  ".join([WHAT_TO_DO, *left])
 
 
@@ -95,12 +104,35 @@ def one_life(world: World) -> None:
     world.go_cold(name)
     asked = world.invoke(name, parameters={"max_tokens": 400})
     world.answered(asked.json()["id"])
+    world.go_cold(name)
     world.invoke(name, wait=25)
     world.failed(source=world.publish(quantised=True))
-    folder = uploaded(world)
+    with world.unreachable("sweep"):  # which would be quicker than the event that tells of the folder
+        folder = uploaded(world)
+    resting = uploaded(world, marked=False)
+    own = world.serving(
+        source=world.publish(), import_role_arn=own_role(world), keep_warm={"policy": "always", "windows": []}
+    )
+    world.bedrock.evict(world.deployment(own)["model_arn"])
+    eventually(lambda: len(world.executions("warm", own)) > 1, "the sweep to wake what is always wanted")
     world.until(folder, "SERVING")
-    world.tear_down(name)
-    world.tear_down(folder)
+    world.until(resting, "SERVING")
+    for each in (name, folder, resting, own):
+        world.tear_down(each)
+    for is_on in (True, False):
+        world.http.post("/kill-switch", json={"on": is_on, "reason": "to see that one can"})
+
+
+def own_role(world: World) -> str:
+    """Give the ARN of a role of the user's own that Bedrock may read weights with."""
+    iam = world.cloud.client("iam")
+    ours = iam.get_role(RoleName=world.cloud.resources["ImportRole"])["Role"]
+    trust = json.dumps(ours["AssumeRolePolicyDocument"])
+    made = iam.create_role(RoleName="pilotlight-import-own", AssumeRolePolicyDocument=trust)["Role"]
+    for name in iam.list_role_policies(RoleName=ours["RoleName"])["PolicyNames"]:
+        document = json.dumps(iam.get_role_policy(RoleName=ours["RoleName"], PolicyName=name)["PolicyDocument"])
+        iam.put_role_policy(RoleName=made["RoleName"], PolicyName=name, PolicyDocument=document)
+    return str(made["Arn"])
 
 
 def everything_that_goes_wrong(world: World) -> None:
@@ -183,13 +215,14 @@ def rounds(world: World, name: str) -> set[str]:
     return {state for each in world.executions("teardown", name) for state in world.path("teardown", each)}
 
 
-def uploaded(world: World) -> str:
+def uploaded(world: World, *, marked: bool = True) -> str:
     """Give the name of a folder that was uploaded whole, once it has become a deployment."""
     folder = world.name()
     client = world.cloud.client("s3")
     for file in (path for path in world.checkpoint.rglob("*") if path.is_file()):
         key = f"uploads/{folder}/{file.relative_to(world.checkpoint).as_posix()}"
         client.put_object(Bucket=world.upload_bucket, Key=key, Body=file.read_bytes())
-    client.put_object(Bucket=world.upload_bucket, Key=f"uploads/{folder}/_COMPLETE", Body=b"")
+    if marked:
+        client.put_object(Bucket=world.upload_bucket, Key=f"uploads/{folder}/_COMPLETE", Body=b"")
     eventually(lambda: world.record(f"DEPLOYMENT#{folder}"), f"{folder} to be a deployment")
     return folder
