@@ -8,35 +8,43 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 
-from tests.faults import alone, kills, report, schedules, storms, sweep, workers
+from tests.faults import alone, kills, mutants, report, schedules, storms, sweep, workers
 from tests.faults.bench import Run
+from tests.faults.mutating import mutated
 from tests.faults.report import Report
 
 ALONE = {"storms": storms.run, "schedules": schedules.run, "kills": kills.run}  # one at a time, in a process of its own
-PARTS = ("sweep", *ALONE)
+POOLED = {"sweep": sweep.run, "mutants": mutants.run}  # shared out among processes with a stack each
+PARTS = (*POOLED, *ALONE)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for and give the exit code."""
     asked = _arguments(arguments)
     if asked.replay:
-        return _replay(asked.replay)
+        return _replay(asked.replay, asked.mutant)
     parts = asked.only or list(PARTS)
     told = Report()
-    if "sweep" in parts:
+    if POOLED.keys() & set(parts):
         with workers.workers(asked.jobs) as pool:
-            told = told.with_part("sweep", sweep.run(pool, seed=asked.seed))
-    for name, run in ALONE.items():
+            for name, run in POOLED.items():
+                if name in parts:
+                    told = told.with_part(name, run(pool, seed=asked.seed))
+    for name, apart in ALONE.items():
         if name in parts:
-            told = told.with_part(name, alone.done(run, seed=asked.seed))
+            told = told.with_part(name, alone.done(apart, seed=asked.seed))
     print(told.json() if asked.json_only else told.text())
     return report.exit_code(told, complete=not asked.only)
 
 
-def _replay(text: str) -> int:
+def _replay(text: str, mutant: str | None) -> int:
+    run = Run.of(text)
     with workers.bench() as bench:
-        result = bench.run(Run.of(text))
+        bench.calls(run.workflow)  # where it begins is made without the bug
+        with mutated(mutants.named(mutant)) if mutant else nullcontext():
+            result = bench.run(run)
     print(f"{result.run}: " + ("; ".join(result.violations) or "as it should be"))
     for met in result.met:
         print(f"  went wrong: {met}")
@@ -50,6 +58,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part only (may be given again)")
     parser.add_argument("--seed", type=int, default=4, help="what all that is left to chance is drawn from")
     parser.add_argument("--replay", metavar="RUN", help="do one run again, such as deploy:17:crash_after+41:throttle")
+    parser.add_argument("--mutant", metavar="NAME", help="do that run with this bug in the code")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2), help="how many processes")
     parser.add_argument("--json-only", action="store_true", help="print the last line only")
     return parser.parse_args(arguments)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.faults.kills import Kills
+from tests.faults.mutants import Mutants
 from tests.faults.schedules import Schedules
 from tests.faults.storms import Storms
 from tests.faults.sweep import Sweep
 
-LEAST_SINGLES, LEAST_PAIRS = 1500, 2000
+LEAST_SINGLES, LEAST_PAIRS, LEAST_MUTANTS = 1500, 2000, 30
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Report:
     """The figures of all parts that were run."""
 
     sweep: Sweep | None = None
+    mutants: Mutants | None = None
     storms: Storms | None = None
     schedules: Schedules | None = None
     kills: Kills | None = None
@@ -34,6 +36,8 @@ class Report:
             "runs": done.runs if done else 0,
             "pairs": done.pairs if done else 0,
             "violations": len(done.violations) if done else 0,
+            "mutants": len(self.mutants.verdicts) if self.mutants else 0,
+            "mutants_caught": self.mutants.caught if self.mutants else 0,
             "storm": {name: getattr(storms, name, 0) for name in ("events", "started", "doubled", "missed")},
             "race": {name: getattr(storms, f"race_{name}", 0) for name in ("winners", "conflicts")},
             "schedule": {name: getattr(schedules, name, 0) for name in ("missed", "doubled")},
@@ -47,17 +51,25 @@ class Report:
 
     def text(self) -> str:
         """Give the table and the last line."""
-        parts = (_of_sweep(self.sweep), _of_storms(self.storms), _of_schedules(self.schedules), _of_kills(self.kills))
+        parts = (
+            _of_sweep(self.sweep),
+            _of_mutants(self.mutants),
+            _of_storms(self.storms),
+            _of_schedules(self.schedules),
+            _of_kills(self.kills),
+        )
         return "\n".join([*(line for part in parts for line in part), self.json()])
 
 
 def exit_code(report: Report, *, complete: bool) -> int:
     """Give 1 after a violation, or, for a complete run, below a minimum; else 0."""
     figures = report.figures()
-    short = complete and (figures["runs"] < LEAST_SINGLES or figures["pairs"] < LEAST_PAIRS)
+    least = {"runs": LEAST_SINGLES, "pairs": LEAST_PAIRS, "mutants": LEAST_MUTANTS}
+    short = complete and any(figures[name] < number for name, number in least.items())
     went_wrong = figures["violations"] or figures["kill_violations"] or any(figures["schedule"].values())
     unsound = report.storms is not None and not report.storms.sound
-    return int(bool(went_wrong) or unsound or short)
+    survived = figures["mutants_caught"] < figures["mutants"]
+    return int(bool(went_wrong) or survived or unsound or short)
 
 
 def _of_sweep(done: Sweep | None) -> list[str]:
@@ -69,6 +81,13 @@ def _of_sweep(done: Sweep | None) -> list[str]:
     lines.append(f"{done.runs} single faults and {done.pairs} pairs, {done.runs_per_second:.1f} runs a second")
     lines += [f"VIOLATED {each}" for each in done.violations]
     return lines
+
+
+def _of_mutants(done: Mutants | None) -> list[str]:
+    if done is None:
+        return []
+    told = f"{done.caught} of {len(done.verdicts)} mutants caught, in {done.seconds:.0f} s"
+    return [*map(str, done.verdicts), told]
 
 
 def _of_storms(done: Storms | None) -> list[str]:

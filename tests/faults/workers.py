@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from tests.faults.bench import Bench, Result, Run
 from tests.faults.stack import Stack
 
 Outcome = tuple[str, tuple[str, ...], tuple[str, ...]]  # a run's text, what it violated, what went wrong in it
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 _bench: list[Bench] = []
 
 
@@ -45,6 +48,15 @@ def runs(pool: Any, wanted: Iterable[Run]) -> Iterator[Outcome]:
 def clean(pool: Any, workflows: Iterable[str]) -> dict[str, Result]:
     """Give the clean run of each workflow."""
     return {result.run.workflow: result for result in pool.imap_unordered(_clean, list(workflows))}
+
+
+def do(pool: Any, work: Callable[[Bench, Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """Give what a function of a module makes of each of these at a bench, as it comes."""
+    yield from pool.imap_unordered(partial(_at_bench, work), list(given))
+
+
+def _at_bench(work: Callable[[Bench, Given], Made], given: Given) -> Made:
+    return work(_bench[0], given)
 
 
 def _start() -> None:

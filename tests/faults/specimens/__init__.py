@@ -1,0 +1,8 @@
+"""All mutants, by what they break."""
+
+from __future__ import annotations
+
+from tests.faults.mutating import Mutant
+from tests.faults.specimens import making, removing, serving
+
+MUTANTS: tuple[Mutant, ...] = (*making.MUTANTS, *serving.MUTANTS, *removing.MUTANTS)

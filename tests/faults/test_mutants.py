@@ -1,0 +1,78 @@
+"""Every mutant still has its text in the code; some, by seed, are caught here, and all of them in the full run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults import workers
+from tests.faults.bench import Bench
+from tests.faults.modes import MODES
+from tests.faults.mutants import MUTANTS, hunt, named
+from tests.faults.mutating import Hunt, Mutant, StaleMutantError, mutated
+from tests.faults.workflows import WORKFLOWS
+
+HANDFUL = ("name is not reserved", "the lease is not looked at", "teardown does not wait for the import")
+
+
+@pytest.fixture(scope="module")
+def bench():
+    with workers.bench() as made:
+        yield made
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_code_still_has_what_a_mutant_takes_away(mutant: Mutant):
+    assert mutant.code().co_code or mutant.code().co_consts
+    assert mutant.text != mutant.instead
+    for each in mutant.hunts:
+        assert each.workflow in WORKFLOWS
+        assert set(each.modes) <= MODES.keys()
+
+
+def test_no_two_mutants_have_one_name_or_do_the_same():
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert len({(mutant.where, mutant.text, mutant.instead) for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [{"text": "if nobody wrote this:"}, {"where": "domain.names:no_such_name"}, {"where": "domain.nowhere:at_all"}],
+)
+def test_a_mutant_whose_code_has_changed_says_so(stale):
+    with pytest.raises(StaleMutantError):
+        replace(MUTANTS[0], **stale).code()
+
+
+def test_a_mutant_lives_within_its_run_only():
+    from pilotlight.domain.names import import_token
+
+    mutant = Mutant("another token", "", "domain.names:import_token", 'f"{job_name}-{', 'f"other-{', ())
+    before = import_token("stack", "job")
+
+    with mutated(mutant):
+        assert import_token("stack", "job").startswith("other-")
+    assert import_token("stack", "job") == before
+
+
+@pytest.mark.parametrize("name", HANDFUL)
+def test_a_mutant_is_caught(bench: Bench, name):
+    verdict = hunt(bench, named(name))
+
+    assert verdict.run, str(verdict)
+
+
+def test_what_changes_nothing_is_not_caught(bench: Bench):
+    harmless = Mutant(
+        "harmless",
+        "nothing",
+        "services.tearing_down:TearingDown.delete_model",
+        "deployment = self._torn(task)",
+        "deployment = (self._torn(task))",
+        (Hunt("teardown-import"),),
+    )
+
+    verdict = hunt(bench, harmless)
+
+    assert (verdict.run, verdict.runs) == (None, 1)
