@@ -24,7 +24,7 @@ from tests.workflows.world import World, eventually, running_world
 AT_ONCE = 3
 SHARE = 0.35
 SMALLEST = {"shards": 1, "shard_bytes": 200_000}
-OFTEN = ("api", "api-invoke", "check-import", "check-warm-up", "check-staging", "sweep")
+OFTEN = ("api", "api-invoke", "check-import", "check-warm-up", "check-staging", "sweep", "reconcile")
 # A message whose worker died comes back after the queue's visibility timeout, the wall's: 960 s in the template.
 VISIBILITY_SECONDS = "5"
 PATIENCE = 120.0

@@ -145,7 +145,8 @@ def _watch(
     """Follow one window from one day to another, and compare."""
     since, until = (int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in days)
     times = open_times(clock, hours, days[0] - timedelta(days=3), days[1] + timedelta(days=3))
-    record = a_serving_deployment(keep_warm=_policy(zone, hours), lease="permanent")
+    confirmed = {"keep_warm_until": datetime.fromtimestamp(until, UTC) + AROUND, "keep_warm_warned": True}
+    record = a_serving_deployment(keep_warm=_policy(zone, hours), lease="permanent", **confirmed)
     wakes, stops, looks = _follow(record, since, until, luck)
     told = f"{zone} {','.join(hours.days)} {hours.start}-{hours.end}"
     tally.windows += 1
