@@ -9,13 +9,19 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
+from functools import partial
 
-from tests.faults import alone, kills, mutants, report, schedules, storms, sweep, workers
+from tests.faults import alone, api_cases, kills, mutants, report, schedules, storms, sweep, workers
 from tests.faults.bench import Run
 from tests.faults.mutating import mutated
 from tests.faults.report import Report
 
-ALONE = {"storms": storms.run, "schedules": schedules.run, "kills": kills.run}  # one at a time, in a process of its own
+ALONE = {  # one at a time, in a process of its own
+    "storms": storms.run,
+    "schedules": schedules.run,
+    "kills": kills.run,
+    "api": partial(api_cases.run, report.LEAST["api_cases"]),
+}
 POOLED = {"sweep": sweep.run, "mutants": mutants.run}  # shared out among processes with a stack each
 PARTS = (*POOLED, *ALONE)
 

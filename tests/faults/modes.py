@@ -80,15 +80,11 @@ def _never_ready(meeting: Meeting) -> AWSResponse:
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants.
-
-    `removes`: somebody tears the deployment down meanwhile.
-    """
+    """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants."""
 
     name: str
     meet: Meet
     passes: bool = True
-    removes: bool = False
     on_reads: bool = False
     only: str | None = None
 
@@ -118,9 +114,9 @@ MODES = {
         Mode("sweep", partial(_beside, act=_sweep)),
         Mode("second_deploy", partial(_beside, act=_deploy)),
         Mode("retry", partial(_beside, act=_retry)),
-        Mode("teardown", partial(_beside, act=_delete), removes=True),
+        Mode("teardown", partial(_beside, act=_delete)),
         Mode("zombie", partial(_beside, zombie=True)),
-        Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete), removes=True),
+        Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete)),
         Mode("stuck", _stuck, passes=False, only=CREATE_JOB),
         Mode("never_ready", _never_ready, passes=False, only=INVOKE),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from moto.s3.models import s3_backends
@@ -17,48 +19,66 @@ from tests.faults.workflows import NAME, NEIGHBOUR, Visit
 
 UNDER_WAY = {"REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "TEARING_DOWN"}
 STRANGERS = ("stranger", f"{STACK}-{NAME}-g7", f"{STACK}-other-g1")
+MOST_PROBES = 100  # of a run: a wake has 20, and few wakes follow another
 FOREIGN_KEYS = ("notes/readme.txt", "artifacts-of-others/weights.bin")
 
 
 def plant(stack: Stack) -> None:
     """Put into the account what is not ours: models with our kind of names, and objects beside ours."""
-    neighbour = next(model for model in stack.bedrock.models.values())
     tags = ({}, {}, {"pilotlight:stack": "another", "pilotlight:deployment": "other", "pilotlight:generation": "1"})
     for name, tag in zip(STRANGERS, tags, strict=True):
-        arn = neighbour.place.arn("imported-model")
-        stack.bedrock.models[arn] = Model(
-            neighbour.place, arn, name, neighbour.created, neighbour.job, neighbour.inspection, dict(tag)
-        )
+        plant_model(stack, name, **tag)
     for key in FOREIGN_KEYS:
         stack.client("s3").put_object(Bucket=stack.artifact_bucket, Key=key, Body=b"not ours")
     stack.client("s3").create_multipart_upload(Bucket=stack.upload_bucket, Key="uploads/somebody/model.safetensors")
 
 
+def plant_model(stack: Stack, name: str, **tags: str) -> None:
+    """Put somebody's imported model into the account."""
+    like = next(model for model in stack.bedrock.models.values())
+    arn = like.place.arn("imported-model")
+    stack.bedrock.models[arn] = Model(like.place, arn, name, like.created, like.job, like.inspection, tags)
+
+
+def strangers(stack: Stack) -> dict[str, str]:
+    """Give the models that are not of this stack: their names by ARN."""
+    ours = {"pilotlight:stack": STACK}.items()
+    return {arn: model.name for arn, model in stack.bedrock.models.items() if not ours <= model.tags.items()}
+
+
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
-    found = [_strangers, _models, _records, _objects, _quiet, _doubled, _warm, _calls]
+    found = [_strangers, _neighbour, _models, _records, _objects, _quiet, _doubled, _warm, _calls]
     return [violation for look in found for violation in look(stack, visit)]
 
 
-def _strangers(stack: Stack, _: Visit) -> Iterator[str]:
-    names = {model.name for model in stack.bedrock.models.values()}
-    yield from (f"deleted a stranger's model {name}" for name in STRANGERS if name not in names)
+def _strangers(stack: Stack, visit: Visit) -> Iterator[str]:
+    yield from (
+        f"deleted a stranger's model {name}" for arn, name in visit.strangers.items() if arn not in stack.bedrock.models
+    )
     kept = _keys(stack.artifact_bucket)
     yield from (f"deleted a stranger's object {key}" for key in FOREIGN_KEYS if key not in kept)
     if not any(key.startswith("models/small/") for key in _keys(SOURCE_BUCKET)):
         yield "deleted a user's source"
     if not any(upload.key_name.startswith("uploads/somebody") for upload in _uploads(stack.upload_bucket)):
         yield "aborted a user's upload"
+
+
+def _neighbour(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield what was done to a deployment that nobody meant."""
     neighbour = stack.deployment(NEIGHBOUR)
     if neighbour.get("status") != "SERVING" or neighbour["imported"]["model_arn"] not in stack.bedrock.models:
         yield f"harmed the neighbour: {neighbour.get('status')}"
+    artifact = stack.records("ARTIFACT").get(neighbour.get("artifact_id", ""), {})
+    if artifact.get("status") != "SEALED" or f"{NEIGHBOUR}-g1" not in artifact["users"]:
+        yield f"harmed the neighbour's artifact: {artifact.get('status')}"
 
 
-def _models(stack: Stack, _: Visit) -> Iterator[str]:
+def _models(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield models and jobs without an owner, and owners without their model."""
     records = stack.records("DEPLOYMENT")
     for model in stack.bedrock.models.values():
-        if model.name not in STRANGERS and not _owned(model.tags, records):
+        if model.arn not in visit.strangers and not _owned(model.tags, records):
             yield f"model {model.name} has no owner"
     for job in stack.bedrock.jobs:
         if job.status == "InProgress" and not _owned(job.tags, records):
@@ -67,6 +87,8 @@ def _models(stack: Stack, _: Visit) -> Iterator[str]:
         model_arn = (record.get("imported") or {}).get("model_arn")
         if record["status"] == "SERVING" and model_arn not in stack.bedrock.models:
             yield f"{name} is SERVING without its model"
+        if model_arn in visit.strangers:
+            yield f"{name} took a stranger's model"
 
 
 def _owned(tags: dict[str, str], records: dict[str, dict[str, Any]]) -> bool:
@@ -83,6 +105,8 @@ def _records(stack: Stack, _: Visit) -> Iterator[str]:
             yield f"{name} is FAILED without a reason"
         if record.get("wake") and record["status"] not in ("SERVING", "WARMING"):
             yield f"{name} is {record['status']} and being woken"
+        if record.get("wake") and datetime.fromisoformat(record["wake"]["deadline"]) < stack.clock.now():
+            yield f"{name} is being woken past the deadline"
     for name, record in stack.records("ARTIFACT").items():
         if record["status"] in ("STAGING", "DELETING"):
             yield f"artifact {name} is stuck in {record['status']}"
@@ -105,6 +129,10 @@ def _objects(stack: Stack, _: Visit) -> Iterator[str]:
         record = artifacts.get(owner)
         if not _in_use(record, deployments) or record["status"] == "SEALED":
             yield f"upload of {upload.key_name} has no owner"
+    for name, record in deployments.items():
+        users = artifacts.get(record.get("artifact_id", ""), {}).get("users", ())
+        if record["status"] == "SERVING" and f"{name}-g{record['generation']}" not in users:
+            yield f"{name} is no user of its artifact"
     for name, record in artifacts.items():
         if record["status"] == "SEALED" and f"artifacts/{name}/manifest.json" not in keys:
             yield f"artifact {name} is SEALED without a manifest"
@@ -144,15 +172,37 @@ def _doubled(stack: Stack, _: Visit) -> Iterator[str]:
         if job.status != "Failed"
     )
     yield from (f"{of[0]} generation {of[1]} was imported {count} times" for of, count in made.items() if count > 1)
+    yield from _wakes_at_once(stack)
+    told = (json.loads(execution.execution_input) for execution in _executions("deploy"))
+    tries = Counter((work["deployment"], work["generation"], work["attempt"]) for work in told)
+    yield from (f"attempt {each} was carried out {count} times" for each, count in tries.items() if count > 1)
     if extra := set(stack.records("DEPLOYMENT")) - {NAME, NEIGHBOUR}:
         yield f"made up deployments {extra}"
 
 
-def _warm(stack: Stack, _: Visit) -> Iterator[str]:
+def _wakes_at_once(stack: Stack) -> Iterator[str]:
+    """Yield executions that wake the same model at the same time."""
+    until: dict[str, datetime] = {}
+    for execution in _executions("warm"):
+        name = str(json.loads(execution.execution_input)["deployment"])
+        if name in until and execution.start_date < until[name]:
+            yield f"{name} was woken twice at the same time"
+        until[name] = execution.stop_date or stack.clock.now()
+
+
+def _executions(machine_name: str) -> list[Any]:
+    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
+    (machine,) = (each for each in machines if each.name == f"{STACK}-{machine_name}")
+    return sorted(machine.executions, key=lambda execution: execution.start_date)
+
+
+def _warm(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield models that are kept warm though nobody asks for it any more."""
     for arn, model in stack.bedrock.models.items():
-        if model.name not in STRANGERS and stack.bedrock.is_warm(arn):
+        if arn not in visit.strangers and stack.bedrock.is_warm(arn):
             yield f"model {model.name} is still warm"
+    if (probes := stack.seam.made["bedrock-runtime.InvokeModel"]) > MOST_PROBES:
+        yield f"called a model {probes} times"
 
 
 def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
@@ -162,6 +212,9 @@ def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
     view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
     if view.status != 200 or view.body["status"] not in ("SUCCEEDED", "FAILED"):
         yield f"invocation has no answer: {view.status} {view.body}"
+    generated = sum(not probe for _, probe in stack.answers)
+    if generated > 1 and not visit.may_ask_twice:
+        yield f"the model answered one invocation {generated} times"
 
 
 def _keys(bucket: str) -> set[str]:

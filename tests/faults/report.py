@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.faults.api_cases import ApiCases
 from tests.faults.kills import Kills
 from tests.faults.mutants import Mutants
 from tests.faults.schedules import Schedules
 from tests.faults.storms import Storms
 from tests.faults.sweep import Sweep
 
-LEAST_SINGLES, LEAST_PAIRS, LEAST_MUTANTS = 1500, 2000, 30
+LEAST = {"runs": 1500, "pairs": 2000, "mutants": 30, "kills": 100, "api_cases": 10_000}  # of a complete run
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Report:
     storms: Storms | None = None
     schedules: Schedules | None = None
     kills: Kills | None = None
+    api: ApiCases | None = None
 
     def with_part(self, name: str, done: Any) -> Report:
         """Give the report with a part's figures."""
@@ -43,6 +45,8 @@ class Report:
             "schedule": {name: getattr(schedules, name, 0) for name in ("missed", "doubled")},
             "kills": kills.kills if kills else 0,
             "kill_violations": kills.violations if kills else 0,
+            "api_cases": self.api.cases if self.api else 0,
+            "api_5xx": self.api.server_errors if self.api else 0,
         }
 
     def json(self) -> str:
@@ -57,6 +61,7 @@ class Report:
             _of_storms(self.storms),
             _of_schedules(self.schedules),
             _of_kills(self.kills),
+            _of_api(self.api),
         )
         return "\n".join([*(line for part in parts for line in part), self.json()])
 
@@ -64,12 +69,13 @@ class Report:
 def exit_code(report: Report, *, complete: bool) -> int:
     """Give 1 after a violation, or, for a complete run, below a minimum; else 0."""
     figures = report.figures()
-    least = {"runs": LEAST_SINGLES, "pairs": LEAST_PAIRS, "mutants": LEAST_MUTANTS}
-    short = complete and any(figures[name] < number for name, number in least.items())
-    went_wrong = figures["violations"] or figures["kill_violations"] or any(figures["schedule"].values())
+    short = complete and any(figures[name] < number for name, number in LEAST.items())
+    wrong = ("violations", "kill_violations", "api_5xx")
+    went_wrong = any(figures[name] for name in wrong) or any(figures["schedule"].values())
+    broken = report.api is not None and bool(report.api.failures)
     unsound = report.storms is not None and not report.storms.sound
     survived = figures["mutants_caught"] < figures["mutants"]
-    return int(bool(went_wrong) or survived or unsound or short)
+    return int(went_wrong or broken or survived or unsound or short)
 
 
 def _of_sweep(done: Sweep | None) -> list[str]:
@@ -120,4 +126,14 @@ def _of_kills(done: Kills | None) -> list[str]:
     return [
         f"kills: {done.kills} in {done.lives} lives, {done.violations} violations; whose: {whose}",
         *(f"VIOLATED {each}" for each in done.examples),
+    ]
+
+
+def _of_api(done: ApiCases | None) -> list[str]:
+    if done is None:
+        return []
+    told = f"api: {done.cases} cases and {done.hostile} hostile requests"
+    return [
+        f"{told}: {done.server_errors} server errors, {done.schema_breaks} breaks of the schema",
+        *(f"VIOLATED {each}" for each in done.failures),
     ]

@@ -16,6 +16,7 @@ from moto.s3.models import FakeKey, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
+from moto.ssm.models import ssm_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import simulation
@@ -119,11 +120,14 @@ def _bedrock() -> Restore:
 def _small_change() -> Restore:
     topics = list(sns_backends[ACCOUNT_ID][REGION].topics.values())
     metrics = cloudwatch_backends[ACCOUNT_ID][REGION]
+    parameters = ssm_backends[ACCOUNT_ID][REGION]._parameters
+    kept = {name: list(versions) for name, versions in parameters.items()}
 
     def restore() -> None:
         for topic in topics:
             topic.sent_notifications = []
         metrics.metric_data = []
+        dict.update(parameters, {name: list(versions) for name, versions in kept.items()})
         reset_model_data()  # moto remembers every object that it ever made
 
     return restore

@@ -21,6 +21,7 @@ from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
 from local import bedrock, events, object_store, service_models, tables
+from local.bedrock import runtime
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
@@ -64,12 +65,13 @@ class Stack:
         self._closing = ExitStack()
         self._clients: dict[str, Any] = {}
         self._quotas: list[RetryQuota] = []
+        self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
         self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
         self.tick: dict[str, Any] = json.loads((ROOT / "events/sweep/every-minute.json").read_text())
 
     def __enter__(self) -> Stack:
         self._install()
-        parameters = {"PartMib": PART_MIB, "HubEndpoint": "http://127.0.0.1:9"}
+        parameters = {"PartMib": PART_MIB, "HubEndpoint": "http://127.0.0.1:9", "SourceBuckets": SOURCE_BUCKET}
         translated = translate(ROOT / "template.yaml", parameters)
         made = deploy(translated, stack_name=STACK, parameters=parameters, client=self.client)
         self.outputs, self.resources = dict(made.outputs), dict(made.resources)
@@ -98,6 +100,7 @@ class Stack:
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
         tables.install()
+        replace(runtime, "invoke", self._noting_answers)
         # who may do what is proven elsewhere: here everybody acts as the account itself
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)
         snapshots.install()
@@ -109,6 +112,14 @@ class Stack:
             self._quotas.append(quota)
 
         return __init__
+
+    def _noting_answers(self, original: Any) -> Any:
+        def invoke(service: Any, place: Any, model_id: str, body: bytes, correlation_id: str | None) -> Any:
+            answer = original(service, place, model_id, body, correlation_id)
+            self.answers.append((correlation_id or "", json.loads(body).get("max_tokens") == 1))
+            return answer
+
+        return invoke
 
     def _caller(self, service: str) -> Any:
         return self.lambdas.client() if service == "lambda" else self.client(service)
@@ -133,6 +144,7 @@ class Stack:
             restore()
             self.clock.moment = moment
             self.lambdas.reset()
+            self.answers.clear()
             for quota in self._quotas:
                 quota._available_capacity = quota._max_capacity
             random.seed(4)
@@ -183,6 +195,13 @@ class Stack:
     def sweep(self) -> None:
         """Let the schedules of the minute act."""
         self.lambdas.invoke("sweep", self.tick)
+
+    def reconcile(self, passes: int = 1) -> None:
+        """Let so many quarters of an hour pass, each with its reconciliation."""
+        for _ in range(passes):
+            self.clock.sleep(900)
+            self.lambdas.send("reconcile", {**self.tick, "id": f"pass at {self.clock.moment:.0f}"})
+            self.agenda.run()
 
     def settle(self, done: Callable[[], bool] = lambda: False) -> None:
         """Let everything happen that is due, sweeps included, until it is done or nothing is due for long."""

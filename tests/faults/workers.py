@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from tests.faults.stack import Stack
 Outcome = tuple[str, tuple[str, ...], tuple[str, ...]]  # a run's text, what it violated, what went wrong in it
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+_open = ExitStack()  # for as long as the process lives
 _bench: list[Bench] = []
 
 
@@ -60,8 +61,7 @@ def _at_bench(work: Callable[[Bench, Given], Made], given: Given) -> Made:
 
 
 def _start() -> None:
-    context = bench()
-    _bench.append(context.__enter__())
+    _bench.append(_open.enter_context(bench()))
 
 
 def _run(text: str) -> Outcome:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from tests.faults.stack import SOURCE_BUCKET, Answer, Stack
 
 NAME = "one"
 NEIGHBOUR = "neighbour"
+LOST_ARTIFACT = "artifacts/a0123456789abcdef012/"
 TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
 PAUSE_SECONDS = 70
 PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
@@ -51,6 +53,8 @@ class Visit:
     answers: list[int] = field(default_factory=list)
     removed: bool = False  # somebody asked for its removal
     refused: Answer | None = None
+    strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
+    may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
 
 
 WORKFLOWS: dict[str, Workflow] = {}
@@ -77,7 +81,7 @@ def insist(stack: Stack, visit: Visit, *request: Any, **more: Any) -> Answer:
     return answer
 
 
-def wanted(_: Stack, size: str, **fields: Any) -> dict[str, Any]:
+def wanted(size: str, **fields: Any) -> dict[str, Any]:
     """Give the request of a deployment."""
     source = f"s3://{SOURCE_BUCKET}/models/{size}/"
     return {"name": NAME, "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}, **fields}
@@ -85,14 +89,14 @@ def wanted(_: Stack, size: str, **fields: Any) -> dict[str, Any]:
 
 def deploy(stack: Stack, visit: Visit, size: str, **fields: Any) -> None:
     """Ask for a deployment, and see it to its end."""
-    insist(stack, visit, "POST", "/deployments", wanted(stack, size, **fields), key="first")
+    insist(stack, visit, "POST", "/deployments", wanted(size, **fields), key="first")
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 
 def tear_down(stack: Stack, visit: Visit) -> None:
     """Ask for the removal, and see it to its end."""
-    visit.removed = True
-    insist(stack, visit, "DELETE", "/deployments/{name}", name=NAME)
+    answer = insist(stack, visit, "DELETE", "/deployments/{name}", name=NAME)
+    visit.removed = visit.removed or answer.status == HTTPStatus.ACCEPTED
     stack.settle(lambda: is_gone(stack, visit))
 
 
@@ -128,7 +132,7 @@ def serving(size: str, **fields: Any) -> Callable[[Stack], None]:
 
 def importing(stack: Stack) -> None:
     """Begin while the import job of a deployment runs."""
-    insist(stack, Visit(), "POST", "/deployments", wanted(stack, "small"), key="first")
+    insist(stack, Visit(), "POST", "/deployments", wanted("small"), key="first")
     stack.clock.sleep(12)
     assert stack.status(NAME) == "IMPORTING", stack.deployment(NAME)
 
@@ -204,6 +208,70 @@ def _upload(stack: Stack, _: Visit) -> None:
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 
+def _gone_before(stack: Stack) -> None:
+    deploy(stack, Visit(), "small")
+    tear_down(stack, Visit())
+    assert stack.status(NAME) == "GONE", stack.deployment(NAME)
+
+
+def _next_generation(stack: Stack, visit: Visit) -> None:
+    insist(stack, visit, "POST", "/deployments", wanted("small"), key="next")
+    stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
+
+
+def _taken_by_a_stranger(stack: Stack) -> None:
+    from tests.faults.oracles import plant_model
+
+    plant_model(stack, f"pilotlight-{NAME}-g1")
+
+
+def _meet_the_stranger(stack: Stack, visit: Visit) -> None:
+    deploy(stack, visit, "small")
+    tear_down(stack, visit)
+
+
+def _orphaned(stack: Stack) -> None:
+    """Begin with a model, an object and an upload of ours that no record knows."""
+    from tests.faults.oracles import plant_model
+
+    tags = {"pilotlight:stack": "pilotlight", "pilotlight:deployment": "old", "pilotlight:generation": "1"}
+    plant_model(stack, "pilotlight-old-g1", **tags)
+    s3 = stack.client("s3")
+    s3.put_object(Bucket=stack.artifact_bucket, Key=f"{LOST_ARTIFACT}weights/config.json", Body=b"{}")
+    s3.create_multipart_upload(Bucket=stack.artifact_bucket, Key=f"{LOST_ARTIFACT}weights/model.safetensors")
+    stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
+
+
+def _reconcile(stack: Stack, _: Visit) -> None:
+    stack.reconcile(passes=4)
+
+
+def _nothing_lost(stack: Stack, _: Visit) -> bool:
+    listed = stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix=LOST_ARTIFACT)
+    uploads = stack.client("s3").list_multipart_uploads(Bucket=stack.artifact_bucket).get("Uploads", [])
+    models = {model.name for model in stack.bedrock.models.values()}
+    return not listed["KeyCount"] and not uploads and "pilotlight-old-g1" not in models
+
+
+def _switched_off(stack: Stack) -> None:
+    serving("small")(stack)
+    insist(stack, Visit(), "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "always"}}, name=NAME)
+    answer = insist(stack, Visit(), "POST", "/kill-switch", {"on": True, "reason": "too dear"})
+    assert answer.status == 200, answer.body
+
+
+def _try_to_spend(stack: Stack, visit: Visit) -> None:
+    for _ in range(4):
+        stack.clock.sleep(60)
+        stack.sweep()
+    insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
+    insist(stack, visit, "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "none"}}, name=NAME)
+
+
+def _nothing_spent(stack: Stack, _: Visit) -> bool:
+    return stack.status(NAME) == "SERVING" and not stack.answers
+
+
 def _of_uploads(function: str) -> bool:
     return function in ("note_upload", "sweep")
 
@@ -217,4 +285,8 @@ declare(Workflow("lease", serving("small", lease="2h"), _let_the_lease_end, is_g
 declare(Workflow("teardown", serving("large"), tear_down, is_gone))
 declare(Workflow("teardown-import", importing, tear_down, is_gone))
 declare(Workflow("retry", failed, _retry, serves))
+declare(Workflow("stranger", _taken_by_a_stranger, _meet_the_stranger, is_gone))
+declare(Workflow("reconcile", _orphaned, _reconcile, _nothing_lost, watched=lambda f: f == "reconcile"))
+declare(Workflow("redeploy", _gone_before, _next_generation, serves))
+declare(Workflow("kill-switch", _switched_off, _try_to_spend, _nothing_spent, watched=everything))
 declare(Workflow("upload", nothing, _upload, serves, watched=_of_uploads))
