@@ -6,6 +6,7 @@ A test says how far a deployment has come (`bring`), lets something happen, and 
 from datetime import timedelta
 from typing import Any
 
+from pilotlight.adapters.template_vetting import TemplateVetting
 from pilotlight.contracts import (
     DeploymentTask,
     FailureTask,
@@ -126,7 +127,7 @@ class World:
             self.clock,
             SpendingRules(),
         )
-        self.preflight = Preflight(self.source, self.imports, REGION)
+        self.preflight = Preflight(self.source, TemplateVetting(self.clock), self.imports, REGION)
         self.viewing = Viewing(
             self.deployments,
             self.artifacts,

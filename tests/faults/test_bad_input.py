@@ -15,10 +15,14 @@ from pilotlight.domain.values import Backend
 from tests.factories import COMMIT, HUB_SOURCE, a_checkpoint, some_weights
 from tests.faults.corpus.disguises import LEFT_OUT, foreign_files, polyglots, sound_files
 from tests.faults.corpus.names import DECEIVING, HONEST, MISTAKABLE, UNSTAGED_SHARDS
+from tests.faults.corpus.templates import FAMILIES, REACHING_OUT, USING_UP
 from tests.faults.corpus.weight_files import file_of, hostile_weights, sound_weights, tensor
 from tests.world import World
 
-READ_FOR_A_VERDICT = ("config.json", "generation_config.json", "tokenizer_config.json", "model.safetensors.index.json")
+READ_FOR_A_VERDICT = (
+    *("config.json", "generation_config.json", "tokenizer_config.json", "processor_config.json"),
+    "model.safetensors.index.json",
+)
 SOURCE = Source.parse(HUB_SOURCE)
 FOREIGN, POLYGLOTS, SOUND = foreign_files(), polyglots(), sound_files()
 HOSTILE_WEIGHTS, SOUND_WEIGHTS = hostile_weights(), sound_weights()
@@ -176,12 +180,56 @@ def test_shards_that_agree_are_accepted(world):
     assert verdict_on(world, files).accepted
 
 
+# ---- chat templates ------------------------------------------------------------------------------------------
+
+
+def with_template(template):
+    """Return a checkpoint whose tokenizer has that template, by itself or as one of several."""
+    files = a_checkpoint()
+    return files | {"tokenizer_config.json": json.dumps(tokenizer_of(files) | {"chat_template": template}).encode()}
+
+
+def tokenizer_of(files):
+    return json.loads(files["tokenizer_config.json"])
+
+
+def as_file_of_its_own(template):
+    return a_checkpoint() | {"chat_template.jinja": template.encode()}
+
+
+def as_one_of_several(template):
+    return with_template([{"name": "default", "template": "{{ bos_token }}"}, {"name": "rag", "template": template}])
+
+
+PLACES = (with_template, as_file_of_its_own, as_one_of_several)
+HOSTILE_TEMPLATES = REACHING_OUT + USING_UP
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE_TEMPLATES)))
+def test_a_hostile_template_is_refused_before_it_is_staged(world, number):
+    place = PLACES[number % len(PLACES)]
+
+    refusals = refused_because(world, place(HOSTILE_TEMPLATES[number]))
+
+    assert {"chat template", "files"} & set(refusals)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_template_of_a_family_is_accepted(world, family, place):
+    assert verdict_on(world, place(FAMILIES[family])).accepted
+
+
 # ---- before it is staged -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("model.safetensors", FOREIGN["zip"] * 10), ("tokenizer.model", FOREIGN["pickle of protocol 2"])],
+    [
+        ("model.safetensors", FOREIGN["zip"] * 10),
+        ("tokenizer.model", FOREIGN["pickle of protocol 2"]),
+        ("tokenizer_config.json", with_template(REACHING_OUT[0])["tokenizer_config.json"]),
+    ],
 )
 def test_staging_looks_again_and_stages_nothing_of_a_source_that_has_turned_bad(name, content):
     world = World()

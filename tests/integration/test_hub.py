@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pilotlight.adapters.clock import SystemClock
 from pilotlight.adapters.hub import HubSource
+from pilotlight.adapters.template_vetting import TemplateVetting
 from pilotlight.domain.errors import (
     BodyCutShort,
     InvalidInput,
@@ -305,7 +307,9 @@ class EmptyRegion:
 
 
 def test_a_verdict_on_a_hubs_model_reads_the_headers_of_its_weights_and_no_more(hub, reader):
-    inspection = Preflight(reader, EmptyRegion(), "us-east-1").require(Source.parse(f"hf://{REPO}"), Backend.BEDROCK)
+    inspection = Preflight(reader, TemplateVetting(SystemClock()), EmptyRegion(), "us-east-1").require(
+        Source.parse(f"hf://{REPO}"), Backend.BEDROCK
+    )
 
     assert inspection.listing.revision == hub.head
     assert SHARD in inspection.plan.paths

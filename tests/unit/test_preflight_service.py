@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pilotlight.adapters.template_vetting import TemplateVetting
 from pilotlight.domain.errors import PreflightRefused, SourceNotFound
 from pilotlight.domain.preflight import Holder
 from pilotlight.domain.safetensors import FIRST_READ_BYTES
@@ -11,6 +12,7 @@ from pilotlight.domain.values import Backend
 from pilotlight.services.preflight import Preflight
 
 from local.checkpoints import write_checkpoint
+from tests.fakes import ManualClock
 
 SOURCE = Source.parse("hf://acme/model")
 COMMIT = "c" * 40
@@ -61,12 +63,16 @@ class Region:
         return self.quota
 
 
+def over(source, imports=None, region="us-east-1"):
+    return Preflight(source, TemplateVetting(ManualClock()), imports or Region(), region)
+
+
 @pytest.fixture
 def build(tmp_path):
     def build(*, region="us-east-1", imports=None, **options):
         write_checkpoint(tmp_path, shard_bytes=50_000, **options)
         source = FolderSource(tmp_path)
-        return Preflight(source, imports or Region(), region), source
+        return over(source, imports, region), source
 
     return build
 
@@ -148,4 +154,54 @@ def test_a_region_without_model_import_is_not_asked_for_its_models(build):
 
 def test_a_source_that_is_not_there_says_so(tmp_path):
     with pytest.raises(SourceNotFound):
-        Preflight(FolderSource(tmp_path), Region(), "us-east-1").judge(SOURCE, Backend.BEDROCK)
+        over(FolderSource(tmp_path)).judge(SOURCE, Backend.BEDROCK)
+
+
+HOSTILE = "{% for m in messages %}\n{{ m.content.encode() }}{% endfor %}"
+NAMED = [{"name": "default", "template": "{{ messages[0].content }}"}, {"name": "tools", "template": HOSTILE}]
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "where"),
+    [
+        ("tokenizer_config.json", HOSTILE, "the one in tokenizer_config.json uses"),
+        ("tokenizer_config.json", NAMED, "the one in tokenizer_config.json, named 'tools', uses"),
+        ("processor_config.json", HOSTILE, "the one in processor_config.json uses"),
+        ("chat_template.json", HOSTILE, "the one in chat_template.json uses"),
+    ],
+)
+def test_a_hostile_template_is_refused_wherever_it_lies(build, name, template, where):
+    preflight, source = build(chat_template=None)
+    path = source.folder / name
+    held = json.loads(path.read_bytes()) if path.exists() else {}
+    path.write_text(json.dumps(held | {"chat_template": template}))
+
+    (refusal,) = preflight.judge(SOURCE, Backend.BEDROCK)[1].refusals
+
+    assert (refusal.name, refusal.found) == ("chat template", f"{where} the method 'encode' in line 2")
+    assert "loops, macros" in refusal.supported
+    assert refusal.advice
+
+
+def test_a_hostile_template_in_a_file_of_its_own_is_refused(build):
+    preflight, source = build(chat_template="separate")
+    (source.folder / "chat_template.jinja").write_text(HOSTILE)
+
+    with pytest.raises(PreflightRefused, match=r"the one in chat_template\.jinja uses the method 'encode' in line 2"):
+        preflight.require(SOURCE, Backend.BEDROCK)
+
+
+def test_a_model_without_a_chat_template_is_accepted(build):
+    assert build(chat_template=None)[0].judge(SOURCE, Backend.BEDROCK)[1].accepted
+
+
+def test_more_templates_than_any_model_has_are_refused_and_not_all_looked_into(build):
+    preflight, source = build(chat_template=None)
+    path = source.folder / "tokenizer_config.json"
+    templates = [{"name": f"t{number}", "template": f"{{{{ x{number}.encode() }}}}"} for number in range(500)]
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"chat_template": templates}))
+
+    refusals = preflight.judge(SOURCE, Backend.BEDROCK)[1].refusals
+
+    assert len(refusals) == 9
+    assert "is one of 500" in refusals[0].found

@@ -126,6 +126,14 @@ def test_a_folder_that_cannot_name_a_deployment_is_refused_with_the_reason(world
     assert "cannot name a deployment" in record(world, "Llama_8B").reason
 
 
+def test_a_folder_with_a_hostile_chat_template_is_refused_with_the_reason(world):
+    upload(world, a_checkpoint() | {"chat_template.jinja": b"{{ messages.__class__ }}"})
+    let_it_rest(world)
+
+    assert (record(world).status, started(world)) == (UploadStatus.REFUSED, [])
+    assert "chat_template.jinja uses the attribute '__class__' in line 1" in record(world).reason
+
+
 def test_a_model_that_the_backend_would_not_take_is_refused_with_the_reason(world):
     upload(world, a_checkpoint(config={"model_type": "falcon"}))
     let_it_rest(world)

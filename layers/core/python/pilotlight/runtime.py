@@ -37,6 +37,7 @@ from pilotlight.adapters.pass_table import PassTable
 from pilotlight.adapters.secrets import HubToken
 from pilotlight.adapters.sources import Sources
 from pilotlight.adapters.table import Table
+from pilotlight.adapters.template_vetting import TemplateVetting
 from pilotlight.adapters.topic import SnsTopic
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.errors import PilotlightError, Retryable, Terminal
@@ -234,7 +235,7 @@ class Runtime:
     @cached_property
     def preflight(self) -> Preflight:
         """Verdicts from small files."""
-        return Preflight(self.source, self.imports, self.settings.region)
+        return Preflight(self.source, TemplateVetting(self.clock), self.imports, self.settings.region)
 
     @cached_property
     def requesting(self) -> Requesting:

@@ -8,10 +8,10 @@ text of the greatest length (a search, a split, a sort) is not interrupted, whic
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError
 
+from pilotlight.adapters.template_globals import TemplateRefusalError, template_globals
 from pilotlight.adapters.template_meter import Limits, Meter, TooCostlyError
 from pilotlight.adapters.template_nesting import require_tame_nesting
 from pilotlight.adapters.template_sandbox import TemplateSandbox, metered
@@ -21,10 +21,9 @@ from pilotlight.ports import Clock
 
 KEPT_TEMPLATES = 32
 _LONGEST_REASON = 300
-_LONGEST_DATE_FORMAT = 100
 # What a template that does not fit its messages, or means harm, can raise. The text of such an error may quote the
 # prompt, so that only its kind is told.
-_BREAKS = (
+BREAKS = (
     TemplateError,
     ArithmeticError,
     AttributeError,
@@ -37,17 +36,13 @@ _BREAKS = (
 )
 
 
-class _RefusalError(TemplateError):
-    """The template called raise_exception."""
-
-
 class ChatTemplates:
     """Renders conversations; compiled templates are kept."""
 
     def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._environment = TemplateSandbox()
-        self._environment.globals |= {"raise_exception": _refuse, "strftime_now": self._strftime_now(clock)}
+        self._environment.globals |= template_globals(clock, self._limits)
         self._compiled = lru_cache(maxsize=KEPT_TEMPLATES)(self._compile)
 
     def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
@@ -80,7 +75,7 @@ class ChatTemplates:
         try:
             with metered(Meter(self._limits)):
                 return rendering()
-        except _RefusalError as exc:
+        except TemplateRefusalError as exc:
             raise InvalidInput(
                 "The model's chat template refuses these messages.",
                 field="messages",
@@ -91,20 +86,8 @@ class ChatTemplates:
             raise _broken("it is not a template", told=_shortened(exc)) from exc
         except TooCostlyError as exc:
             raise _broken(str(exc)) from exc
-        except _BREAKS as exc:
+        except BREAKS as exc:
             raise _broken(f"it ended with {type(exc).__name__}") from exc
-
-    def _strftime_now(self, clock: Clock) -> Callable[[str], str]:
-        def strftime_now(format: str) -> str:  # noqa: A002 - templates may name it
-            Meter(self._limits).require_tame_percent(format)
-            return clock.now().strftime(format[:_LONGEST_DATE_FORMAT])
-
-        return strftime_now
-
-
-def _refuse(message: Any = "") -> NoReturn:
-    """End the rendering in the template's own words."""
-    raise _RefusalError(str(message))
 
 
 def _written_in(template: str, error: TemplateError) -> dict[str, str]:

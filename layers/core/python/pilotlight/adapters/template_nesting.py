@@ -12,13 +12,14 @@ MOST_LEVELS = 64
 MOST_EFFORT = 1_500_000  # nodes, each times the square of its depth: about two seconds; those in use have a fifth
 
 
-def require_tame_nesting(template: nodes.Template) -> None:
-    """Pass a template that is compiled in bounded time. Raises: TooCostlyError."""
+def require_tame_nesting(template: nodes.Template, most_effort: int = MOST_EFFORT) -> int:
+    """Return the effort of compiling a template, which is in bounded time. Raises: TooCostlyError."""
     level: list[nodes.Node] = [template]
     depth = effort = 0
     while level:
         depth += 1
         effort += len(level) * depth**2
-        if depth > MOST_LEVELS or effort > MOST_EFFORT:
+        if depth > MOST_LEVELS or effort > most_effort:
             raise TooCostlyError("it nests too deeply, or is too large, to be compiled")
         level = [child for node in level for child in node.iter_child_nodes()]
+    return effort

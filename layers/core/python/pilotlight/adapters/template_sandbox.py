@@ -29,11 +29,11 @@ _WRITING_FILTERS = frozenset(
     {"capitalize", "e", "escape", "format", "indent", "join", "lower", "replace", "safe", "string", "title"}
     | {"tojson", "trim", "upper"}
 )
-_FILTERS = _WRITING_FILTERS | frozenset(
+FILTERS = _WRITING_FILTERS | frozenset(
     {"abs", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "last", "length"}
     | {"list", "map", "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"}
 )
-_TEXT_METHODS = frozenset(
+TEXT_METHODS = frozenset(
     {"capitalize", "casefold", "count", "endswith", "find", "index", "join", "lower", "lstrip", "partition"}
     | {"removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split"}
     | {"splitlines", "startswith", "strip", "swapcase", "title", "upper"}
@@ -111,7 +111,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationTag], finalize=_measured
         )
         self.filters["tojson"] = _to_json
-        self.filters = {name: _metered_filter(name, self.filters[name]) for name in sorted(_FILTERS)}
+        self.filters = {name: _metered_filter(name, self.filters[name]) for name in sorted(FILTERS)}
         self.globals.pop("lipsum")
 
     def counted(self, items: Any) -> Iterator[Any]:
@@ -155,7 +155,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Say whether a template may use an attribute."""
-        if isinstance(obj, _CLOSED) or (isinstance(obj, str) and attr not in _TEXT_METHODS):
+        if isinstance(obj, _CLOSED) or (isinstance(obj, str) and attr not in TEXT_METHODS):
             return False
         return super().is_safe_attribute(obj, attr, value)
 

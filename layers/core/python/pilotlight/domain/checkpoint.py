@@ -7,12 +7,15 @@ out. What is wrong is collected and not raised, so that a verdict can name all o
 from collections.abc import Iterator, Mapping
 
 from pilotlight.domain.artifact import ModelFacts, SkippedFile
+from pilotlight.domain.chat_templates import ChatTemplate, distinct
 from pilotlight.domain.checkpoint_config import (
     LONGEST_TEMPLATE,
     AnyModel,
     GenerationConfig,
     ModelConfig,
+    ProcessorConfig,
     TemplateFile,
+    TemplateHolder,
     TokenizerConfig,
     WeightIndex,
     derived_tokenizer_config,
@@ -22,6 +25,7 @@ from pilotlight.domain.checkpoint_files import (
     CONFIG,
     GENERATION_CONFIG,
     INDEX,
+    PROCESSOR_CONFIG,
     READ_LIMITS,
     STAGED_NAMES,
     TEMPLATE_FILES,
@@ -37,6 +41,7 @@ from pilotlight.domain.values import Model
 from pilotlight.domain.weights import find_weights
 
 UNKNOWN = "unknown"
+_LONGEST_NAME = 80
 _BYTES_PER_PARAMETER = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
@@ -77,6 +82,7 @@ class Checkpoint(Model):
     model_class: str | None = None
     quantisation: str | None = None
     eos_ids: frozenset[int] = frozenset()
+    templates: tuple[ChatTemplate, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -118,6 +124,11 @@ class _SmallFiles:
             return None
         return template
 
+    @property
+    def separate_place(self) -> str:
+        """Return the file that a separate chat template lies in."""
+        return TEMPLATE_TEXT if TEMPLATE_TEXT in self.contents else TEMPLATE_JSON
+
 
 def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoint:
     """Return the checkpoint that a listing and the contents of its small files make."""
@@ -127,6 +138,7 @@ def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoi
     generation = small.get(GENERATION_CONFIG, GenerationConfig) or GenerationConfig()
     index = small.get(INDEX, WeightIndex)
     separate = small.separate_template()
+    held = {TOKENIZER_CONFIG: tokenizer, PROCESSOR_CONFIG: small.get(PROCESSOR_CONFIG, ProcessorConfig)}
 
     weights, weight_problems = find_weights(listing, index)
     derived = _derived(small, tokenizer, separate)
@@ -145,6 +157,7 @@ def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoi
         model_class=config.architecture,
         quantisation=config.quantisation,
         eos_ids=generation.eos_ids,
+        templates=distinct([*_separate(small, separate), *_held_templates(held)]),
         problems=(*small.problems, *weight_problems),
     )
 
@@ -163,9 +176,24 @@ def _derived(small: _SmallFiles, tokenizer: TokenizerConfig | None, separate: st
     """
     if tokenizer is None or separate is None or tokenizer.chat_template == separate:
         return ()
-    origin = TEMPLATE_TEXT if TEMPLATE_TEXT in small.contents else TEMPLATE_JSON
     content = derived_tokenizer_config(small.contents[TOKENIZER_CONFIG], separate)
-    return (DerivedFile(path=TOKENIZER_CONFIG, text=content.decode(), derived_from=(TOKENIZER_CONFIG, origin)),)
+    return (
+        DerivedFile(
+            path=TOKENIZER_CONFIG, text=content.decode(), derived_from=(TOKENIZER_CONFIG, small.separate_place)
+        ),
+    )
+
+
+def _separate(small: _SmallFiles, text: str | None) -> Iterator[ChatTemplate]:
+    if text is not None:
+        yield ChatTemplate(where=small.separate_place, text=text)
+
+
+def _held_templates(files: Mapping[str, TemplateHolder | None]) -> Iterator[ChatTemplate]:
+    """Yield the templates inside files, of several under one roof each with its name."""
+    for path, file in files.items():
+        for name, text in file.templates if file else ():
+            yield ChatTemplate(where=path if name is None else f"{path}, named {name[:_LONGEST_NAME]!r},", text=text)
 
 
 def _staged(

@@ -74,13 +74,29 @@ class _NamedTemplate(Model):
     template: Template
 
 
-class TokenizerConfig(Model):
-    """tokenizer_config.json: a token may be a string or an object with `content`, a template one or several."""
+class TemplateHolder(Model):
+    """A file that may hold a chat template, or several by name."""
+
+    chat_template: Template | tuple[_NamedTemplate, ...] | None = None
+
+    @property
+    def templates(self) -> tuple[tuple[str | None, str], ...]:
+        """Every chat template, each with its name where it has one."""
+        if isinstance(self.chat_template, tuple):
+            return tuple((each.name, each.template) for each in self.chat_template)
+        return () if self.chat_template is None else ((None, self.chat_template),)
+
+
+class ProcessorConfig(TemplateHolder):
+    """processor_config.json, of multimodal models."""
+
+
+class TokenizerConfig(TemplateHolder):
+    """tokenizer_config.json: a token may be a string or an object with `content`."""
 
     tokenizer_class: Short | None = None
     bos_token: Short | _Token | None = None
     eos_token: Short | _Token | None = None
-    chat_template: Template | tuple[_NamedTemplate, ...] | None = None
 
     @property
     def template(self) -> str | None:
@@ -134,7 +150,7 @@ class WeightIndex(Model):
         return tuple(sorted(set(self.weight_map.values())))
 
 
-class TemplateFile(Model):
+class TemplateFile(TemplateHolder):
     """chat_template.json, as processors of multimodal models have it."""
 
     chat_template: Template

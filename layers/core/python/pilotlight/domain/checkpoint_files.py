@@ -9,6 +9,7 @@ from pilotlight.domain.upload import NOT_WEIGHTS
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+PROCESSOR_CONFIG = "processor_config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 TEMPLATE_TEXT = "chat_template.jinja"
@@ -20,6 +21,7 @@ READ_LIMITS = {
     CONFIG: MIB,
     GENERATION_CONFIG: MIB,
     TOKENIZER_CONFIG: 10 * MIB,
+    PROCESSOR_CONFIG: MIB,
     INDEX: 20 * MIB,
     TEMPLATE_TEXT: MIB,
     TEMPLATE_JSON: MIB,
@@ -41,7 +43,7 @@ STAGED_NAMES = frozenset(
         "vocab.json",
         "merges.txt",
         "preprocessor_config.json",  # the last two belong to multimodal models
-        "processor_config.json",
+        PROCESSOR_CONFIG,
     }
 )
 

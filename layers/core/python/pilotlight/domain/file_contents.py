@@ -22,7 +22,6 @@ CHECK_LIMITS: Mapping[str, int] = {
     "vocab.json": 16 * MIB,
     "merges.txt": 16 * MIB,
     "preprocessor_config.json": MIB,
-    "processor_config.json": MIB,
 }
 """The staged files that no verdict needs, which are read all the same to see that they are what they are called."""
 

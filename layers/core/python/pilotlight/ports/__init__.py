@@ -10,6 +10,7 @@ from pilotlight.ports.backends import (
     InferenceBackend,
     ModelImports,
     PromptRenderer,
+    TemplateVetter,
 )
 from pilotlight.ports.inventory import Inventory, UnfinishedUpload
 from pilotlight.ports.records import (
@@ -58,6 +59,7 @@ __all__ = [
     "Notices",
     "Passes",
     "PromptRenderer",
+    "TemplateVetter",
     "Topic",
     "UnfinishedUpload",
     "Uploads",

@@ -91,3 +91,11 @@ class PromptRenderer(Protocol):
     def render(self, template: str, messages: Sequence[ChatMessage], *, bos_token: str, eos_token: str) -> str:
         """Return the prompt. Raises: InvalidInput when the template refuses the messages or breaks."""
         ...
+
+
+class TemplateVetter(Protocol):
+    """Whoever judges chat templates before they are staged."""
+
+    def objections(self, templates: Sequence[str], *, bos_token: str, eos_token: str) -> Sequence[str | None]:
+        """Return for each template why it may not be staged, as in "uses …", or None; in bounded time for all."""
+        ...

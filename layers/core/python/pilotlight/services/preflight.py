@@ -1,14 +1,18 @@
 """Preflight: looks into a checkpoint's files and asks whether the backend would take the model."""
 
+from collections.abc import Iterator
+
 from pilotlight.domain import bedrock_support
+from pilotlight.domain.chat_templates import MOST_TEMPLATES, objection, too_many
 from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkpoint
 from pilotlight.domain.checkpoint_files import to_read
 from pilotlight.domain.errors import PreflightRefused
 from pilotlight.domain.file_names import mistakable
 from pilotlight.domain.preflight import Places, Verdict, judge
+from pilotlight.domain.problems import Problem
 from pilotlight.domain.source import Listing, Source
 from pilotlight.domain.values import Backend, Model
-from pilotlight.ports import ModelImports, ModelSource
+from pilotlight.ports import ModelImports, ModelSource, TemplateVetter
 from pilotlight.services.checkpoint_reader import CheckpointReader
 
 
@@ -23,8 +27,9 @@ class Inspection(Model):
 class Preflight:
     """Judges models before any byte of weights moves."""
 
-    def __init__(self, source: ModelSource, imports: ModelImports, region: str) -> None:
+    def __init__(self, source: ModelSource, templates: TemplateVetter, imports: ModelImports, region: str) -> None:
         self._source = source
+        self._templates = templates
         self._reader = CheckpointReader(source)
         self._imports = imports
         self._region = region
@@ -61,7 +66,8 @@ class Preflight:
     def read(self, source: Source) -> tuple[Listing, Checkpoint]:
         """Return the files of the source at a pinned revision, and what they say; no backend is asked.
 
-        Every file that would be staged has been looked into: the weights by their headers alone.
+        Every file that would be staged has been looked into: the weights by their headers alone, chat templates as
+        the programs that they are.
         """
         listing = self._source.resolve(source)
         contents = {path: self._reader.read(listing, path, limit) for path, limit in to_read(listing).items()}
@@ -70,8 +76,21 @@ class Preflight:
             *mistakable(listing, checkpoint.plan.paths),
             *self._reader.content_problems(listing),
             *self._reader.weight_problems(listing, checkpoint),
+            *self._template_problems(checkpoint),
         )
         return listing, checkpoint.changed(problems=(*checkpoint.problems, *found))
+
+    def _template_problems(self, checkpoint: Checkpoint) -> Iterator[Problem]:
+        yield from too_many(checkpoint.templates)
+        templates, facts = checkpoint.templates[:MOST_TEMPLATES], checkpoint.facts
+        found = self._templates.objections(
+            [template.text for template in templates],
+            bos_token=facts.bos_token or "",
+            eos_token=facts.eos_token or "",
+        )
+        for template, why in zip(templates, found, strict=True):
+            if why is not None:
+                yield objection(template.where, why)
 
     def _places(self) -> Places | None:
         """Return who holds the places, or None in a region that has no model import to ask."""
