@@ -49,7 +49,7 @@ QUIET = {
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
-MOST_SWEEPS = 120
+MOST_SWEEPS = 40
 
 
 class Stack:
