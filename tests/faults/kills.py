@@ -120,8 +120,20 @@ def _live(world: World, log: _Log, seed: int, number: int) -> None:
         nothing_left = lambda: not world.left_behind(name, artifact)  # noqa: E731
         eventually(nothing_left, f"{name} to leave nothing", but=lambda: str(world.left_behind(name, artifact)))
     except AssertionError as exc:
-        log.violations.append(f"life {number}: {exc}")
+        log.violations.append(f"life {number}: {exc}; {_ends(world, name)}")
         world.http.delete(f"/deployments/{name}")  # what it leaves behind is not counted again
+
+
+def _ends(world: World, name: str) -> str:
+    """Tell how the executions of a life that went wrong ended: whoever reads of it was not there."""
+    states = world.cloud.client("stepfunctions")
+    told = []
+    for machine in ("deploy", "warm", "teardown"):
+        for run in world.executions(machine, f"{name}-g"):
+            end = states.describe_execution(executionArn=world.execution_arn(machine, run))
+            why = " ".join(str(end[key]) for key in ("error", "cause") if key in end)
+            told.append(f"{run} {end['status']} {why} after {' '.join(world.path(machine, run)[-3:])}")
+    return "; ".join(told)
 
 
 def _deploy(world: World, name: str, luck: random.Random) -> None:
