@@ -21,7 +21,7 @@ from pilotlight.ports import Clock
 
 # Of a template: its trials are of a few words, and take some hundred steps. The seconds are those of a checkpoint:
 # they, and the compiling, leave most of the API's 29 s to the hub.
-TRIALS = Limits(text_chars=400_000, work_chars=8_000_000, steps=20_000, seconds=4.0)
+TRIALS = Limits(text_chars=400_000, work_chars=8_000_000, steps=20_000, seconds=3.0)
 _SYSTEM = {"role": "system", "content": "Be brief."}
 _QUESTION = {"role": "user", "content": "Why is the sky blue?"}
 _ANSWER = {"role": "assistant", "content": "It scatters light."}
@@ -44,7 +44,10 @@ class TemplateVetting:
         effort, deadline = MOST_EFFORT, monotonic() + self._limits.seconds
         found: list[str | None] = []
         for template in templates:
-            left = max(0.0, round(deadline - monotonic(), 1))
+            left = round(deadline - monotonic(), 1)
+            if left <= 0:
+                found.append(f"was not judged: those before it took all {self._limits.seconds:g} s")
+                continue
             with metered(Meter(replace(self._limits, seconds=left))):
                 spent, why = self._objection(template, tokens, effort)
             effort -= spent
