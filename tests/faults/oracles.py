@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.s3.models import s3_backends
@@ -182,12 +182,13 @@ def _doubled(stack: Stack, _: Visit) -> Iterator[str]:
 
 def _wakes_at_once(stack: Stack) -> Iterator[str]:
     """Yield executions that wake the same model at the same time."""
-    until: dict[str, datetime] = {}
+    before: dict[str, tuple[datetime, datetime]] = {}
     for execution in _executions("warm"):
         name = str(json.loads(execution.execution_input)["deployment"])
-        if name in until and execution.start_date < until[name]:
+        began, ended = before.get(name, (None, datetime.min.replace(tzinfo=UTC)))
+        if execution.start_date < ended or execution.start_date == began:
             yield f"{name} was woken twice at the same time"
-        until[name] = execution.stop_date or stack.clock.now()
+        before[name] = execution.start_date, execution.stop_date or stack.clock.now()
 
 
 def _executions(machine_name: str) -> list[Any]:

@@ -11,9 +11,17 @@ from tests.faults.bench import Bench
 from tests.faults.modes import MODES
 from tests.faults.mutants import MUTANTS, hunt, named
 from tests.faults.mutating import Hunt, Mutant, StaleMutantError, mutated
+from tests.faults.report import LEAST
 from tests.faults.workflows import WORKFLOWS
 
-HANDFUL = ("name is not reserved", "the lease is not looked at", "teardown does not wait for the import")
+HANDFUL = (  # of each story one; which are quick
+    "name is not reserved",
+    "two wakes at once",
+    "spends beyond the ceiling",
+    "deletes what is not ours",
+    "teardown does not wait for the import",
+    "reconciliation takes a live generation",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +37,10 @@ def test_the_code_still_has_what_a_mutant_takes_away(mutant: Mutant):
     for each in mutant.hunts:
         assert each.workflow in WORKFLOWS
         assert set(each.modes) <= MODES.keys()
+
+
+def test_there_are_enough_of_them():
+    assert len(MUTANTS) >= LEAST["mutants"]
 
 
 def test_no_two_mutants_have_one_name_or_do_the_same():

@@ -43,6 +43,7 @@ class Workflow:
     drive: Callable[[Stack, Visit], None]
     ends: Callable[[Stack, Visit], bool]
     watched: Callable[[str], bool] = but_sweeps
+    swept: bool = True  # every single fault in it, and pairs: or as it is only, where its calls are swept elsewhere
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Visit:
     removed: bool = False  # somebody asked for its removal
     refused: Answer | None = None
     strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
+    removed_at_once: int = 0  # by the first reconciliation
+    young_is_left: bool = False  # after the first reconciliation
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
 
 
@@ -197,14 +200,20 @@ def _retry(stack: Stack, visit: Visit) -> None:
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 
-def _upload(stack: Stack, _: Visit) -> None:
+def upload_folder(stack: Stack, after_each: Callable[[], None] = lambda: None) -> None:
+    """Upload a checkpoint as a user does, one file after the other."""
     s3 = stack.client("s3")
     listed = s3.list_objects_v2(Bucket=SOURCE_BUCKET, Prefix="models/small/")["Contents"]
     for each in listed:
         body = s3.get_object(Bucket=SOURCE_BUCKET, Key=each["Key"])["Body"].read()
         key = each["Key"].replace("models/small/", f"uploads/{NAME}/")
         s3.put_object(Bucket=stack.upload_bucket, Key=key, Body=body)
+        after_each()
         stack.clock.sleep(1)
+
+
+def _upload(stack: Stack, _: Visit) -> None:
+    upload_folder(stack)
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 

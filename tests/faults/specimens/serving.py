@@ -1,4 +1,4 @@
-"""Bugs in what serves: wakes, probes, calls and scaling down."""
+"""Bugs in what serves and what it may cost: wakes, probes, calls, leases, ceilings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,35 @@ MUTANTS = (
         "services.warming:Warming._with_wake",
         "live = before.wake and before.wake.id != dead and before.wake.is_live(now)",
         "live = None",
-        (Hunt("warm-up", ("duplicate", "lost", "crash_after")), Hunt("invocation", ("duplicate",))),
+        (
+            Hunt("invocation", ("sweep",), "probe_deployment *"),
+            Hunt("scale-down"),
+            Hunt("invocation"),
+        ),
+    ),
+    Mutant(
+        "a wake's execution has no name of its own",
+        "that Step Functions keeps the name of an execution that ended",
+        "domain.names:wake_name",
+        "-w{wake_id}",
+        "-w",
+        (Hunt("woken-again"),),
+    ),
+    Mutant(
+        "a dead wake stays",
+        "that a wake whose execution died must end",
+        "services.sweeping:Sweeping._look_at_serving",
+        "deployment = self._warming.end_dead_wake(deployment.name)",
+        "pass",
+        (Hunt("warm-up", ("denied_stays", "error_stays"), "probe_deployment dynamodb*"),),
+    ),
+    Mutant(
+        "probes without a bound",
+        "that a model which never loads must be given up",
+        "domain.warmth:Wake.exhausted",
+        "if self.attempts >= budget.max_attempts:",
+        "if self.attempts >= 6 * budget.max_attempts:",
+        (Hunt("warm-up", ("never_ready",)),),
     ),
     Mutant(
         "the lease is not looked at",
@@ -22,11 +50,67 @@ MUTANTS = (
         (Hunt("lease"),),
     ),
     Mutant(
+        "nobody looks when the lease ends",
+        "that a record must be looked at when its lease ends",
+        "domain.deployment:Deployment.next_look",
+        'looks.append((self.lease.ends_at, "lease ends: teardown"))',
+        "pass",
+        (Hunt("lease"),),
+    ),
+    Mutant(
         "a failed call is answered for",
         "that the message of a call which could not be made must come back",
         "services.queue_work:QueueWork._come_back",
         "return False",
         "return True",
         (Hunt("invocation"),),
+    ),
+    Mutant(
+        "a claim is not respected",
+        "that another worker holds the call",
+        "services.queue_work:QueueWork._run",
+        "if invocation.claimed_until and now < invocation.claimed_until:",
+        "if False:",
+        (Hunt("invocation", ("duplicate",), "run_invocation *"),),
+    ),
+    Mutant(
+        "scale-down changes nothing",
+        "that a model which was scaled down must not be kept warm",
+        "services.warming:Warming.scale_down",
+        "before.changed(quiet_until=until, wake=None)",
+        "before.changed(wake=None)",
+        (Hunt("scale-down"),),
+    ),
+    Mutant(
+        "spends with the switch on",
+        "that the kill switch stops all warming",
+        "domain.spending:may_spend",
+        "if refused := _refused_by_switch(purpose, standing, now):",
+        "if refused := None:",
+        (Hunt("kill-switch"),),
+    ),
+    Mutant(
+        "creates with the switch on",
+        "that the kill switch lets nothing new begin",
+        "services.spending:Spending.require_creation",
+        "if not switch.is_off:",
+        "if False:",
+        (Hunt("switched-off"),),
+    ),
+    Mutant(
+        "spends after the lease",
+        "that a sweep may come late: the lease is looked at where money is spent",
+        "domain.spending:may_spend",
+        "if standing.lease_ends_at and now >= standing.lease_ends_at:",
+        "if False:",
+        (Hunt("late-sweep"),),
+    ),
+    Mutant(
+        "spends beyond the ceiling",
+        "that a deployment has a ceiling",
+        "domain.spending:_within_ceiling",
+        "if until is None or (wants_new_window and until == paid_until):",
+        "if False:",
+        (Hunt("ceiling"),),
     ),
 )
