@@ -76,6 +76,14 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "no intent before the import",
+        "that a teardown must know of a job which is being started",
+        "services.importing:Importing._create",
+        "after = before.changed(imported=before.imported.changed(starting_at=now))",
+        "after = before",
+        (Hunt("deploy", ("teardown",), "*CreateModelImportJob"),),
+    ),
+    Mutant(
         "adopts what is not ours",
         "that a model of our name may be a stranger's",
         "services.importing:Importing._own_model",

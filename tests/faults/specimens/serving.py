@@ -66,6 +66,14 @@ MUTANTS = (
         (Hunt("invocation"),),
     ),
     Mutant(
+        "a call is not claimed",
+        "that another worker may be given the same call",
+        "services.queue_work:QueueWork._claim",
+        "claimed_until=until",
+        "claimed_until=None",
+        (Hunt("invocation", ("duplicate",), "run_invocation *"),),
+    ),
+    Mutant(
         "a claim is not respected",
         "that another worker holds the call",
         "services.queue_work:QueueWork._run",
