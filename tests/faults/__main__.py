@@ -1,6 +1,7 @@
 """`make faults`: break every call of every workflow, and say what came of it.
 
-The last line is JSON. The exit code is 1 after a violation, for a mutant that nobody caught, or below a minimum.
+The last line is JSON, whatever became of the parts. The exit code is 1 after a violation, for a mutant that nobody
+caught, for a part that broke off, or below a minimum.
 """
 
 from __future__ import annotations
@@ -8,22 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
+from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import partial
 
-from tests.faults import alone, api_cases, kills, mutants, report, schedules, storms, sweep, workers
+from tests.faults import alone, mutants, workers
 from tests.faults.bench import Run
 from tests.faults.mutating import mutated
-from tests.faults.report import Report
-
-ALONE = {  # one at a time, in a process of its own
-    "storms": storms.run,
-    "schedules": schedules.run,
-    "kills": kills.run,
-    "api": partial(api_cases.run, report.LEAST["api_cases"]),
-}
-POOLED = {"sweep": sweep.run, "mutants": mutants.run}  # shared out among processes with a stack each
-PARTS = (*POOLED, *ALONE)
+from tests.faults.parts import PARTS, Part
+from tests.faults.report import MOST_SECONDS, Report, exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,18 +25,23 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _arguments(arguments)
     if asked.replay:
         return _replay(asked.replay, asked.mutant)
-    parts = asked.only or list(PARTS)
+    parts = {name: part for name, part in PARTS.items() if not asked.only or name in asked.only}
+    told = told_by(parts, asked.seed, asked.jobs)
+    complete = not asked.only
+    print(told.json() if asked.json_only else told.text(complete=complete))
+    return exit_code(told, complete=complete)
+
+
+def told_by(parts: Mapping[str, Part], seed: int, jobs: int, most_seconds: float = MOST_SECONDS) -> Report:
+    """Run parts, none longer than it may be, nor than what is left of the time for all; give the figures."""
     told = Report()
-    if POOLED.keys() & set(parts):
-        with workers.workers(asked.jobs) as pool:
-            for name, run in POOLED.items():
-                if name in parts:
-                    told = told.with_part(name, run(pool, seed=asked.seed))
-    for name, apart in ALONE.items():
-        if name in parts:
-            told = told.with_part(name, alone.done(apart, seed=asked.seed))
-    print(told.json() if asked.json_only else told.text())
-    return report.exit_code(told, complete=not asked.only)
+    for name, part in parts.items():
+        left = max(0.0, most_seconds - sum(told.seconds.values()))
+        began = time.monotonic()
+        done = alone.done(part.with_jobs(jobs), min(part.limit_seconds, left), seed=seed)
+        told = told.with_part(name, done, time.monotonic() - began)
+        print(f"{name}: {told.seconds[name]:.0f} s", file=sys.stderr, flush=True)
+    return told
 
 
 def _replay(text: str, mutant: str | None) -> int:

@@ -1,24 +1,38 @@
-"""What `make faults` says: one table, and one line of JSON."""
+"""What `make faults` says: one table, one line of JSON, and whether all of it is as it should be."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.faults import figures
+from tests.faults.alone import Broken
 from tests.faults.api_cases import ApiCases
 from tests.faults.kills import Kills
 from tests.faults.mutants import Mutants
 from tests.faults.schedules import Schedules
-from tests.faults.storms import Storms
+from tests.faults.storms import CALLERS, Storms
 from tests.faults.sweep import Sweep
 
 LEAST = {"runs": 1500, "pairs": 2000, "mutants": 30, "kills": 100, "api_cases": 10_000}  # of a complete run
+STORM = {"events": 10_000, "started": 1}  # at least, too
+RACE = {"winners": 1, "conflicts": CALLERS - 1}  # exactly
+MOST_SECONDS = 30 * 60.0
+LINES: dict[str, Callable[[Any], list[str]]] = {
+    "sweep": figures.of_sweep,
+    "mutants": figures.of_mutants,
+    "storms": figures.of_storms,
+    "schedules": figures.of_schedules,
+    "kills": figures.of_kills,
+    "api": figures.of_api,
+}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of all parts that were run."""
+    """The figures of all parts that were run; of those that have none, why, and how long each took."""
 
     sweep: Sweep | None = None
     mutants: Mutants | None = None
@@ -26,10 +40,15 @@ class Report:
     schedules: Schedules | None = None
     kills: Kills | None = None
     api: ApiCases | None = None
+    broken: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    def with_part(self, name: str, done: Any) -> Report:
-        """Give the report with a part's figures."""
-        return replace(self, **{name: done})
+    def with_part(self, name: str, done: Any, seconds: float = 0.0) -> Report:
+        """Give the report with a part's figures, or with why it has none."""
+        told = replace(self, seconds={**self.seconds, name: seconds})
+        if isinstance(done, Broken):
+            return replace(told, broken={**self.broken, name: done.why})
+        return replace(told, **{name: done})
 
     def figures(self) -> dict[str, Any]:
         """Give the figures by their names; a part that was not run has zeros."""
@@ -53,87 +72,46 @@ class Report:
         """Give the last line."""
         return json.dumps(self.figures())
 
-    def text(self) -> str:
-        """Give the table and the last line."""
-        parts = (
-            _of_sweep(self.sweep),
-            _of_mutants(self.mutants),
-            _of_storms(self.storms),
-            _of_schedules(self.schedules),
-            _of_kills(self.kills),
-            _of_api(self.api),
-        )
-        return "\n".join([*(line for part in parts for line in part), self.json()])
+    def text(self, *, complete: bool) -> str:
+        """Give the table, what is wrong, and the last line."""
+        parts = {name: getattr(self, name) for name in LINES}
+        lines = [line for name, done in parts.items() if done is not None for line in LINES[name](done)]
+        lines.append(self._time())
+        return "\n".join([*lines, *(f"WRONG {each}" for each in wrong(self, complete=complete)), self.json()])
+
+    def _time(self) -> str:
+        each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.seconds.items())
+        pace = f"; {self.sweep.runs_per_second:.1f} runs a second" if self.sweep else ""
+        return f"{sum(self.seconds.values()):.0f} s in all ({each}){pace}"
 
 
 def exit_code(report: Report, *, complete: bool) -> int:
-    """Give 1 after a violation, or, for a complete run, below a minimum; else 0."""
-    figures = report.figures()
-    short = complete and any(figures[name] < number for name, number in LEAST.items())
-    wrong = ("violations", "kill_violations", "api_5xx")
-    went_wrong = any(figures[name] for name in wrong) or any(figures["schedule"].values())
-    broken = report.api is not None and bool(report.api.failures)
-    unsound = report.storms is not None and not report.storms.sound
-    survived = figures["mutants_caught"] < figures["mutants"]
-    return int(went_wrong or broken or survived or unsound or short)
+    """Give 1 where anything is wrong, else 0."""
+    return int(any(True for _ in wrong(report, complete=complete)))
 
 
-def _of_sweep(done: Sweep | None) -> list[str]:
-    if done is None:
-        return []
-    lines = [f"{'workflow':18}{'calls':>7}{'faults':>8}{'violations':>12}"]
-    lines += [f"{name:18}{calls:7}{faults:8}{wrong:12}" for name, calls, faults, wrong in done.by_workflow]
-    lines.append("modes: " + ", ".join(f"{mode} {count}" for mode, count in done.by_mode))
-    lines.append(f"{done.runs} single faults and {done.pairs} pairs, {done.runs_per_second:.1f} runs a second")
-    lines += [f"VIOLATED {each}" for each in done.violations]
-    return lines
+def wrong(report: Report, *, complete: bool) -> Iterator[str]:
+    """Give everything that is: harm that was done, parts without figures, and a complete run's too small ones."""
+    told = report.figures()
+    yield from (f"{name}: {why}" for name, why in report.broken.items())
+    yield from (f"{told[name]} {name}" for name in ("violations", "kill_violations", "api_5xx") if told[name])
+    yield from (f"schedule: {number} {name}" for name, number in told["schedule"].items() if number)
+    if report.api and report.api.failures:
+        yield f"{len(report.api.failures)} failures of the API"
+    if report.storms and not report.storms.sound:
+        yield f"an unsound storm: {report.storms}"
+    if told["mutants_caught"] < told["mutants"]:
+        yield f"{told['mutants'] - told['mutants_caught']} mutants survived"
+    if complete:
+        yield from _too_little(report, told)
 
 
-def _of_mutants(done: Mutants | None) -> list[str]:
-    if done is None:
-        return []
-    told = f"{done.caught} of {len(done.verdicts)} mutants caught, in {done.seconds:.0f} s"
-    return [*map(str, done.verdicts), told]
-
-
-def _of_storms(done: Storms | None) -> list[str]:
-    if done is None:
-        return []
-    return [
-        f"storm: {done.events} events, {done.lost} lost: {done.versions} versions at rest, {done.started} started, "
-        f"{done.missed} missed, {done.doubled} doubled",
-        f"race: {done.race_winners} winner and {done.race_conflicts} conflicts for a name; with one key "
-        f"{done.same_key_callers} callers, {done.same_key_answers} answer, {done.same_key_records} record",
-        f"calls: {done.calls} in {done.interleavings} orders with scale-down and teardown, {done.calls_lost} lost",
-        *(f"VIOLATED {each}" for each in done.examples),
-    ]
-
-
-def _of_schedules(done: Schedules | None) -> list[str]:
-    if done is None:
-        return []
-    return [
-        f"schedules: {done.zones} zones, {done.windows} windows, {done.looks} looks, {done.swept} sweeps: "
-        f"{done.missed} missed, {done.doubled} doubled",
-        *(f"VIOLATED {each}" for each in done.examples),
-    ]
-
-
-def _of_kills(done: Kills | None) -> list[str]:
-    if done is None:
-        return []
-    whose = ", ".join(f"{name.removeprefix('pilotlight-')} {count}" for name, count in done.functions.items())
-    return [
-        f"kills: {done.kills} in {done.lives} lives, {done.violations} violations; whose: {whose}",
-        *(f"VIOLATED {each}" for each in done.examples),
-    ]
-
-
-def _of_api(done: ApiCases | None) -> list[str]:
-    if done is None:
-        return []
-    told = f"api: {done.cases} cases and {done.hostile} hostile requests"
-    return [
-        f"{told}: {done.server_errors} server errors, {done.schema_breaks} breaks of the schema",
-        *(f"VIOLATED {each}" for each in done.failures),
-    ]
+def _too_little(report: Report, told: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{told[name]} {name}, not {least}" for name, least in LEAST.items() if told[name] < least)
+    storm, race = told["storm"], told["race"]
+    yield from (f"{storm[name]} storm {name}, not {least}" for name, least in STORM.items() if storm[name] < least)
+    yield from (f"{race[name]} race {name}, not {number}" for name, number in RACE.items() if race[name] != number)
+    if report.schedules is None:
+        yield "no schedules were looked at"
+    if (seconds := sum(report.seconds.values())) > MOST_SECONDS:
+        yield f"{seconds:.0f} s, not {MOST_SECONDS:.0f}"

@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults import workers
@@ -27,6 +27,7 @@ class Sweep:
     by_workflow: tuple[tuple[str, int, int, int], ...]  # name, calls, distinct faults, violations
     by_mode: tuple[tuple[str, int], ...]
     seconds: float
+    matrix: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # crash points and violations
 
     @property
     def runs_per_second(self) -> float:
@@ -54,6 +55,7 @@ def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = 
         by_workflow=tuple(_by_workflow(clean, singles, broken)),
         by_mode=tuple(Counter(mode for each in singles for _, mode in each.plan).most_common()),
         seconds=time.monotonic() - began,
+        matrix=_matrix(singles, {text for text, violations, _ in outcomes if violations}),
     )
 
 
@@ -68,6 +70,14 @@ def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> It
         # the second may come in what the first one leads to: in a retry, or in a compensation
         later = first[0] + chance.randint(1, max(len(clean[name].calls) - first[0], 1) + 8)
         yield Run(name, (first, (later, chance.choice(list(MODES)))))
+
+
+def _matrix(singles: list[Run], broken: set[str]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Give by workflow and mode at how many calls it was met alone, and how many of these violated something."""
+    cells = [(each.workflow, each.plan[0][1], str(each) in broken) for each in singles]
+    points = Counter((workflow, mode) for workflow, mode, _ in cells)
+    wrong = Counter((workflow, mode) for workflow, mode, violated in cells if violated)
+    return {cell: (number, wrong[cell]) for cell, number in points.items()}
 
 
 def _by_workflow(

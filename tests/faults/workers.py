@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 from tests.faults.bench import Bench, Result, Run
@@ -30,44 +30,57 @@ def bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def workers(jobs: int) -> Iterator[Any]:
-    """Give a pool of processes with a bench each."""
-    context = multiprocessing.get_context("spawn")
-    pool = context.Pool(jobs, initializer=_start)
-    try:
-        yield pool
-    finally:
-        pool.terminate()
-        pool.join()
+def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool of processes with a bench each: one that dies breaks the pool, where another kind would wait."""
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_start) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def pooled(run: Callable[..., Made], jobs: int, *, seed: int) -> Made:
+    """Give what a part makes of a pool of so many processes."""
+    with workers(jobs) as pool:
+        return run(pool, seed=seed)
 
 
 def runs(pool: Any, wanted: Iterable[Run]) -> Iterator[Outcome]:
     """Give the outcomes of runs, as they come."""
-    yield from pool.imap_unordered(_run, [str(run) for run in wanted], chunksize=8)
+    yield from _shared(pool, _run, [str(run) for run in wanted], at_once=8)
 
 
 def clean(pool: Any, workflows: Iterable[str]) -> dict[str, Result]:
     """Give the clean run of each workflow."""
-    return {result.run.workflow: result for result in pool.imap_unordered(_clean, list(workflows))}
+    return {result.run.workflow: result for result in _shared(pool, _clean, list(workflows))}
 
 
 def do(pool: Any, work: Callable[[Bench, Given], Made], given: Iterable[Given]) -> Iterator[Made]:
     """Give what a function of a module makes of each of these at a bench, as it comes."""
-    yield from pool.imap_unordered(partial(_at_bench, work), list(given))
+    yield from _shared(pool, work, list(given))
 
 
-def _at_bench(work: Callable[[Bench, Given], Made], given: Given) -> Made:
-    return work(_bench[0], given)
+def _shared(
+    pool: ProcessPoolExecutor, work: Callable[[Bench, Given], Made], given: Sequence[Given], at_once: int = 1
+) -> Iterator[Made]:
+    """Give what becomes of all, so many handed out at once. Raises: BrokenProcessPool where a process has died."""
+    shares = [given[first : first + at_once] for first in range(0, len(given), at_once)]
+    for share in as_completed([pool.submit(_at_bench, work, share) for share in shares]):
+        yield from share.result()
+
+
+def _at_bench(work: Callable[[Bench, Given], Made], given: Sequence[Given]) -> list[Made]:
+    return [work(_bench[0], each) for each in given]
 
 
 def _start() -> None:
     _bench.append(_open.enter_context(bench()))
 
 
-def _run(text: str) -> Outcome:
-    result = _bench[0].run(Run.of(text))
+def _run(bench: Bench, text: str) -> Outcome:
+    result = bench.run(Run.of(text))
     return text, result.violations, result.met
 
 
-def _clean(workflow: str) -> Result:
-    return _bench[0].run(Run(workflow))
+def _clean(bench: Bench, workflow: str) -> Result:
+    return bench.run(Run(workflow))

@@ -1,0 +1,35 @@
+"""Parts that go wrong in every way there is, and one that does not: by this name another process finds them, too."""
+
+import os
+import signal
+
+FIGURES = (3, 1, 0)
+
+
+def gives(seed: int) -> tuple[int, ...]:
+    """Give figures."""
+    return FIGURES
+
+
+def raises(seed: int) -> tuple[int, ...]:
+    """Raise what nobody thought of."""
+    raise KeyError("seed")
+
+
+def dies(seed: int) -> tuple[int, ...]:
+    """End as those end whose memory the machine wants back."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable: it is dead")
+
+
+def never_ends(seed: int) -> tuple[int, ...]:
+    """Wait for what does not come."""
+    signal.pause()
+    raise AssertionError("unreachable: nobody wakes it")
+
+
+def leaves_a_child(seed: int) -> int:
+    """Give the process id of somebody who stays."""
+    if (child := os.fork()) == 0:
+        signal.pause()
+    return child

@@ -1,0 +1,34 @@
+"""The parts of a full run, in their order: the sweep comes last and has what the others leave of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tests.faults import api_cases, kills, mutants, schedules, storms, sweep, workers
+from tests.faults.report import LEAST, MOST_SECONDS, STORM
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: `run(seed=…)` in a process of its own, or, `pooled`, shared out among processes with a bench each."""
+
+    run: Callable[..., Any]
+    limit_seconds: float
+    pooled: bool = False
+
+    def with_jobs(self, jobs: int) -> Callable[..., Any]:
+        """Give what runs it with so many processes."""
+        return partial(workers.pooled, self.run, jobs) if self.pooled else self.run
+
+
+PARTS = {
+    "api": Part(partial(api_cases.run, LEAST["api_cases"]), 480),
+    "storms": Part(partial(storms.run, STORM["events"]), 360),
+    "schedules": Part(schedules.run, 240),
+    "kills": Part(partial(kills.run, LEAST["kills"]), 480),
+    "mutants": Part(mutants.run, 480, pooled=True),
+    "sweep": Part(sweep.run, MOST_SECONDS, pooled=True),
+}
