@@ -29,6 +29,7 @@ def cases() -> list[Case]:
     ceiling = settings.default_spend_ceiling_usd
     lease = parse_duration(DEFAULT_LEASE)
     every = {model: Tariff(rate=rate_in(REGION), units=units) for model, units in UNITS.items()}
+    wake = timedelta(seconds=settings.wake_budget.max_seconds)
     window = {model: tariff.window.usd for model, tariff in every.items()}
     month = {model: tariff.storage(MONTH).usd for model, tariff in every.items()}
     chain = {model: 2 * usd for model, usd in window.items()}
@@ -51,6 +52,11 @@ def cases() -> list[Case]:
             {model: int(HOUR / WINDOW) * usd + usd for model, usd in window.items()},
         ),
         Case("A wake never gets an answer", "probes of a model that loads cost nothing", _each(0.0)),
+        Case(
+            "A model takes every probe and gives no answer that we understand",
+            "each counts as billed, within the wake's budget: its windows, and the idle one after them",
+            {model: (int(wake / WINDOW) + 1) * usd for model, usd in window.items()},
+        ),
         Case("Two of the same deployment are asked for at once", "one name, one record: nothing twice", _each(0.0)),
         Case(
             "A teardown is lost",

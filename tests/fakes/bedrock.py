@@ -11,6 +11,7 @@ from pilotlight.domain.errors import (
     InvalidInput,
     InvocationFailed,
     ModelNotReady,
+    NothingAnswered,
     PilotlightError,
     QuotaExceeded,
     Unavailable,
@@ -166,6 +167,8 @@ class FakeBackend:
         self.probes += 1
         try:
             self._load(deployment, correlation_id)
+        except NothingAnswered:
+            raise
         except ModelNotReady:
             return False
         return True

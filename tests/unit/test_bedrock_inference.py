@@ -12,7 +12,7 @@ from pilotlight.domain.errors import (
     AccessDenied,
     InvocationFailed,
     InvocationTimedOut,
-    ModelNotReady,
+    NothingAnswered,
     Terminal,
     Throttled,
     Unavailable,
@@ -57,22 +57,34 @@ def complete(says: object):
 @pytest.mark.parametrize(
     "says",
     [
-        READ_TIMEOUT,
         ConnectTimeoutError(endpoint_url="https://bedrock"),
         refusal("ModelNotReadyException", 429),
-        refusal("ModelTimeoutException", 408),
         refusal("ModelErrorException", 424),
         refusal("ThrottlingException", 429),
         refusal("ServiceQuotaExceededException", 400),
         refusal("ServiceUnavailableException", 503),
         refusal("InternalServerException", 500),
         refusal("NobodyKnowsException", 502),
-        {"choices": []},
-        {"choices": [{"finish_reason": "stop"}]},
     ],
 )
 def test_a_probe_that_a_loading_model_may_give_is_not_answered_yet(says):
     assert probe(says) is False
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        READ_TIMEOUT,
+        refusal("ModelTimeoutException", 408),
+        {"choices": []},
+        {"choices": [{"finish_reason": "stop"}]},
+        {"answer": "in a shape of tomorrow"},
+        ["not", "an", "object"],
+    ],
+)
+def test_a_probe_that_was_taken_and_not_answered_may_be_billed_and_says_so(says):
+    with pytest.raises(NothingAnswered):
+        probe(says)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +111,7 @@ def test_an_empty_completion_is_an_answer(says):
 
 
 def test_a_call_without_a_completion_found_the_model_loading():
-    with pytest.raises(ModelNotReady):
+    with pytest.raises(NothingAnswered):
         complete({"choices": [{}]})
 
 

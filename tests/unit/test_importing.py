@@ -121,6 +121,32 @@ def test_a_slot_that_never_comes_free_ends_with_a_reason(staged):
         start(staged)
 
 
+def test_the_time_in_which_the_kill_switch_was_on_is_no_wait_for_the_slot(staged):
+    staged.imports.takes = timedelta(days=2)
+    staged.switch.on("audit")
+    start(staged)
+    staged.clock.advance(hours=7)
+    staged.switch.off()
+    staged.imports.occupy()
+
+    assert not start(staged).done
+    staged.clock.advance(hours=5, minutes=59)
+    assert not start(staged).done
+    staged.clock.advance(minutes=2)
+    with pytest.raises(DeadlinePassed):
+        start(staged)
+
+
+def test_a_step_that_is_held_for_long_asks_more_and_more_seldom(staged):
+    staged.switch.on("audit")
+    waits = []
+    for _ in range(60):
+        waits.append(start(staged).wait_seconds)
+        staged.clock.advance(seconds=waits[-1])
+
+    assert (waits[0], waits[-1], waits) == (60, 900, sorted(waits))
+
+
 def test_a_quota_that_was_used_up_meanwhile_names_its_holders(staged):
     for name in ("one", "two", "three"):
         staged.imports.add_model(name)

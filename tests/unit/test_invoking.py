@@ -16,6 +16,7 @@ from pilotlight.domain.errors import (
 )
 from pilotlight.domain.invocation import ChatMessage, InvocationStatus, Parameters
 from pilotlight.domain.pricing import WindowOpener
+from pilotlight.domain.spending import SpendCeiling
 
 from tests.factories import a_question, some_facts
 from tests.world import IDLE, LIMITS
@@ -230,6 +231,29 @@ def test_a_model_believed_warm_that_is_not_is_queued_and_woken_for(serving):
 
     assert (view.status, view.was_cold) == (InvocationStatus.QUEUED, True)
     assert len(serving.executions.of("warm")) == wakes + 1
+
+
+@pytest.mark.parametrize("broken", ["ledger", "record", "notice"])
+def test_an_answer_is_given_whatever_goes_wrong_with_its_entries(serving, broken, monkeypatch):
+    serving.clock.advance(minutes=3)
+    invoke(serving)
+    serving.clock.advance(minutes=2)  # still warm, in a window that is not opened yet
+    serving.requesting.limit_spending("llama", SpendCeiling(usd=1.9))  # which is when its owner is told
+    ports = {
+        "ledger": (serving.deployments, "open_window"),
+        "record": (serving.invocations, "put"),
+        "notice": (serving.deployments, "save"),
+    }
+
+    def slow_down(*_, **__):
+        raise Throttled("slow down")
+
+    monkeypatch.setattr(*ports[broken], slow_down)
+    view = invoke(serving)
+
+    assert (view.status, view.output.text) == (InvocationStatus.SUCCEEDED, serving.backend.says)
+    assert (len(serving.backend.prompts), serving.queue.messages) == (2, [])
+    assert [message for message, _ in serving.journal.surprises] == ["an answer could not be entered"]
 
 
 def test_a_throttled_call_is_queued_and_not_taken_for_cold(serving):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from pilotlight.contracts import WakeStarted, WarmUpTask
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import KillSwitchOn, LeaseEnded, SpendCeilingReached, Unavailable
+from pilotlight.domain.errors import KillSwitchOn, LeaseEnded, NothingAnswered, SpendCeilingReached, Unavailable
 from pilotlight.domain.invocation import InvocationStatus
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Per, Purpose, SpendCeiling
@@ -237,6 +237,59 @@ def test_many_callers_at_once_pass_a_ceiling_by_one_window_at_most(seed):
 
     assert world.deployments.latest_window("llama", 1).ordinal > 1
     assert world.deployments.spent_in("llama", "2026-11") <= ceiling + WINDOW_USD
+
+
+def test_a_probe_that_was_taken_and_not_answered_counts_as_spent_and_proves_no_warmth(serving):
+    go_cold(serving)
+    serving.warming.wake("llama", reason="x", correlation_id="c")
+    before = spent(serving)
+    serving.backend.refusals.append(NothingAnswered("an answer of an unknown shape"))
+
+    decision = serving.warming.probe(serving.probe_task())
+
+    assert (decision.ready, decision.give_up) == (False, False)
+    assert serving.deployment().wake.usd == pytest.approx(WINDOW_USD)
+    assert spent(serving) >= before + WINDOW_USD
+    assert serving.accounting.warmth(serving.deployment(), serving.clock.now()).state is Warmth.WAKING
+
+
+def test_probes_that_are_taken_and_never_answered_end_at_the_ceiling(serving):
+    go_cold(serving)
+    limit(serving, spent(serving) + 3 * WINDOW_USD)
+    serving.warming.wake("llama", reason="x", correlation_id="c")
+    serving.backend.refusals.extend(NothingAnswered("an answer of an unknown shape") for _ in range(100))
+
+    decisions = []
+    while not (decisions and decisions[-1].give_up):
+        decisions.append(serving.warming.probe(serving.probe_task()))
+        serving.clock.advance(seconds=60)
+
+    assert decisions[-1].refusal == "spend-ceiling-reached"
+    assert serving.backend.probes < 30
+
+
+def test_a_question_that_was_taken_and_not_answered_counts_as_spent(serving):
+    go_cold(serving)
+    ask(serving)
+    before = spent(serving)
+    serving.backend.refusals.append(NothingAnswered("an answer of an unknown shape"))
+
+    assert not run(serving)
+
+    assert queued(serving).status is InvocationStatus.QUEUED
+    assert spent(serving) >= before + WINDOW_USD
+
+
+def test_a_call_that_must_be_over_soon_may_take_one_of_a_few_lengths(world):
+    world.bring(Status.SERVING, lease="1h")
+    ends_at = world.deployment().lease.ends_at
+    lengths = {}
+    for left in range(700, 30, -1):
+        world.clock.set(ends_at - timedelta(seconds=left))
+        lengths[left] = world.spending.seconds_for_call(world.deployment(), 840.0)
+
+    assert all(left / 2 <= length <= left for left, length in lengths.items())
+    assert len(set(lengths.values())) < 20, "a client is made, and kept, for each"
 
 
 # ---- the kill switch -----------------------------------------------------------------------------------------

@@ -80,6 +80,17 @@ def test_a_renewed_lease_is_not_ended_by_the_old_one(world):
     assert world.status() is Status.SERVING
 
 
+def test_a_lease_that_is_renewed_between_the_look_and_the_teardown_is_not_ended(world):
+    world.bring(Status.SERVING, lease="60m")
+    world.clock.advance(minutes=61)
+    old = world.deployments.get("llama")
+    world.requesting.renew_lease("llama", "60m")
+
+    world.tearing_down.begin("llama", reason="x", correlation_id="c", still=lambda now: now.lease == old.lease)
+
+    assert world.status() is Status.SERVING
+
+
 def test_a_permanent_lease_never_ends(world):
     world.bring(Status.SERVING, lease="permanent")
     world.clock.advance(days=2000)

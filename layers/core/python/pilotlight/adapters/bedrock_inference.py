@@ -22,6 +22,7 @@ from pilotlight.domain.errors import (
     InvocationFailed,
     InvocationTimedOut,
     ModelNotReady,
+    NothingAnswered,
     PilotlightError,
     Retryable,
     Unavailable,
@@ -58,14 +59,19 @@ class BedrockInference:
         self._client_for = client_for
 
     def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
-        """Generate one token; say whether the model answered. An answer without a completion is still loading.
+        """Generate one token; say whether the model answered.
 
         A model that loads is not always told as such: its call may time out, break, or be throttled just as well.
-        Raises: AccessDenied, Terminal or InvocationFailed for a call that no model will ever answer.
+        Raises: NothingAnswered where the call was taken; AccessDenied, Terminal or InvocationFailed for a call that no
+        model will ever answer.
         """
         try:
             self._invoke(deployment, PROBE, PROBE_TIMEOUT_SECONDS, correlation_id)
-        except (Retryable, InvocationTimedOut):
+        except NothingAnswered:
+            raise
+        except InvocationTimedOut as exc:
+            raise NothingAnswered(exc.message, deployment=deployment.name) from exc
+        except Retryable:
             return False
         except InvocationFailed as exc:
             if exc.detail.get("aws_code") in BROKEN:
@@ -84,7 +90,8 @@ class BedrockInference:
     ) -> BackendAnswer:
         """Return the completion of a rendered prompt.
 
-        Raises: ModelNotReady while it loads; InvocationFailed; InvocationTimedOut; Throttled; Unavailable.
+        Raises: ModelNotReady while it loads; NothingAnswered; InvocationFailed; InvocationTimedOut; Throttled;
+        Unavailable.
         """
         asked = {name: value for name, value in parameters.dump().items() if name in SUPPORTED}
         body = {"prompt": prompt, **asked, "max_tokens": parameters.token_limit}
@@ -102,26 +109,37 @@ class BedrockInference:
                 answer = client.invoke_model(
                     modelId=arn, body=json.dumps(body), contentType="application/json", accept="application/json"
                 )
-                told = json.loads(answer["body"].read())
+                return _read(answer["body"], deployment.name)
         except ClientError as exc:
             raise _translated(exc, deployment.name) from exc
         except ReadTimeoutError as exc:
             raise _timed_out(deployment.name, f"did not answer within {timeout_seconds:.0f} s") from exc
-        except (BotoCoreError, ValueError) as exc:
+        except BotoCoreError as exc:
             raise Unavailable(f"Calling the model of {deployment.name} failed: {type(exc).__name__}") from exc
-        return read_answer(told)
+
+
+def _read(body: Any, name: str) -> BackendAnswer:
+    """Return the answer of a call that Bedrock has taken. Raises: NothingAnswered."""
+    try:
+        told = json.loads(body.read())
+    except ReadTimeoutError:
+        raise  # it is still generating: calling again would generate twice
+    except (BotoCoreError, ValueError) as exc:
+        why = f"The answer of the model of {name} could not be read: {type(exc).__name__}"
+        raise NothingAnswered(why, deployment=name) from exc
+    return read_answer(told if isinstance(told, dict) else {})
 
 
 def read_answer(told: dict[str, Any]) -> BackendAnswer:
     """Return what an answer says, in any of the shapes that Bedrock gives.
 
-    Raises: ModelNotReady for an answer without a completion: a cold model has been seen to give one.
+    Raises: NothingAnswered for an answer without a completion: a cold model has been seen to give one.
     """
     choices = told.get("choices") or [{}]
     usage = told.get("usage") or {}
     completion = told.get("generation", choices[0].get("text"))
     if completion is None:
-        raise ModelNotReady("The model answered without a completion: it is still loading.")
+        raise NothingAnswered("The model answered without a completion: it is still loading.")
     return BackendAnswer(
         completion=completion,
         stop_reason=told.get("stop_reason") or choices[0].get("finish_reason"),

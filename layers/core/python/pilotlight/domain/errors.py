@@ -7,6 +7,7 @@
     │   ├── ConcurrentChange      somebody else changed the record between our read and our write
     │   ├── BodyCutShort          fewer bytes arrived than were promised
     │   ├── ModelNotReady         the model is loading: a cold start, not a failure
+    │   │   └── NothingAnswered   it took the call, may bill it, and gave no answer
     │   └── Held                  what costs money must wait; it goes on by itself
     │       ├── KillSwitchOn
     │       ├── CapacityReached   all deployments together may not have more warm at once
@@ -106,6 +107,12 @@ class ModelNotReady(Retryable):
     """The model is loading: a cold start, not a failure."""
 
     code = "model-not-ready"
+
+
+class NothingAnswered(ModelNotReady):
+    """The model took the call and gave no answer: it is taken to be loading, and the call to be billed."""
+
+    code = "nothing-answered"
 
 
 class Held(Retryable):

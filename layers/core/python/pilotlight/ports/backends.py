@@ -69,7 +69,7 @@ class InferenceBackend(Protocol):
     supported_parameters: frozenset[str]
 
     def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
-        """Make the smallest call there is; say whether the model answered."""
+        """Make the smallest call there is; say whether the model answered. Raises: NothingAnswered."""
         ...
 
     def complete(
@@ -81,7 +81,10 @@ class InferenceBackend(Protocol):
         timeout_seconds: float,
         correlation_id: str,
     ) -> BackendAnswer:
-        """Return the completion of a rendered prompt. Raises: ModelNotReady, InvocationFailed, Throttled."""
+        """Return the completion of a rendered prompt.
+
+        Raises: ModelNotReady, NothingAnswered, InvocationFailed, Throttled.
+        """
         ...
 
 

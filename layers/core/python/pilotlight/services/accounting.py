@@ -90,6 +90,19 @@ class Accounting:
         if not (is_new and self._open(deployment, window, latest)):
             self._deployments.touch_window(deployment.name, window)
 
+    def unanswered(self, deployment: Deployment, at: datetime, opener: WindowOpener) -> Money:
+        """Enter a call that was taken and gave no answer, and return its price: it may be billed.
+
+        It is no proof that the model is warm: what was last seen of that stays as it was.
+        """
+        latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        window = window_at(at, latest, generation=deployment.generation, opener=opener)
+        if latest is not None and window.ordinal == latest.ordinal:
+            return Money(usd=0.0)
+        seen_warm_at = latest.last_answer_at if latest else at - self._idle
+        opened = self._open(deployment, window.changed(last_answer_at=seen_warm_at), latest)
+        return self.tariff(deployment).window if opened else Money(usd=0.0)
+
     def latest_window(self, deployment: Deployment) -> BillingWindow | None:
         """Return the newest billing window of this generation."""
         return self._deployments.latest_window(deployment.name, deployment.generation)

@@ -4,7 +4,13 @@ from contextlib import suppress
 
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import InvocationTimedOut, PilotlightError, Retryable, UnsupportedParameter
+from pilotlight.domain.errors import (
+    InvocationTimedOut,
+    NothingAnswered,
+    PilotlightError,
+    Retryable,
+    UnsupportedParameter,
+)
 from pilotlight.domain.invocation import Answered, Invocation, InvocationRequest, InvocationStatus, split_reasoning
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
@@ -83,6 +89,10 @@ class Answering:
             with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
                 self._accounting.timed_out(deployment, now, tokens=request.parameters.token_limit, seconds=took)
             raise
+        except NothingAnswered:
+            with suppress(Retryable):
+                self._accounting.unanswered(deployment, self._clock.now(), WindowOpener.INVOCATION)
+            raise
         now = self._clock.now()
         output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
         return Answered(
@@ -104,8 +114,16 @@ class Answering:
             invocation=invocation,
             tokens_per_second=answered.tokens_per_second,
         )
+        over = self.answered(invocation, answered).changed(cost=cost)
         if cost.usd:
-            self._spending.note(deployment)
+            try:
+                self._spending.note(deployment)
+            except PilotlightError as exc:  # the owner hears of it at the next window
+                self.surprise(over, exc)
+        return over
+
+    def answered(self, invocation: Invocation, answered: Answered) -> Invocation:
+        """Return the invocation as answered."""
         return invocation.changed(
             status=InvocationStatus.SUCCEEDED,
             ended_at=answered.answered_at,
@@ -113,7 +131,12 @@ class Answering:
             latency_ms=answered.latency_ms,
             usage=answered.usage,
             output_length=answered.completion_length,
-            cost=cost,
+        )
+
+    def surprise(self, invocation: Invocation, error: PilotlightError) -> None:
+        """Say what went wrong with the entries of a call that was answered."""
+        self._journal.surprise(
+            "an answer could not be entered", invocation=invocation.id, code=error.code, reason=error.message
         )
 
     def fail(self, invocation: Invocation, error: PilotlightError) -> None:

@@ -11,7 +11,7 @@ from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRef
 from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
-from pilotlight.services.holding import HELD_SECONDS, go_on, hold
+from pilotlight.services.holding import go_on, held_seconds, hold
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Inspection, Preflight
 from pilotlight.services.records import amend, amend_artifact
@@ -56,7 +56,7 @@ class Deploying:
             self._spending.require(deployment, Purpose.CREATE)
         except Held as why:
             hold(self._deployments, deployment, why, self._clock)
-            return Wait(done=False, held=True, wait_seconds=HELD_SECONDS)
+            return Wait(done=False, held=True, wait_seconds=held_seconds(deployment, self._clock.now()))
         go_on(self._deployments, deployment, self._clock)
         if sealed := self._sealed(deployment):
             self._go_on_from(sealed, deployment)
@@ -83,7 +83,8 @@ class Deploying:
             case ArtifactStatus.SEALED:
                 return Wait(done=True)
             case ArtifactStatus.STAGING:
-                self._revive(artifact, task.correlation_id)
+                if held := self._revived(deployment, artifact, task.correlation_id):
+                    return held
                 return Wait(done=False, wait_seconds=_staging_wait(self._clock.now() - artifact.updated_at))
             case _:
                 raise SourceRefused(
@@ -216,15 +217,24 @@ class Deploying:
             STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt, artifact.created_at), work
         )
 
+    def _revived(self, deployment: Deployment, artifact: Artifact, correlation_id: str) -> Wait | None:
+        """Start staging again where its execution died; return how long to wait where nothing may be begun now."""
+        run = names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
+        if self._executions.is_running(STAGING_MACHINE, run):
+            return None
+        try:
+            self._spending.require(deployment, Purpose.CREATE)
+        except Held as why:
+            hold(self._deployments, deployment, why, self._clock)
+            return Wait(done=False, wait_seconds=held_seconds(deployment, self._clock.now()))
+        self._revive(artifact, correlation_id)
+        return None
+
     def _revive(self, artifact: Artifact, correlation_id: str) -> None:
-        """Start staging again under the next attempt where its execution is no longer there.
+        """Start staging again under the next attempt.
 
         One that died too often has failed: the next look tells it, and a retry begins afresh.
         """
-        if self._executions.is_running(
-            STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
-        ):
-            return
         now = self._clock.now()
 
         def next_attempt(before: Artifact | None) -> Artifact | None:

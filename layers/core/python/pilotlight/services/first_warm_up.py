@@ -4,7 +4,7 @@ from pilotlight.contracts import DeploymentTask, Wait, WakeStarted, WarmUpTask
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.errors import Held, QuotaExceeded, Superseded, WarmUpExhausted
 from pilotlight.ports import Clock, Deployments
-from pilotlight.services.holding import HELD_SECONDS, hold
+from pilotlight.services.holding import held_seconds, hold
 from pilotlight.services.records import amend
 from pilotlight.services.spending import PASSING
 from pilotlight.services.warming import Warming
@@ -32,7 +32,7 @@ class FirstWarmUp:
             if why.detail.get("never"):
                 raise QuotaExceeded(why.message, deployment=task.deployment) from why
             hold(self._deployments, deployment, why, self._clock)
-            return WakeStarted(held=True, wait_seconds=HELD_SECONDS)
+            return WakeStarted(held=True, wait_seconds=held_seconds(deployment, self._clock.now()))
         wake = deployment.wake or deployment.last_wake
         if wake is None:
             raise Superseded(

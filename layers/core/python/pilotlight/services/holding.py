@@ -1,6 +1,7 @@
 """A step that may not spend money now: the record says what it waits for."""
 
 import re
+from datetime import datetime
 
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
 from pilotlight.domain.errors import PilotlightError
@@ -8,7 +9,14 @@ from pilotlight.ports import Clock, Deployments
 from pilotlight.services.records import amend
 
 _FIGURES = re.compile(r"[\d.,]+")
-HELD_SECONDS = 60  # between two looks: a switch that is turned off is noticed within a minute
+HELD_SECONDS = 60  # between two looks: a switch that is turned off soon is noticed within a minute …
+LONGEST_HELD_SECONDS = 900  # … and after hours within a quarter: an execution has room for 25,000 lines of history
+
+
+def held_seconds(deployment: Deployment, now: datetime) -> int:
+    """Return how long a held step waits before it asks again: a tenth of the time that nothing changed."""
+    elapsed = (now - deployment.updated_at).total_seconds()
+    return round(min(max(elapsed / 10, HELD_SECONDS), LONGEST_HELD_SECONDS))
 
 
 def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError, clock: Clock) -> None:

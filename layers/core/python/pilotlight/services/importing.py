@@ -12,9 +12,11 @@ from pilotlight.domain.preflight import Holder
 from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Model, seconds
 from pilotlight.ports import Clock, Deployments, ImportedModelState, ImportJobState, ModelImports
-from pilotlight.services.holding import HELD_SECONDS
+from pilotlight.services.holding import held_seconds
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
+
+WAITS_FOR_SLOT = "waits for the region's import slot"
 
 
 class ImportRules(Model):
@@ -63,7 +65,7 @@ class Importing:
             self._spending.require(deployment, Purpose.CREATE)
         except Held as why:
             self._note_once(deployment, f"waits: {why.message}", self._clock.now())
-            return Wait(done=False, wait_seconds=HELD_SECONDS)
+            return Wait(done=False, wait_seconds=held_seconds(deployment, self._clock.now()))
         self._require_quota()
         if holders := self._imports.running_jobs():
             return self._wait_for_slot(deployment, holders)
@@ -191,7 +193,8 @@ class Importing:
 
     def _wait_for_slot(self, deployment: Deployment, holders: list[ImportJobState]) -> Wait:
         now = self._clock.now()
-        began = deployment.imported.started_at if deployment.imported else now
+        waits_already = (deployment.waiting_for or "").startswith(WAITS_FOR_SLOT)  # and not for the kill switch
+        began = deployment.imported.started_at if deployment.imported and waits_already else now
         names_of = ", ".join(job.name for job in holders)
         if now - began > seconds(self._rules.slot_deadline_seconds):
             raise DeadlinePassed(
@@ -199,14 +202,16 @@ class Importing:
                 f"it is held by {names_of}.",
                 holders=[job.arn for job in holders],
             )
-        self._note_once(deployment, f"waits for the region's import slot, held by {names_of}", now)
+        self._note_once(deployment, f"{WAITS_FOR_SLOT}, held by {names_of}", now, began=began)
         return Wait(done=False, wait_seconds=self._rules.slot_poll_seconds)
 
-    def _note_once(self, deployment: Deployment, reason: str, now: datetime) -> None:
+    def _note_once(self, deployment: Deployment, reason: str, now: datetime, began: datetime | None = None) -> None:
         def waiting(before: Deployment) -> Change | None:
             if before.waiting_for == reason or before.status is not Status.IMPORTING:
                 return None
-            return change(before, before.changed(waiting_for=reason), EventKind.IMPORT, reason, now)
+            since = before.imported and before.imported.changed(started_at=began or before.imported.started_at)
+            after = before.changed(waiting_for=reason, imported=since)
+            return change(before, after, EventKind.IMPORT, reason, now)
 
         amend(self._deployments, deployment.name, waiting)
 

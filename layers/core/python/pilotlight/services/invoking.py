@@ -18,6 +18,7 @@ from pilotlight.domain.errors import (
     Held,
     InvalidInput,
     ModelNotReady,
+    PilotlightError,
     QueueFull,
     Retryable,
     Terminal,
@@ -25,6 +26,7 @@ from pilotlight.domain.errors import (
 from pilotlight.domain.invocation import (
     KEPT,
     LONGEST_REDELIVERY_SECONDS,
+    Answered,
     Invocation,
     InvocationRequest,
     InvocationStatus,
@@ -105,11 +107,13 @@ class Invoking:
         seen_cold = False
         if quick and not cold:
             try:
-                return self._answer_at_once(deployment, invocation, request, prompt)
+                answered = self._call(deployment, invocation, request, prompt)
             except Retryable as exc:
                 cold = seen_cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
                 waits_for = exc.message if isinstance(exc, Held) else None
                 patience = min(patience, self._limits.longest_wait_seconds - self._limits.direct_seconds)
+            else:
+                return self._tell(deployment, invocation, answered)
         invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
         self._enqueue(invocation, request)
         if cold:
@@ -142,20 +146,29 @@ class Invoking:
         """Return an invocation with its output, while that is kept."""
         return self._view(self._invocations.get(invocation_id))
 
-    def _answer_at_once(
+    def _call(
         self, deployment: Deployment, invocation: Invocation, request: InvocationRequest, prompt: Prompt
-    ) -> InvocationView:
+    ) -> Answered:
         within = self._limits.direct_seconds
         try:
-            answered = self._answering.call(
+            return self._answering.call(
                 deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
             )
         except Terminal as exc:
             self._answering.record(self._answering.failed(invocation, exc))
             raise
-        over = self._answering.settle(deployment, invocation, answered)
-        over = over.changed(body_kept=False)  # its output went with the answer
-        self._invocations.put(over)
+
+    def _tell(self, deployment: Deployment, invocation: Invocation, answered: Answered) -> InvocationView:
+        """Enter an answer and give it to its caller, whatever goes wrong with the entries: it was generated, and paid.
+
+        The next answer enters a window that could not be entered.
+        """
+        over = self._answering.answered(invocation, answered).changed(body_kept=False)  # it goes with the answer
+        try:
+            over = self._answering.settle(deployment, over, answered)
+            self._invocations.put(over)
+        except PilotlightError as exc:
+            self._answering.surprise(over, exc)
         self._answering.record(over)
         return self._view(over, answered.output)
 

@@ -37,6 +37,8 @@ from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 
 AT_ONCE = timedelta()
+CALL_SECONDS = tuple(map(float, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160, 226, 320, 452, 640)))
+"""How long a call that must be over soon may take: a few lengths, because a client is made, and kept, for each."""
 PASSING = frozenset(error.code for error in (KillSwitchOn, CapacityReached, WakesExhausted))
 """Codes of refusals that pass by themselves."""
 
@@ -156,7 +158,7 @@ class Spending:
         if until is None:
             return within
         left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
-        return within if left >= within else max(float(int(left)), 0.5)  # whole seconds: a client is made for each
+        return within if left >= within else max((step for step in CALL_SECONDS if step <= left), default=0.5)
 
     def note(self, deployment: Deployment) -> None:
         """Tell the owner when four fifths of the ceiling are spent, and when all of it is: once in each period."""

@@ -111,7 +111,7 @@ class Sweeping:
         deployment = self._deployments.get(name)
         if self._lease_is_over(deployment):
             reason = f"lease of {deployment.lease} ended"
-            self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id)
+            self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id, still=self._lease_is_over)
             return
         if deployment.status in UNDER_WAY:
             self._look_at_execution(deployment)

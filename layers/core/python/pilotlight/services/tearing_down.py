@@ -5,6 +5,7 @@ success, and nothing without our tags is deleted.
 """
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
 
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait, input_of
@@ -56,12 +57,17 @@ class TearingDown:
         self._clock = clock
         self._stack = stack
 
-    def begin(self, name: str, *, reason: str, correlation_id: str) -> Deployment:
-        """Move a deployment to TEARING_DOWN and start the execution; one under way or GONE stays as it is."""
+    def begin(
+        self, name: str, *, reason: str, correlation_id: str, still: Callable[[Deployment], bool] = lambda _: True
+    ) -> Deployment:
+        """Move a deployment to TEARING_DOWN and start the execution; one under way or GONE stays as it is.
+
+        So does one for which the reason does not hold any more (`still`), as when its lease was renewed meanwhile.
+        """
         now = self._clock.now()
 
         def going(before: Deployment) -> Change | None:
-            if before.status in (Status.TEARING_DOWN, Status.GONE):
+            if before.status in (Status.TEARING_DOWN, Status.GONE) or not still(before):
                 return None
             after = before.moved_to(
                 Status.TEARING_DOWN, now, wake=None, teardown_round=1, correlation_id=correlation_id

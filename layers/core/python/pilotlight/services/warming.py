@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from pilotlight.contracts import ProbeTask, WakeFailureTask
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.errors import Held, ModelNotReady, SpendCeilingReached, Superseded, WakesExhausted
+from pilotlight.domain.errors import (
+    Held,
+    ModelNotReady,
+    NothingAnswered,
+    SpendCeilingReached,
+    Superseded,
+    WakesExhausted,
+)
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import iso
@@ -270,14 +277,17 @@ class Warming:
     def _probe(self, deployment: Deployment, correlation_id: str) -> tuple[bool, float]:
         try:
             answered = self._backend.probe(deployment, correlation_id=correlation_id)
+        except NothingAnswered:
+            answered, cost = False, self._accounting.unanswered(deployment, self._clock.now(), WindowOpener.PROBE)
         except ModelNotReady:
-            answered = False
-        if not answered:
             return False, 0.0
-        cost = self._accounting.answered(deployment, self._clock.now(), WindowOpener.PROBE)
+        else:
+            if not answered:
+                return False, 0.0
+            cost = self._accounting.answered(deployment, self._clock.now(), WindowOpener.PROBE)
         if cost.usd:
             self._spending.note(deployment)
-        return True, cost.usd
+        return answered, cost.usd
 
     @staticmethod
     def _require_wake(deployment: Deployment, wake_id: str) -> Wake:
