@@ -9,6 +9,7 @@ from typing import Any
 
 from pilotlight.domain.errors import PilotlightError, Throttled
 from pilotlight.domain.kill_switch import KillSwitch, Position, read_switch, unreadable
+from pilotlight.domain.notice import Notice
 from pilotlight.domain.orphans import FoundExecution
 from pilotlight.domain.reconciliation import Pass
 
@@ -186,8 +187,13 @@ class FakeSwitch:
     text: str = "off"
     refusals: deque[PilotlightError] = field(default_factory=deque)
     """Why the next reads fail, each once."""
+    remembered: deque[str] = field(default_factory=deque)
+    """What the next reads say that do not look at the parameter."""
 
     def read(self) -> KillSwitch:
+        return read_switch(self.remembered.popleft(), None) if self.remembered else self.refresh()
+
+    def refresh(self) -> KillSwitch:
         if self.refusals:
             return unreadable(self.refusals.popleft().message)
         return read_switch(self.text, None)
@@ -206,10 +212,10 @@ class FakeSwitch:
 class FakeNotices:
     """Implements `ports.Notices`."""
 
-    words: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
 
-    def is_news(self, subject: str, word: str, *, usually: str) -> bool:
-        if self.words.get(subject, usually) == word:
-            return False
-        self.words[subject] = word
-        return True
+    def latest(self, subject: str) -> Notice:
+        return self.notices.get(subject, Notice())
+
+    def note(self, subject: str, notice: Notice) -> None:
+        self.notices[subject] = notice

@@ -36,6 +36,7 @@ from pilotlight.domain.errors import (
     Terminal,
     Throttled,
 )
+from pilotlight.domain.notice import Notice
 from pilotlight.domain.upload import UploadStatus
 
 from tests import fakes
@@ -580,12 +581,15 @@ def test_the_ledger_of_capacity_is_written_by_one_of_two(table, kind):
     assert (ledger.read().claims, ledger.read().version) == ({}, 2)
 
 
-def test_what_was_told_last_is_no_news(table):
+def test_what_was_told_and_seen_last_is_kept_by_subject(table):
     notices = NoticeTable(table)
+    assert notices.latest("kill-switch") == Notice()
 
-    told = [notices.is_news("kill-switch", word, usually="off") for word in ("off", "on", "on", "off", "off")]
+    notices.note("kill-switch", Notice(told="on", seen_once="unreadable"))
+    assert notices.latest("kill-switch") == Notice(told="on", seen_once="unreadable")
+    notices.note("kill-switch", Notice(told="off"))
 
-    assert told == [False, True, False, True, False]
+    assert (notices.latest("kill-switch"), notices.latest("other")) == (Notice(told="off"), Notice())
 
 
 def test_records_with_a_time_to_live_carry_it(table):

@@ -8,6 +8,7 @@ from pilotlight.contracts import WakeStarted, WarmUpTask
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import KillSwitchOn, LeaseEnded, NothingAnswered, SpendCeilingReached, Unavailable
 from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.domain.kill_switch import Position
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Per, Purpose, SpendCeiling
 from pilotlight.domain.upload import UploadStatus
@@ -416,7 +417,6 @@ def test_a_wake_under_way_ends_at_its_next_probe(serving):
 def test_nothing_is_kept_warm_behind_the_switch(world, position):
     world.bring(Status.SERVING, keep_warm=always_warm().dump())
     go_cold(world)
-    world.notices.words["kill-switch"] = "off"
     reads = 3 if position == "unreadable" else 0
     world.switch.refusals.extend(Unavailable("away") for _ in range(reads))
     if position == "on":
@@ -480,6 +480,49 @@ def test_turning_the_switch_twice_keeps_the_moment_of_the_first(world):
     assert world.spending.turn(on=True, reason="audit", by="bob") == first
     assert world.spending.turn(on=False, reason=None, by="bob").is_off
     assert world.spending.switch().by == "bob"
+
+
+def test_a_switch_that_another_process_turned_meanwhile_is_turned_again(world):
+    world.spending.turn(on=True, reason="audit", by="ada")
+    on = world.switch.text
+    world.switch.off()
+    world.switch.remembered.append(on)
+
+    assert world.spending.turn(on=True, reason="audit", by="ada").position is Position.ON
+
+    assert world.switch.refresh().position is Position.ON
+
+
+def told_of_the_switch(world):
+    return [each["reason"] for each in world.topic.messages if each["event"] == "kill-switch"]
+
+
+def test_a_turn_that_the_topic_did_not_take_is_told_by_the_next_look(serving):
+    serving.switch.on("audit")
+    serving.topic.refusals.append(Unavailable("the topic is away"))
+    serving.sweep()
+    assert told_of_the_switch(serving) == []
+
+    serving.sweep()
+
+    assert told_of_the_switch(serving) == ["the kill switch is on: audit"]
+
+
+def test_a_switch_that_could_not_be_read_once_is_told_to_nobody(serving):
+    for _ in range(2):
+        serving.switch.refusals.append(Unavailable("away"))
+        serving.sweep()
+        serving.sweep()
+
+    assert told_of_the_switch(serving) == []
+
+
+def test_a_switch_that_two_looks_could_not_read_is_told_of_and_so_is_its_return(serving):
+    serving.switch.refusals.extend(Unavailable("away") for _ in range(3))
+    for _ in range(4):
+        serving.sweep()
+
+    assert told_of_the_switch(serving) == ["the kill switch cannot be read: away", "the kill switch is off"]
 
 
 # ---- a permanent lease -----------------------------------------------------------------------------------------

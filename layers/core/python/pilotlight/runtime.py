@@ -31,7 +31,7 @@ from pilotlight.adapters.hub import HubSource
 from pilotlight.adapters.invocation_queue import S3InvocationBodies, SqsInvocationQueue
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
 from pilotlight.adapters.journal import PowertoolsJournal
-from pilotlight.adapters.kill_switch import ParameterSwitch
+from pilotlight.adapters.kill_switch import ParameterSwitch, SwitchMirror
 from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.pass_table import PassTable
 from pilotlight.adapters.secrets import HubToken
@@ -194,7 +194,10 @@ class Runtime:
     @cached_property
     def kill_switch(self) -> ParameterSwitch:
         """The kill switch."""
-        return ParameterSwitch(lambda: self.client("ssm", QUICK), self.settings.kill_switch_parameter, self.clock.now)
+        parameter = self.settings.kill_switch_parameter
+        return ParameterSwitch(
+            lambda: self.client("ssm", QUICK), parameter, lambda: SwitchMirror(self.table), self.clock.now
+        )
 
     @cached_property
     def capacity(self) -> CapacityTable:

@@ -1,6 +1,7 @@
 """What people have been told, in the table."""
 
-from pilotlight.adapters.table import Table, encode
+from pilotlight.adapters.table import META, Table
+from pilotlight.domain.notice import Notice
 
 
 class NoticeTable:
@@ -9,13 +10,12 @@ class NoticeTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def is_news(self, subject: str, word: str, *, usually: str) -> bool:
-        """Note the latest word on a subject; say whether it is another than before. `usually` is before the first."""
-        known = "attribute_exists(word)" if word == usually else "attribute_not_exists(word)"
-        link = "AND" if word == usually else "OR"
-        return self._table.update(
-            f"NOTICE#{subject}",
-            UpdateExpression="SET word = :word",
-            ConditionExpression=f"{known} {link} word <> :word",
-            ExpressionAttributeValues=encode({":word": word}),
-        )
+    def latest(self, subject: str) -> Notice:
+        """Return what was told and seen last of a subject."""
+        item = self._table.get(f"NOTICE#{subject}") or {}
+        return Notice(told=item.get("word"), seen_once=item.get("seen_once"))
+
+    def note(self, subject: str, notice: Notice) -> None:
+        """Keep what was told and seen last of a subject."""
+        told = {"word": notice.told, "seen_once": notice.seen_once}
+        self._table.put({"pk": f"NOTICE#{subject}", "sk": META, **{name: word for name, word in told.items() if word}})

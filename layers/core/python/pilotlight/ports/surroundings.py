@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pilotlight.domain.kill_switch import KillSwitch
+from pilotlight.domain.notice import Notice
 from pilotlight.domain.orphans import FoundExecution
 from pilotlight.domain.reconciliation import Pass
 
@@ -92,7 +93,11 @@ class KillSwitchPort(Protocol):
     """The kill switch."""
 
     def read(self) -> KillSwitch:
-        """Return the switch as it was at most five seconds ago; one that cannot be read says so."""
+        """Return the switch as it was at most five seconds ago; one that cannot be read stays on, or says so."""
+        ...
+
+    def refresh(self) -> KillSwitch:
+        """Return the switch as it is now, and keep it for processes that will not be able to read it."""
         ...
 
     def write(self, switch: KillSwitch) -> None:
@@ -103,6 +108,10 @@ class KillSwitchPort(Protocol):
 class Notices(Protocol):
     """What people have been told, so that it is told once."""
 
-    def is_news(self, subject: str, word: str, *, usually: str) -> bool:
-        """Note the latest word on a subject; say whether it is another than before. `usually` is before the first."""
+    def latest(self, subject: str) -> Notice:
+        """Return what was told and seen last of a subject."""
+        ...
+
+    def note(self, subject: str, notice: Notice) -> None:
+        """Keep what was told and seen last of a subject."""
         ...

@@ -69,12 +69,15 @@ class Spending:
         return self._kill_switch.read()
 
     def turn(self, *, on: bool, reason: str | None, by: str) -> KillSwitch:
-        """Put the kill switch on or off, and return it as it is then."""
+        """Put the kill switch on or off, and return it as it is then.
+
+        It is written whatever was read: that may be seconds old, and somebody else's turn may lie between.
+        """
         wanted = Position.ON if on else Position.OFF
         switch = KillSwitch(position=wanted, reason=reason, since=self._clock.now(), by=by)
         before = self._kill_switch.read()
         if before.position is wanted and before.reason == reason:
-            return before
+            switch = before
         self._kill_switch.write(switch)
         return switch
 
