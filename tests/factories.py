@@ -19,7 +19,7 @@ from pilotlight.domain.warmth import WakeBudget, new_wake
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 HUB_SOURCE = "hf://acme/llama-8b"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"  # pragma: allowlist secret (a commit)
 TEMPLATE = "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}<|assistant|>"
 FIVE_MIB_PARTS = SpanLimits(part_bytes=5 * MIB, span_seconds=1, worst_bytes_per_second=10 * MIB)
 

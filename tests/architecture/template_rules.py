@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,11 @@ from tools import cloudformation
 from tools.cloudformation import FUNCTION, STATE_MACHINE
 
 API_FOLDER = "api"
-EVERYTHING = re.compile(r"""Resource:\s*(\[\s*)?(["'])\*\2""")
+# A `*` alone, or in an ARN that names nothing of this stack's: both reach what others made.
+EVERYTHING = re.compile(r"""(["'])\*\1|\barn:(?!\S*\$\{AWS::StackName\})(?!\S*\.Arn\})\S*\*""")
+RESOURCE = re.compile(r"\bResource:(.*)")
+# Events whose sender waits for the function and sees its error.
+WAITED_FOR = frozenset({"Api", "SQS"})
 Route = tuple[str, str]
 
 
@@ -84,11 +88,36 @@ def names_functions_after_their_folders(template: Template) -> Iterator[str]:
 
 
 def explains_every_star(template: Template) -> Iterator[str]:
+    """A `*` for more than the stack's own things has its reason on its line, or on a line of its own above it."""
     lines = template.text.splitlines()
-    for number, line in enumerate(lines):
+    for number, resource in _resource_lines(lines):
         above = lines[number - 1].strip() if number else ""
-        if EVERYTHING.search(line.partition("#")[0]) and "#" not in line and not above.startswith("#"):
-            yield f"template.yaml:{number + 1} allows every resource and does not say why beside it."
+        if EVERYTHING.search(resource.partition(" #")[0]) and " #" not in resource and not above.startswith("#"):
+            yield f"template.yaml:{number + 1} allows what others made and does not say why beside it."
+
+
+def _resource_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield what each line says of a statement's resources: behind the word, or as an item of the list under it."""
+    inside = None
+    for number, line in enumerate(lines):
+        depth = len(line) - len(line.lstrip())
+        if inside is not None and line.strip() and (depth < inside or not line.lstrip().startswith(("-", "#"))):
+            inside = None
+        if said := RESOURCE.search(line.partition(" #")[0]):
+            inside = depth if not said[1].strip() else None
+            yield number, line[said.start() :]
+        elif inside is not None:
+            yield number, line
+
+
+def keeps_secrets_out_of_variables(template: Template) -> Iterator[str]:
+    """Variables of functions are read by whoever may describe them: they name a secret, and do not hold it."""
+    hidden = {name for name, own in template.data.get("Parameters", {}).items() if own.get("NoEcho")}
+    for name, own in {"Globals": template.data.get("Globals", {}).get("Function", {}), **template.functions}.items():
+        for variable, value in own.get("Environment", {}).get("Variables", {}).items():
+            held = str(value)
+            if "{{resolve:" in held or any(f"'{each}'" in held or f"${{{each}}}" in held for each in hidden):
+                yield f"{name}: the variable {variable} holds a secret. Name where it is kept."
 
 
 def keeps_logs_for_a_while(template: Template) -> Iterator[str]:
@@ -114,10 +143,16 @@ def has_no_route_twice(template: Template) -> Iterator[str]:
 
 
 def catches_what_asynchronous_callers_drop(template: Template) -> Iterator[str]:
-    """A queue that feeds a function has a dead-letter queue, and answers for its messages one by one."""
+    """A queue that feeds a function has a dead-letter queue, and answers for its messages one by one.
+
+    A function that events start has a queue for those that it does not take; a tick that comes again needs none.
+    """
     queues = cloudformation.of_type(template.data, "AWS::SQS::Queue")
     for name, own in template.functions.items():
         for event_name, event in (own.get("Events") or {}).items():
+            ticks = event["Type"] == "Schedule" and _is_never_repeated(event["Properties"])
+            if event["Type"] not in WAITED_FOR and not ticks and "DeadLetterQueue" not in own:
+                yield f"{name}.{event_name} is dropped where {name} fails: give it a DeadLetterQueue."
             if event["Type"] != "SQS":
                 continue
             queue = (event["Properties"].get("Queue") or {}).get("Fn::GetAtt", [""])[0]
@@ -125,6 +160,10 @@ def catches_what_asynchronous_callers_drop(template: Template) -> Iterator[str]:
                 yield f"{name}.{event_name} fails a whole batch for one message: ReportBatchItemFailures."
             if "RedrivePolicy" not in queues.get(queue, {}) and "dead" not in queue.lower():
                 yield f"{name}.{event_name} reads {queue or 'a queue'}, which has no dead-letter queue."
+
+
+def _is_never_repeated(schedule: Mapping[str, Any]) -> bool:
+    return (schedule.get("RetryPolicy") or {}).get("MaximumRetryAttempts") == 0
 
 
 def names_machines_after_their_files(template: Template) -> Iterator[str]:
@@ -142,6 +181,7 @@ RULES = (
     names_functions_after_their_folders,
     names_machines_after_their_files,
     explains_every_star,
+    keeps_secrets_out_of_variables,
     keeps_logs_for_a_while,
     has_no_route_twice,
     catches_what_asynchronous_callers_drop,

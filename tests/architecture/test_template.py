@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tests.architecture.template_rules import Template, chalice_routes
 from tools import cloudformation
 from tools.cloudformation import ROOT
 
+EXPLAINED_STAR = re.compile(r"""^\s*(Resource:|- !)[^#]*\*["']?(, !Ref AWS::NoValue\])?  #""")
 GOOD = """
+Parameters: {Token: {NoEcho: true}}
 Globals:
   Function: {Handler: handler.handler}
 Resources:
@@ -24,11 +27,20 @@ Resources:
       FunctionName: !Sub ${AWS::StackName}-probe-deployment
       CodeUri: functions/probe_deployment/
       LoggingConfig: {LogGroup: !Ref Logs}
+      DeadLetterQueue: {Type: SQS, TargetArn: lost}
+      Environment: {Variables: {TOKEN: !Ref NameOfTheToken}}
       Policies:
         - Statement:
             # There is nothing to name: the call lists.
             - {Effect: Allow, Action: "bedrock:ListImportedModels", Resource: "*"}
+            - Effect: Allow
+              Action: bedrock:GetImportedModel
+              Resource:
+                - !Sub arn:${AWS::Partition}:bedrock:::imported-model/*  # Bedrock draws their ids
+                - !Sub arn:${AWS::Partition}:states:::execution:${AWS::StackName}-deploy:*
       Events:
+        Told: {Type: EventBridgeRule, Properties: {Pattern: {source: [aws.s3]}}}
+        Ticked: {Type: Schedule, Properties: {Schedule: rate(1 minute), RetryPolicy: {MaximumRetryAttempts: 0}}}
         Waiting: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, FunctionResponseTypes: [ReportBatchItemFailures]}}
   Api:
     Type: AWS::Serverless::Function
@@ -75,11 +87,16 @@ def test_the_template(rule: Callable[[Template], Iterator[str]], template: Templ
         (template_rules.names_machines_after_their_files, "-warm", "-warmer"),
         (template_rules.names_machines_after_their_files, "warm.asl.yaml", "warm.json"),
         (template_rules.explains_every_star, "            # There is nothing to name: the call lists.\n", ""),
+        (template_rules.explains_every_star, "  # Bedrock draws their ids", ""),
+        (template_rules.explains_every_star, "execution:${AWS::StackName}-deploy:*", "execution:*"),
+        (template_rules.keeps_secrets_out_of_variables, "!Ref NameOfTheToken", "!Ref Token"),
+        (template_rules.keeps_secrets_out_of_variables, "!Ref NameOfTheToken", "!Sub '${Token}'"),
+        (template_rules.keeps_secrets_out_of_variables, "!Ref NameOfTheToken", "'{{resolve:secretsmanager:t}}'"),
         (template_rules.keeps_logs_for_a_while, "RetentionInDays: 14", ""),
         (
             template_rules.keeps_logs_for_a_while,
-            "      LoggingConfig: {LogGroup: !Ref Logs}\n      Policies",
-            "      Policies",
+            "      LoggingConfig: {LogGroup: !Ref Logs}\n      DeadLetterQueue",
+            "      DeadLetterQueue",
         ),
         (template_rules.has_no_route_twice, "Method: get", "Method: any"),
         (template_rules.has_no_route_twice, "Path: /health", "Path: '/{proxy+}'"),
@@ -95,6 +112,11 @@ def test_the_template(rule: Callable[[Template], Iterator[str]], template: Templ
             ", FunctionResponseTypes: [ReportBatchItemFailures]",
             "",
         ),
+        (
+            template_rules.catches_what_asynchronous_callers_drop,
+            "      DeadLetterQueue: {Type: SQS, TargetArn: lost}\n",
+            "",
+        ),
         (template_rules.catches_what_asynchronous_callers_drop, "RedrivePolicy: {maxReceiveCount: 3}", ""),
     ],
 )
@@ -102,6 +124,17 @@ def test_a_rule_finds_what_breaks_it(rule: Callable[[Template], Iterator[str]], 
     assert GOOD.count(found) == 1
 
     assert list(rule(Template(GOOD.replace(found, put))))
+
+
+def test_the_reason_of_no_star_may_be_left_out(template: Template) -> None:
+    """Of the template itself, and of every one: the rule has to see each of them."""
+    lines = template.text.splitlines(keepends=True)
+    explained = [number for number, line in enumerate(lines) if EXPLAINED_STAR.search(line)]
+
+    assert len(explained) >= 20
+    for number in explained:
+        bare = [*lines[:number], lines[number].partition("  #")[0] + "\n", *lines[number + 1 :]]
+        assert list(template_rules.explains_every_star(Template("".join(bare)))), f"template.yaml:{number + 1}"
 
 
 def test_no_rule_minds_what_is_right() -> None:

@@ -206,7 +206,8 @@ def test_objects_that_come_and_go_are_told_once_in_the_real_shape(
         "DeleteObject",
     ]
     told = put["detail"]["object"]
-    assert (told["key"], told["size"], told["etag"]) == ("a/one.json", 3, "202cb962ac59075b964b07152d234b70")
+    etag = "202cb962ac59075b964b07152d234b70"  # pragma: allowlist secret (a digest)
+    assert (told["key"], told["size"], told["etag"]) == ("a/one.json", 3, etag)
     assert put["resources"] == [f"arn:aws:s3:::{bucket}"]
     assert deleted["detail"]["deletion-type"] == "Permanently Deleted"
     assert "size" not in deleted["detail"]["object"]

@@ -74,7 +74,8 @@ def test_only_what_the_bucket_holds_with_the_same_content_is_skipped(checkpoint)
 
 
 def test_the_etag_of_a_small_file_is_its_md5(checkpoint):
-    assert read_folder(checkpoint).files[0].etag() == "99914b932bd37a50b983c5e7c90ae93b"
+    etag = "99914b932bd37a50b983c5e7c90ae93b"  # pragma: allowlist secret (a digest)
+    assert read_folder(checkpoint).files[0].etag() == etag
 
 
 @pytest.mark.parametrize("name", ["Demo", "a_b", "-a", "a--b", "a" * 33, "a\n", "../x"])
