@@ -27,15 +27,20 @@ class NoManagedPolicies:
 
 def main() -> int:
     """Return 0 when the template translates, and 1 with the translator's reasons when it does not."""
-    template = packaged(cloudformation.load())
     try:
-        translated = transform(template, {}, NoManagedPolicies())
+        translated = translation()
     except InvalidDocumentException as refusal:
         print("\n".join(cause.message for cause in refusal.causes), file=sys.stderr)
         return 1
     WRITTEN.parent.mkdir(exist_ok=True)
     WRITTEN.write_text(json.dumps(translated, indent=2))
     return 0
+
+
+def translation() -> dict[str, Any]:
+    """Return the template as CloudFormation gets it. Raises: InvalidDocumentException with the translator's reasons."""
+    translated: dict[str, Any] = transform(packaged(cloudformation.load()), {}, NoManagedPolicies())
+    return translated
 
 
 def packaged(template: dict[str, Any]) -> dict[str, Any]:
