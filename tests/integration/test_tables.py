@@ -27,6 +27,7 @@ from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.capacity import Claim, Unit
 from pilotlight.domain.deployment import Deployment, EventKind, Status, change
 from pilotlight.domain.errors import (
+    CapacityReached,
     ConcurrentChange,
     Conflict,
     IdempotencyKeyReused,
@@ -579,6 +580,13 @@ def test_the_ledger_of_capacity_is_written_by_one_of_two(table, kind):
     assert ledger.read().claims == claims
     ledger.save(ledger.read(), empty)
     assert (ledger.read().claims, ledger.read().version) == ({}, 2)
+
+
+def test_a_ledger_of_claims_that_cannot_be_read_holds_what_would_be_woken(table):
+    table.put({"pk": "CAPACITY", "sk": "META", "claims": "from another version", "version": 1})
+
+    with pytest.raises(CapacityReached, match="Delete that item"):
+        CapacityTable(table).read()
 
 
 def test_what_was_told_and_seen_last_is_kept_by_subject(table):

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from pilotlight.contracts import WakeFailureTask
 from pilotlight.domain.capacity import Capacity, Caps, Shortage, Unit, claimed, released
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import CapacityReached, ConcurrentChange, QuotaExceeded, WakesExhausted
+from pilotlight.domain.errors import CapacityReached, ConcurrentChange, PilotlightError, QuotaExceeded, WakesExhausted
 from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.warmth import WakeBudget, WakeCount
 
 from tests.factories import NOON, a_question, a_serving_deployment, always_warm
@@ -179,6 +181,93 @@ def test_who_keeps_losing_is_told_to_come_again(world):
 
     with pytest.raises(ConcurrentChange):
         world.spending._claiming.claim(one, 2, LATER)
+
+
+def claims(world):
+    return set(world.capacity.read().live(world.clock.now()))
+
+
+@pytest.fixture
+def empty():
+    """Return a world in which `second` serves, and nothing is warm or claimed."""
+    world = World(WakeBudget(max_per_hour=1), caps=Caps(model_units=3))
+    world.bring(Status.SERVING, "second")
+    world.clock.advance(minutes=30)
+    assert claims(world) == set()
+    return world
+
+
+def test_a_question_whose_model_may_not_be_woken_claims_nothing(empty):
+    view = ask(empty, "second")
+
+    assert view.status is InvocationStatus.QUEUED
+    assert empty.deployment("second").wake is None, "it was woken as often as it may be"
+    assert claims(empty) == set()
+
+
+def test_a_queued_question_that_finds_its_model_cold_gives_back_what_it_claimed(empty):
+    view = ask(empty, "second")
+    empty.backend.cold_for = 10_000
+
+    assert not empty.queue_work.run(view.id, receipt="r", receives=1)
+
+    assert claims(empty) == set()
+
+
+def test_a_wake_that_was_not_begun_gives_back_what_it_claimed(empty):
+    empty.clock.advance(hours=1)
+    empty.deployments.shelf.meanwhile.append(lambda: empty.tearing_down.begin("second", reason="x", correlation_id="c"))
+
+    with pytest.raises(PilotlightError):
+        empty.warming.wake("second", reason="x", correlation_id="c")
+
+    assert claims(empty) == set()
+
+
+def test_a_call_leaves_a_claim_to_the_wake_that_has_it(crowded):
+    crowded.clock.advance(minutes=11)
+    view = ask(crowded, "second")
+    crowded.backend.cold_for = 10_000
+
+    crowded.queue_work.run(view.id, receipt="r", receives=1)
+
+    assert claims(crowded) == {"second-g1"}
+
+
+def test_a_wake_that_failed_leaves_the_claim_of_the_next_one_alone(crowded):
+    crowded.clock.advance(minutes=11)
+    crowded.backend.cold_for = 10_000
+    crowded.warming.wake("second", reason="x", correlation_id="c")
+    read = crowded.capacity.read
+
+    def another_wakes_first():
+        crowded.capacity.read = read
+        crowded.warming.wake("second", reason="y", correlation_id="c")
+        return read()
+
+    crowded.capacity.read, task = another_wakes_first, crowded.probe_task("second")
+    crowded.warming.mark_wake_failed(WakeFailureTask(**dict(task)))
+
+    assert crowded.wake("second").id != task.wake_id
+    assert claims(crowded) == {"second-g1"}
+
+
+def test_a_window_that_is_opened_while_the_standing_is_read_is_not_counted_upon(world):
+    world.bring(Status.SERVING)
+    deployment, spent_in = world.deployment(), world.deployments.spent_in
+    world.clock.advance(minutes=6)
+    now = world.clock.now()
+
+    def opened_meanwhile(*month):
+        found = spent_in(*month)
+        world.deployments.spent_in = spent_in
+        world.accounting.answered(deployment, now, WindowOpener.INVOCATION)
+        return found
+
+    world.deployments.spent_in = opened_meanwhile
+    standing = world.spending.standing(deployment)
+
+    assert standing.latest.ordinal == 1, "what is not in the sum may not be in the window either"
 
 
 # ---- wakes within an hour -------------------------------------------------------------------------------------

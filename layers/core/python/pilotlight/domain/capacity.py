@@ -1,7 +1,8 @@
 """How much may be warm at once over all deployments: a ledger of claims, each of which ends by itself.
 
 A claim is taken before a model is woken, prolonged by whatever opens a billing window, and forgotten when its time is
-over: nobody has to give it back, so none can leak. Kinds of units are told apart, because each has a cap of its own.
+over: nobody has to give it back, so none can leak. Whoever finds the model not to be there gives his own back before
+its time, and nobody else's. Kinds of units are told apart, because each has a cap of its own.
 """
 
 from collections.abc import Mapping
@@ -19,10 +20,11 @@ class Unit(StrEnum):
 
 
 class Claim(Model):
-    """What one generation of a deployment has warm, or is waking, until when."""
+    """What one generation of a deployment has warm, or is waking, until when; `wake` is whose it is, None a call's."""
 
     units: Mapping[Unit, int]
     until: Moment
+    wake: str | None = None
 
 
 class Capacity(Model):
@@ -73,11 +75,19 @@ class Shortage(Model):
 
 
 def claimed(
-    capacity: Capacity, holder: str, units: Mapping[Unit, int], until: datetime, *, caps: Caps, now: datetime
+    capacity: Capacity,
+    holder: str,
+    units: Mapping[Unit, int],
+    until: datetime,
+    *,
+    caps: Caps,
+    now: datetime,
+    wake: str | None = None,
 ) -> Capacity | Shortage:
     """Return the ledger with a holder's claim until then, without claims that are over; or what is short.
 
-    Whoever holds as much already keeps it, and for longer, also where the cap was lowered meanwhile.
+    Whoever holds as much already keeps it, and for longer, also where the cap was lowered meanwhile. A wake takes over
+    the claim that there is; a call prolongs it and leaves it to its wake.
     """
     live = capacity.live(now)
     own = live.get(holder)
@@ -87,7 +97,8 @@ def claimed(
         if not has_it and sum(others.values()) + wanted > caps.of(unit):
             return Shortage(unit=unit, wanted=wanted, cap=caps.of(unit), holders=others)
     prolonged = max(until, own.until) if own else until
-    return capacity.changed(claims={**live, holder: Claim(units=dict(units), until=prolonged)})
+    whose = wake or (own.wake if own else None)
+    return capacity.changed(claims={**live, holder: Claim(units=dict(units), until=prolonged, wake=whose)})
 
 
 def released(capacity: Capacity, holder: str, now: datetime) -> Capacity:

@@ -7,7 +7,7 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow, Tariff, WindowOpener, rate_in, window_at
 from pilotlight.domain.spending import Per, charges, month_of
 from pilotlight.domain.values import Money, seconds
-from pilotlight.domain.warmth import WarmthEstimate, estimate
+from pilotlight.domain.warmth import Wake, WarmthEstimate, estimate
 from pilotlight.ports import Deployments
 
 TOUCH_EVERY = seconds(20)
@@ -126,9 +126,11 @@ class Accounting:
 
     def warmth(self, deployment: Deployment, now: datetime) -> WarmthEstimate:
         """Return what to believe of the model's memory now."""
-        latest = self._deployments.latest_window(deployment.name, deployment.generation)
-        last_answer_at = latest.last_answer_at if latest else None
-        return estimate(deployment.wake, last_answer_at, idle=self._idle, now=now)
+        return self.warmth_by(self.latest_window(deployment), deployment.wake, now)
+
+    def warmth_by(self, latest: BillingWindow | None, wake: Wake | None, now: datetime) -> WarmthEstimate:
+        """Return what to believe of a model's memory, from its newest window and the wake under way."""
+        return estimate(wake, latest.last_answer_at if latest else None, idle=self._idle, now=now)
 
     def speed(self, deployment: Deployment) -> float | None:
         """Return the measured tokens a second, or None before the first measured answer."""

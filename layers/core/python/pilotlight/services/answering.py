@@ -6,6 +6,7 @@ from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     InvocationTimedOut,
+    ModelNotReady,
     NothingAnswered,
     PilotlightError,
     Retryable,
@@ -92,6 +93,9 @@ class Answering:
         except NothingAnswered:
             with suppress(Retryable):
                 self._accounting.unanswered(deployment, self._clock.now(), WindowOpener.INVOCATION)
+            raise
+        except ModelNotReady:  # nothing is warm that this call would keep so
+            self._spending.let_go(deployment)
             raise
         now = self._clock.now()
         output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)

@@ -1,10 +1,11 @@
 """Taking from what all deployments together may have warm: one ledger, compared and swapped."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from pilotlight.domain.capacity import Caps, Shortage, Unit, claimed, released
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.errors import ConcurrentChange
+from pilotlight.domain.errors import ConcurrentChange, Retryable
 from pilotlight.domain.values import seconds
 from pilotlight.ports import CapacityLedger, Clock
 
@@ -20,18 +21,27 @@ class Claiming:
         self._clock = clock
         self._caps = caps
 
-    def claim(self, deployment: Deployment, units: int, until: datetime) -> Shortage | None:
+    def shortage(self, deployment: Deployment, units: int, until: datetime) -> Shortage | None:
+        """Return what a claim would be short of, without taking it."""
+        needs = {Unit.MODEL_UNITS: units}
+        now = self._clock.now()
+        found = claimed(self._ledger.read(), deployment.as_user, needs, until, caps=self._caps, now=now)
+        return found if isinstance(found, Shortage) else None
+
+    def claim(self, deployment: Deployment, units: int, until: datetime, *, wake: str | None = None) -> Shortage | None:
         """Claim custom model units for a deployment until a moment; return what is short where that cannot be.
 
-        A claim that lasts about as long already is left alone. Raises: ConcurrentChange when others kept writing.
+        `wake` is the wake that claims, None where a call does. A claim that lasts about as long already is left alone.
+        Raises: CapacityReached where the ledger cannot be read; ConcurrentChange when others kept writing.
         """
         needs = {Unit.MODEL_UNITS: units}
         for tries_left in reversed(range(TRIES)):
             before, now = self._ledger.read(), self._clock.now()
             own = before.live(now).get(deployment.as_user)
-            if own and own.units.get(Unit.MODEL_UNITS) == units and own.until >= until - SLACK:
+            ours = own is not None and wake in (None, own.wake)
+            if ours and own and own.units.get(Unit.MODEL_UNITS) == units and own.until >= until - SLACK:
                 return None
-            after = claimed(before, deployment.as_user, needs, until, caps=self._caps, now=now)
+            after = claimed(before, deployment.as_user, needs, until, caps=self._caps, now=now, wake=wake)
             if isinstance(after, Shortage):
                 return after
             try:
@@ -43,12 +53,13 @@ class Claiming:
                 return None
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def release(self, deployment: Deployment) -> None:
-        """Let go of a claim before its time, if that can be done at once: else it ends by itself."""
-        before, now = self._ledger.read(), self._clock.now()
-        if deployment.as_user not in before.live(now):
-            return
-        try:
-            self._ledger.save(before, released(before, deployment.as_user, now))
-        except ConcurrentChange:
-            return
+    def release(self, deployment: Deployment, *, wake: str | None = None) -> None:
+        """Let go of the claim of a wake (None: of a call) before its time, if that can be done at once.
+
+        Else it ends by itself. A claim that another wake has taken over is left alone.
+        """
+        with suppress(Retryable):
+            before, now = self._ledger.read(), self._clock.now()
+            own = before.live(now).get(deployment.as_user)
+            if own and own.wake == wake:
+                self._ledger.save(before, released(before, deployment.as_user, now))

@@ -99,8 +99,10 @@ class Invoking:
         self._answering.require_supported(request)
         prompt = self._answering.render(deployment, request)
         invocation = self._fresh(deployment, request, correlation_id)
-        belief = self._accounting.warmth(deployment, self._clock.now())
-        quick = fits(request.parameters, self._accounting.speed(deployment), within_seconds=self._limits.direct_seconds)
+        latest = self._accounting.latest_window(deployment)
+        belief = self._accounting.warmth_by(latest, deployment.wake, self._clock.now())
+        speed = latest.tokens_per_second if latest else None
+        quick = fits(request.parameters, speed, within_seconds=self._limits.direct_seconds)
         patience = min(wait_seconds, self._limits.longest_wait_seconds)
         cold = belief.state is not Warmth.WARM
         waits_for = self._require_spendable(deployment) if cold else None
@@ -127,7 +129,7 @@ class Invoking:
         Raises: LeaseEnded, SpendCeilingReached.
         """
         try:
-            self._spending.require(deployment, Purpose.WAKE)
+            self._spending.require_possible(deployment, Purpose.WAKE)
         except Held as why:
             return why.message
         except Retryable:

@@ -3,9 +3,12 @@
 Nothing here trusts an earlier look, an event or the sweep: lease, switch, ledger and ceiling are read again each time.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from pilotlight.contracts import KillSwitchView, SpendView
+from pilotlight.domain.capacity import Shortage
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
 from pilotlight.domain.errors import (
     CapacityReached,
@@ -36,6 +39,8 @@ from pilotlight.services.claiming import Claiming
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 
+Room = Callable[[Deployment, int, datetime], Shortage | None]
+"""Whether there is room for a deployment's units until a moment: what is short, or None."""
 AT_ONCE = timedelta()
 CALL_SECONDS = tuple(map(float, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160, 226, 320, 452, 640)))
 """How long a call that must be over soon may take: a few lengths, because a client is made, and kept, for each."""
@@ -106,20 +111,28 @@ class Spending:
     def standing(self, deployment: Deployment) -> Standing:
         """Return what a decision about this deployment's money depends on, as it is now."""
         ceiling = self.ceiling(deployment)
+        # The window before the sum: one that is opened between the two is counted, and its end is not counted upon.
+        latest = self._accounting.latest_window(deployment)
         return Standing(
             lease_ends_at=deployment.lease.ends_at,
             ceiling=ceiling,
             spent_usd=self._accounting.spent(deployment, ceiling.per, self._clock.now()).usd,
             tariff=self._accounting.tariff(deployment),
-            latest=self._accounting.latest_window(deployment),
+            latest=latest,
             switch=self._kill_switch.read(),
         )
 
-    def permission(self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE) -> Permission:
+    def permission(
+        self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE, wake: str | None = None
+    ) -> Permission:
         """Return whether money may be spent on a deployment now, and why not; `lasts` is how long the call may take.
 
-        Whatever may begin a billing window has its units claimed before it may.
+        Whatever may begin a billing window has its units claimed before it may, in the name of its wake if it has one.
         """
+        return self._judged(deployment, purpose, lasts, partial(self._claiming.claim, wake=wake))
+
+    def _judged(self, deployment: Deployment, purpose: Purpose, lasts: timedelta, room: Room) -> Permission:
+
         standing = self.standing(deployment)
         now = self._clock.now()
         permission = may_spend(purpose, standing, now)
@@ -131,26 +144,28 @@ class Spending:
         ends = min(permission.until, now + lasts)
         if purpose is Purpose.CALL and paid_until and ends <= paid_until:
             return permission
-        return self._claimed(deployment, permission, standing, ends)
-
-    def _claimed(
-        self, deployment: Deployment, permission: Permission, standing: Standing, ends: datetime
-    ) -> Permission:
-        """Return a permission if the model may be warm for as long as an answer by then keeps it; else a refusal."""
-        warm_until = ends + WINDOW + self._rules.idle
-        shortage = self._claiming.claim(deployment, standing.tariff.units, warm_until)
+        # There must be room for the model for as long as an answer by then keeps it warm.
+        shortage = room(deployment, standing.tariff.units, ends + WINDOW + self._rules.idle)
         if shortage is None:
             return permission
         why = f"{shortage}"
         return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=why, passes=not shortage.never)
 
-    def let_go(self, deployment: Deployment) -> None:
-        """Give back what a deployment claimed and did not get warm."""
-        self._claiming.release(deployment)
+    def let_go(self, deployment: Deployment, *, wake: str | None = None) -> None:
+        """Give back what a wake, or a call, claimed for a deployment and did not get warm."""
+        self._claiming.release(deployment, wake=wake)
 
-    def require(self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE) -> Permission:
+    def require_possible(self, deployment: Deployment, purpose: Purpose) -> None:
+        """Refuse what may not be spent now, and claim nothing. Raises: as `require`."""
+        permission = self._judged(deployment, purpose, AT_ONCE, self._claiming.shortage)
+        if not permission.allowed:
+            raise refused(permission, deployment)
+
+    def require(
+        self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE, wake: str | None = None
+    ) -> Permission:
         """Return the permission to spend. Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached."""
-        permission = self.permission(deployment, purpose, lasts=lasts)
+        permission = self.permission(deployment, purpose, lasts=lasts, wake=wake)
         if not permission.allowed:
             raise refused(permission, deployment)
         return permission

@@ -10,6 +10,7 @@ from pilotlight.domain.errors import (
     Held,
     ModelNotReady,
     NothingAnswered,
+    PilotlightError,
     SpendCeilingReached,
     Superseded,
     WakesExhausted,
@@ -21,6 +22,7 @@ from pilotlight.domain.warmth import (
     ProbeDecision,
     Wake,
     WakeBudget,
+    WakeCount,
     WakeOutcome,
     Warmth,
     after_probe,
@@ -76,26 +78,40 @@ class Warming:
         caller has seen it cold. `end_quiet` lets keep-warm probes begin again after a scale-down.
         Raises: LeaseEnded, SpendCeilingReached, and what is Held, where no money may be spent on a fresh wake.
         """
+        now = self._clock.now()
         before = self._deployments.get(name)
         before.require(before.generation, *WARMABLE)
-        if not (before.wake and before.wake.is_live(self._clock.now())):
-            self._spending.require(before, purpose)
-        deployment = self._with_wake(name, reason, end_quiet=end_quiet, purpose=purpose)
+        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now, purpose)
+        if before.wake and before.wake.is_live(now):
+            deployment = self._with_wake(name, reason, fresh, end_quiet=end_quiet)
+        else:
+            self._one_more(before, now)
+            self._spending.require(before, purpose, wake=fresh.id)
+            try:
+                deployment = self._with_wake(name, reason, fresh, end_quiet=end_quiet)
+            except PilotlightError:
+                self._give_back(before, fresh.id)
+                raise
         if not self._runs(deployment, correlation_id):
             dead = deployment.wake.id if deployment.wake else None
-            deployment = self._with_wake(name, f"{reason} (wake {dead} died)", dead=dead, purpose=purpose)
+            another = new_wake(uuid.uuid4().hex[:12], self._budget, self._clock.now(), purpose)
+            deployment = self._with_wake(name, f"{reason} (wake {dead} died)", another, dead=dead)
             self._runs(deployment, correlation_id)
         return deployment
 
+    def _give_back(self, deployment: Deployment, wake_id: str) -> None:
+        """Let go of what a wake claimed, unless the model is warm all the same."""
+        if self._accounting.warmth(deployment, self._clock.now()).state is Warmth.COLD:
+            self._spending.let_go(deployment, wake=wake_id)
+
     def _with_wake(
-        self, name: str, reason: str, *, purpose: Purpose, end_quiet: bool = False, dead: str | None = None
+        self, name: str, reason: str, fresh: Wake, *, end_quiet: bool = False, dead: str | None = None
     ) -> Deployment:
         """Return the deployment with its live wake, or with a fresh one; `dead` is one that must be replaced.
 
         Where the dead one has ended meanwhile, by its own word, nothing is begun.
         """
         now = self._clock.now()
-        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now, purpose)
 
         def woken(before: Deployment) -> Change | None:
             before.require(before.generation, *WARMABLE)
@@ -112,6 +128,11 @@ class Warming:
 
     def _woken(self, before: Deployment, fresh: Wake, now: datetime) -> Deployment:
         """Return the record with a fresh wake. Raises: WakesExhausted."""
+        wakes = self._one_more(before, now)
+        return before.without_dead_wake(now).changed(wake=fresh, wakes=wakes, waiting_for=None)
+
+    def _one_more(self, before: Deployment, now: datetime) -> WakeCount:
+        """Return the count of wakes with one more. Raises: WakesExhausted."""
         wakes = before.wakes.one_more(self._budget, now)
         if wakes is None:
             raise WakesExhausted(
@@ -119,7 +140,7 @@ class Warming:
                 "be; its timeline says how those wakes ended.",
                 deployment=before.name,
             )
-        return before.without_dead_wake(now).changed(wake=fresh, wakes=wakes, waiting_for=None)
+        return wakes
 
     def _runs(self, deployment: Deployment, correlation_id: str) -> bool:
         """Start the execution of the wake, or find it at work; False where it is over and said nothing."""
@@ -155,7 +176,7 @@ class Warming:
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, *WARMABLE)
         wake = self._require_wake(deployment, task.wake_id)
-        permission = self._spending.permission(deployment, wake.purpose)
+        permission = self._spending.permission(deployment, wake.purpose, wake=wake.id)
         if permission.refusal:
             return ProbeDecision(give_up=True, reason=permission.reason or "", refusal=permission.refusal)
         price = self._accounting.next_call(deployment, self._clock.now())
@@ -218,8 +239,8 @@ class Warming:
 
         deployment = amend(self._deployments, task.deployment, failed)
         ours = deployment.wake is None and deployment.last_wake and deployment.last_wake.id == task.wake_id
-        if ours and self._accounting.warmth(deployment, now).state is Warmth.COLD:
-            self._spending.let_go(deployment)
+        if ours:
+            self._give_back(deployment, task.wake_id)
         return deployment
 
     def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
