@@ -25,10 +25,10 @@ class Part:
 
 
 PARTS = {
-    "api": Part(partial(api_cases.run, LEAST["api_cases"]), 480),
-    "storms": Part(partial(storms.run, STORM["events"]), 360),
-    "schedules": Part(schedules.run, 240),
-    "kills": Part(partial(kills.run, LEAST["kills"]), 480),
-    "mutants": Part(mutants.run, 480, pooled=True),
+    "api": Part(partial(api_cases.run, LEAST["api_cases"]), 900),
+    "storms": Part(partial(storms.run, STORM["events"]), 900),
+    "schedules": Part(schedules.run, 900),
+    "kills": Part(partial(kills.run, LEAST["kills"]), 900),
+    "mutants": Part(mutants.run, 900, pooled=True),
     "sweep": Part(sweep.run, MOST_SECONDS, pooled=True),
 }
