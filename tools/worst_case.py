@@ -12,15 +12,18 @@ REGION = "us-east-1"
 UNITS = {"8B": 2, "70B": 8}
 COPIES = 3  # to which Bedrock scales out by itself, unless the account's quota says otherwise
 HOUR = timedelta(hours=1)
+LONGEST_MONTH = timedelta(days=31)
+MODELS_AT_ONCE = 3  # Bedrock's quota of imported models, until somebody asks for more
 
 
 @dataclass(frozen=True)
 class Case:
-    """One failure: what bounds it, and what it costs at most, by model."""
+    """One failure: what bounds it, and what it costs at most, by model; of one deployment, or of all there are."""
 
     failure: str
     bound: str
     usd: dict[str, float]
+    of_all: bool = False
 
 
 def cases() -> list[Case]:
@@ -80,6 +83,19 @@ def cases() -> list[Case]:
             "Every deployment there is runs away at once",
             f"{settings.max_custom_model_units} units warm: an hour of one copy each",
             _each(capped),
+            of_all=True,
+        ),
+        Case(
+            "The same for a month, three deployments at a time as Bedrock's quota has it, and no others after them",
+            f"the ceilings of {MODELS_AT_ONCE} deployments",
+            {model: MODELS_AT_ONCE * usd for model, usd in overshoot.items()},
+            of_all=True,
+        ),
+        Case(
+            "The same for a month, each deployment followed by another one when it is at its ceiling",
+            f"{settings.max_custom_model_units} units warm throughout 31 days: one copy each",
+            _each(capped * (LONGEST_MONTH / HOUR)),
+            of_all=True,
         ),
     ]
 

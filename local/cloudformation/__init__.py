@@ -98,7 +98,11 @@ def _refusals(logical_id: str, resource: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _forget_skipped(resource: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Drop what has no effect here from a resource: such properties, and waiting for resources that are not made."""
+    """Drop what has no effect here from a resource: such properties, and waiting for resources that are not made.
+
+    Metadata is for whoever reads a template; what it refers to it waits for, too.
+    """
+    resource.pop("Metadata", None)
     waits = resource.get("DependsOn", [])
     resource["DependsOn"] = [name for name in ([waits] if isinstance(waits, str) else waits) if name in wanted]
     properties = resource.get("Properties", {})

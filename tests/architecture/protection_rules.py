@@ -52,7 +52,7 @@ def makes_a_key_that_turns_and_stays(template: Template) -> Iterator[str]:
             continue
         if not resource["Properties"].get("EnableKeyRotation"):
             yield f"{name} is never rotated."
-        if resource.get("DeletionPolicy") != "Retain":
+        if resource.get("DeletionPolicy") != "RetainExceptOnCreate":
             yield f"{name} goes with the stack, and what is kept could never be read again."
         for statement in resource["Properties"]["KeyPolicy"]["Statement"]:
             yield from _wide(name, statement)

@@ -29,7 +29,7 @@ def test_the_template(rule: Callable[[Template], Iterator[str]]) -> None:
         (rules.makes_a_key_that_turns_and_stays, "EnableKeyRotation: true", "EnableKeyRotation: false"),
         (
             rules.makes_a_key_that_turns_and_stays,
-            "Condition: MakesKey\n    DeletionPolicy: Retain",
+            "Condition: MakesKey\n    DeletionPolicy: RetainExceptOnCreate",
             "Condition: MakesKey",
         ),
         (rules.makes_a_key_that_turns_and_stays, "cloudwatch.amazonaws.com, events.amazonaws.com", "s3.amazonaws.com"),

@@ -2,6 +2,8 @@
 
 A runaway throttles the very service that holds the switch. So a switch that was seen on stays on until it is read as
 off: each process remembers it, and the table keeps what the sweep read, for a process that has read nothing yet.
+
+No template owns the parameter: whoever turns the switch first makes it, and until then it is off.
 """
 
 from collections.abc import Callable
