@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from moto.s3.models import s3_backends
 from moto.sqs.models import Message, Queue
 
+from local.identity import ACCOUNT_ID
 from tests.workflows.world import World
 
 Held = tuple[str, bytes]
@@ -55,7 +57,7 @@ class Heard:
 def everything(world: World, heard: Heard) -> Iterator[Held]:
     """Yield all that the cloud holds, but for bodies of invocations and the secret: those are where they belong."""
     yield from heard.messages
-    for look in (_records, _logs, _executions, _objects, _metrics, _parameters, _functions):
+    for look in (_records, _logs, _executions, _objects, _parts, _models, _metrics, _parameters, _functions):
         yield from look(world)
 
 
@@ -87,11 +89,28 @@ def _objects(world: World) -> Iterator[Held]:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for key in (each["Key"] for each in page.get("Contents", ())):
                 yield "object's key", key.encode()
+                yield "object's tags", _bytes(client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"])
                 if bucket == world.artifact_bucket and key.startswith("invocations/"):
                     continue
                 found = client.get_object(Bucket=bucket, Key=key)
                 yield "object's metadata", _bytes(found["Metadata"])
                 yield "object", found["Body"].read()
+
+
+def _parts(world: World) -> Iterator[Held]:
+    """Yield uploads that nobody has finished; no call gives their parts back, so they are read where they lie."""
+    for bucket in list(s3_backends[ACCOUNT_ID]["aws"].buckets.values()):
+        for upload in list(bucket.multiparts.values()):
+            yield "part's upload", _bytes([bucket.name, upload.key_name, upload.metadata, upload.tags])
+            yield from (("part", part.value) for part in list(upload.parts.values()))
+
+
+def _models(world: World) -> Iterator[Held]:
+    """Yield what Bedrock was asked for and keeps: jobs stay for good, with their names, tags and messages."""
+    for job in list(world.bedrock.jobs):
+        yield "job", _bytes([job.request, job.tags, job.verdict, job.arn])
+    for model in list(world.bedrock.models.values()):
+        yield "model", _bytes([model.name, model.tags, model.inspection, model.arn])
 
 
 def _metrics(world: World) -> Iterator[Held]:
