@@ -145,6 +145,27 @@ def test_a_ceiling_is_an_amount_of_dollars(usd):
         SpendCeiling(usd=usd)
 
 
+@pytest.mark.parametrize(("per", "windows"), [(Per.MONTH, 1), (Per.DEPLOYMENT, 2)])
+def test_the_first_window_of_a_month_takes_the_idle_one_along(per, windows):
+    midnight = at("2026-12-01T00:00")
+    latest = a_window(starts_at=midnight - timedelta(minutes=4))
+    now = midnight + timedelta(minutes=2)
+
+    until = standing(
+        ceiling=SpendCeiling(usd=2.2 * TARIFF.window.usd, per=per), latest=latest, lease_ends_at=None
+    ).affordable_until(now)
+
+    assert until == latest.ends_at + windows * WINDOW
+
+
+def test_a_window_that_is_paid_answers_to_its_end_also_where_that_is_in_the_next_month():
+    latest = a_window(starts_at=at("2026-11-30T23:56"))
+
+    paid = standing(spent_usd=99.9, latest=latest, lease_ends_at=None)
+
+    assert paid.affordable_until(at("2026-11-30T23:57")) == latest.ends_at
+
+
 def test_a_window_counts_in_the_month_in_which_it_starts_and_moves_the_idle_one_along():
     eve = at("2026-11-30T23:56")
     first = a_window(starts_at=eve)

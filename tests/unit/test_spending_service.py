@@ -1,12 +1,21 @@
 """Money is asked for in the task that spends it: with the sweep dead, at the ceiling, and while the switch is on."""
 
 import random
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from pilotlight.contracts import WakeStarted, WarmUpTask
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import KillSwitchOn, LeaseEnded, NothingAnswered, SpendCeilingReached, Unavailable
+from pilotlight.domain.errors import (
+    InvocationTimedOut,
+    KillSwitchOn,
+    LeaseEnded,
+    NothingAnswered,
+    PilotlightError,
+    SpendCeilingReached,
+    Unavailable,
+)
 from pilotlight.domain.invocation import InvocationStatus
 from pilotlight.domain.kill_switch import Position
 from pilotlight.domain.pricing import WindowOpener
@@ -169,8 +178,31 @@ def test_a_long_call_near_the_ceiling_is_cut_at_the_end_of_what_is_paid(serving)
     ask(serving)
 
     assert serving.backend.timeouts == [pytest.approx(20.0)], "30 seconds are left, and the API has 20"
-    serving.clock.advance(seconds=15)
+    serving.clock.advance(seconds=14)
     assert serving.spending.seconds_for_call(serving.deployment(), 840.0) == pytest.approx(14.0)
+
+
+@pytest.mark.parametrize("error", [InvocationTimedOut, NothingAnswered])
+def test_a_call_that_is_cut_at_the_end_of_what_is_paid_opens_no_window(serving, error):
+    limit(serving, spent(serving))
+    serving.clock.advance(seconds=270)
+
+    def noticed_late(*_, **__):
+        serving.clock.advance(seconds=31)
+        raise error("it took too long")
+
+    serving.backend.complete = noticed_late
+    with suppress(PilotlightError):
+        ask(serving)
+
+    assert serving.deployments.latest_window("llama", 1).ordinal == 1
+
+
+def test_a_call_ends_a_second_before_what_is_paid(serving):
+    limit(serving, spent(serving))
+    serving.clock.advance(seconds=286)
+
+    assert serving.spending.seconds_for_call(serving.deployment(), 14.0) == 10.0, "14 seconds are left"
 
 
 def test_a_redeployed_name_goes_on_with_this_months_sum(serving):
@@ -458,6 +490,41 @@ def test_an_uploaded_folder_is_held_and_starts_after_the_switch(world):
 
     assert world.uploads.find("mine").status is UploadStatus.STARTED
     assert world.status("mine") is Status.REQUESTED
+
+
+@pytest.fixture
+def held(world):
+    """Return a world in which a cold model shall be warm, and the switch, which is off again, has held its wake."""
+    world.bring(Status.SERVING, keep_warm=always_warm().dump(), lease="permanent")
+    go_cold(world)
+    world.switch.on("audit")
+    world.sweep()
+    assert "audit" in world.deployment().waiting_for
+    world.switch.off()
+    return world
+
+
+def test_a_model_that_is_warm_again_waits_for_nothing(held):
+    held.accounting.answered(held.deployment(), held.clock.now(), WindowOpener.INVOCATION)
+    held.clock.advance(minutes=1)
+
+    held.sweep()
+
+    assert (held.deployment().wake, held.deployment().waiting_for) == (None, None)
+
+
+def test_a_model_that_nobody_wants_warm_any_more_waits_for_nothing(held):
+    held.clock.set(held.deployment().keep_warm_ends_at)
+
+    held.sweep()
+
+    assert (held.deployment().wake, held.deployment().waiting_for) == (None, None)
+
+
+def test_a_model_that_is_scaled_down_waits_for_nothing(held):
+    held.warming.scale_down("llama")
+
+    assert held.deployment().waiting_for is None
 
 
 def test_the_topic_is_told_once_of_each_turn_whoever_turned_it(serving):

@@ -109,18 +109,22 @@ class Standing(Model):
         """Return until when calls may be answered without passing the ceiling; None where not even now.
 
         A window that adjoins the latest one costs its own price; one that begins a chain costs the idle window after
-        it, too, where that is billed. What is stored grows by itself: so little of it beyond the ceiling closes no
-        window that is paid.
+        it, too, where that is billed, and so does the first of a month, into which it pushes that window on. What is
+        stored grows by itself: so little of it beyond the ceiling closes no window that is paid.
         """
         left = self.ceiling.usd - self.spent_usd + MICRO
+        is_reached = left < -self.tariff.storage(2 * WINDOW).usd
         if self.latest and now < self.latest.ends_at + WINDOW:
             base = self.latest.ends_at
+            takes_idle = self.ceiling.per is Per.MONTH and month_of(self.latest.starts_at) != month_of(base)
         else:
             base = now
+            takes_idle = True
+        if takes_idle:
             left -= self.tariff.idle_window.usd
         windows = max(int(left // self.tariff.window.usd), 0)
         until = base + windows * WINDOW
-        return until if left >= -self.tariff.storage(2 * WINDOW).usd and until > now else None
+        return until if until > now and not is_reached else None
 
 
 def may_spend(purpose: Purpose, standing: Standing, now: datetime) -> Permission:

@@ -75,24 +75,27 @@ class Answering:
         """Return the backend's answer, with how long it took.
 
         Where little of the paid time or of the ceiling is left, the call may take no longer than that. A call that was
-        cut off generated for nobody: the ledger hears of it, so that the next one like it is queued.
+        cut off generated for nobody: the ledger hears of it, so that the next one like it is queued; as of the moment
+        at which it had to be over, and not of a later one at which we noticed, which may be in a window of its own.
         Raises: LeaseEnded, SpendCeilingReached, KillSwitchOn before anything is called; ModelNotReady and its like.
         """
         within = self._spending.seconds_for_call(deployment, within)
         began = self._clock.now()
+        over_by = self._spending.over_by(began, within)
         try:
             answer = self._backend.complete(
                 deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
             )
         except InvocationTimedOut:
-            now = self._clock.now()
-            took = (now - began).total_seconds()
+            ended = min(self._clock.now(), over_by)
+            took = (ended - began).total_seconds()
             with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
-                self._accounting.timed_out(deployment, now, tokens=request.parameters.token_limit, seconds=took)
+                self._accounting.timed_out(deployment, ended, tokens=request.parameters.token_limit, seconds=took)
             raise
         except NothingAnswered:
             with suppress(Retryable):
-                self._accounting.unanswered(deployment, self._clock.now(), WindowOpener.INVOCATION)
+                ended = min(self._clock.now(), over_by)
+                self._accounting.unanswered(deployment, ended, WindowOpener.INVOCATION)
             raise
         except ModelNotReady:  # nothing is warm that this call would keep so
             self._spending.let_go(deployment)

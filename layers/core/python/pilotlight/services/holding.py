@@ -36,13 +36,15 @@ def _alike(told: str | None, now: str) -> bool:
     return told is not None and _FIGURES.sub("", told) == _FIGURES.sub("", now)
 
 
-def go_on(deployments: Deployments, deployment: Deployment, clock: Clock) -> Deployment:
+def go_on(deployments: Deployments, deployment: Deployment, clock: Clock, said: str = "goes on") -> Deployment:
     """Take from the record what a deployment waited for; return it."""
+    if deployment.waiting_for is None:
+        return deployment
     now = clock.now()
 
     def going_on(before: Deployment) -> Change | None:
         if before.generation != deployment.generation or before.waiting_for is None:
             return None
-        return change(before, before.changed(waiting_for=None), EventKind.SPEND, "goes on", now)
+        return change(before, before.changed(waiting_for=None), EventKind.SPEND, said, now)
 
     return amend(deployments, deployment.name, going_on)

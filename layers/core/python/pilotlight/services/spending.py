@@ -44,6 +44,7 @@ Room = Callable[[Deployment, int, datetime], Shortage | None]
 AT_ONCE = timedelta()
 CALL_SECONDS = tuple(map(float, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160, 226, 320, 452, 640)))
 """How long a call that must be over soon may take: a few lengths, because a client is made, and kept, for each."""
+MARGIN_SECONDS = 1.0  # between the end of a call and the end of what is paid: an answer travels
 PASSING = frozenset(error.code for error in (KillSwitchOn, CapacityReached, WakesExhausted))
 """Codes of refusals that pass by themselves."""
 
@@ -175,8 +176,12 @@ class Spending:
         until = self.require(deployment, Purpose.CALL, lasts=timedelta(seconds=within)).until
         if until is None:
             return within
-        left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed
+        left = (until - self._clock.now()).total_seconds() / self._rules.clock_speed - MARGIN_SECONDS
         return within if left >= within else max((step for step in CALL_SECONDS if step <= left), default=0.5)
+
+    def over_by(self, began: datetime, within: float) -> datetime:
+        """Return the moment by which a call that began then and may take so long (wall seconds) is over."""
+        return began + timedelta(seconds=within * self._rules.clock_speed)
 
     def note(self, deployment: Deployment) -> None:
         """Tell the owner when four fifths of the ceiling are spent, and when all of it is: once in each period."""

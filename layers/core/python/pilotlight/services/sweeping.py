@@ -25,6 +25,7 @@ from pilotlight.domain.deployment import (
 from pilotlight.domain.errors import NotFound, PilotlightError
 from pilotlight.domain.values import Model, backoff, iso
 from pilotlight.ports import Clock, Deployments, Executions, Journal, Uploads
+from pilotlight.services.holding import go_on
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 from pilotlight.services.requesting import Requesting
@@ -132,6 +133,8 @@ class Sweeping:
             deployment = self._warming.end_dead_wake(deployment.name)
         if deployment.wants_warm(now):  # who waits for an answer wakes it by himself: see the queue's worker
             self._warming.keep_warm(deployment, correlation_id=correlation_id)
+        else:
+            go_on(self._deployments, deployment, self._clock, "waits no more: nobody wants it warm")
 
     def _look_at_warm_up(self, name: str, correlation_id: str) -> None:
         """Replace the wake of a first warm-up where its execution died, a few times."""

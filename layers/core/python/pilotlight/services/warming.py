@@ -31,7 +31,7 @@ from pilotlight.domain.warmth import (
 )
 from pilotlight.ports import Clock, Deployments, Executions, InferenceBackend
 from pilotlight.services.accounting import Accounting
-from pilotlight.services.holding import hold
+from pilotlight.services.holding import go_on, hold
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
 
@@ -255,6 +255,7 @@ class Warming:
             return
         reason = self._why_wake(deployment, now)
         if reason is None:
+            go_on(self._deployments, deployment, self._clock, "waits no more: it is warm")
             return
         try:
             self.wake(deployment.name, reason=reason, correlation_id=correlation_id, purpose=Purpose.KEEP_WARM)
@@ -288,7 +289,7 @@ class Warming:
             cold_by = (
                 f"cold by {iso(belief.warm_until)} unless somebody calls it" if belief.warm_until else "cold already"
             )
-            after = before.changed(quiet_until=until, wake=None)
+            after = before.changed(quiet_until=until, wake=None, waiting_for=None)
             return change(
                 before, after, EventKind.KEEP_WARM, f"scaled down: no probes until {iso(until)}; {cold_by}", now
             )
