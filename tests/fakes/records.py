@@ -144,6 +144,11 @@ class FakeDeployments:
         windows = self._windows.get((name, generation), [])
         return max(windows, key=lambda window: window.ordinal, default=None)
 
+    def windows_back_to(self, name: str, generation: int, moment: datetime) -> list[BillingWindow]:
+        windows = sorted(self._windows.get((name, generation), []), key=lambda each: each.ordinal, reverse=True)
+        began = next((index for index, each in enumerate(windows) if each.starts_at <= moment), len(windows))
+        return windows[: began + 1]
+
     def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
         windows = self._windows.setdefault((name, window.generation), [])
         if any(each.ordinal == window.ordinal for each in windows):

@@ -282,6 +282,18 @@ def test_a_window_is_charged_to_its_months_by_the_call_that_opened_it_alone(reco
     assert records.deployments.spent_in("other", "2026-11") == 0
 
 
+def test_windows_are_told_from_the_newest_back_to_the_one_that_began_by_a_moment(records):
+    for ordinal in range(1, 121):
+        start = NOON + timedelta(minutes=5 * ordinal)
+        records.deployments.open_window("llama", a_window(ordinal=ordinal, starts_at=start))
+
+    moment = NOON + timedelta(minutes=5 * 50, seconds=1)
+    ordinals = [window.ordinal for window in records.deployments.windows_back_to("llama", 1, moment)]
+
+    assert ordinals[:71] == list(range(120, 49, -1))
+    assert records.deployments.windows_back_to("llama", 2, moment) == []
+
+
 def test_the_latest_window_is_that_of_the_highest_ordinal_of_its_generation(records):
     for ordinal in (1, 10, 9):
         records.deployments.open_window("llama", a_window(ordinal=ordinal))

@@ -154,6 +154,43 @@ def test_a_call_that_opened_its_window_is_told_the_same_when_it_is_entered_again
     assert world.deployments.latest_window("llama", 1).ordinal == 1
 
 
+def test_an_answer_that_is_entered_after_a_later_window_began_is_charged_its_own_once(world, deployment):
+    late = an_invocation("late", now=NOON)
+    world.clock.advance(minutes=20)
+    answer(world, deployment)
+    newest = world.accounting.latest_window(deployment)
+
+    def enter(invocation, after=timedelta()):
+        return world.accounting.answered(deployment, NOON + after, WindowOpener.INVOCATION, invocation=invocation).usd
+
+    assert enter(late) == pytest.approx(0.5718)
+    assert enter(late) == pytest.approx(0.5718), "told again, not charged again"
+    assert enter(an_invocation("other", now=NOON), timedelta(minutes=4)) == 0
+    latest = world.accounting.latest_window(deployment)
+    assert (latest.ordinal, latest.chains) == (2, 2)
+    assert (latest.starts_at, latest.ends_at) == (newest.starts_at, newest.ends_at), "the newest one goes on"
+    assert answer(world, deployment).usd == 0
+    assert world.deployments.spent_in("llama", "2026-11") == pytest.approx(4 * 0.5718)
+
+
+def test_an_answer_of_a_window_that_was_entered_is_not_charged_another_one_late(world, deployment):
+    answer(world, deployment)
+    world.clock.advance(minutes=20)
+    answer(world, deployment)
+
+    usd = world.accounting.answered(deployment, NOON + timedelta(minutes=2), WindowOpener.INVOCATION).usd
+
+    assert (usd, world.accounting.latest_window(deployment).ordinal) == (0, 2)
+
+
+def test_an_answer_that_is_entered_a_moment_after_anothers_shares_its_window(world, deployment):
+    answer(world, deployment)
+
+    usd = world.accounting.answered(deployment, NOON - timedelta(seconds=1), WindowOpener.INVOCATION).usd
+
+    assert (usd, world.accounting.latest_window(deployment).ordinal) == (0, 1)
+
+
 def test_a_call_that_was_cut_off_is_billed_and_tells_that_the_model_is_slower(world, deployment):
     world.accounting.timed_out(deployment, NOON, tokens=500, seconds=20)
     assert world.deployments.latest_window("llama", 1).ordinal == 1

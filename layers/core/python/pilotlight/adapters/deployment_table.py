@@ -14,6 +14,7 @@ from pilotlight.domain.pricing import BillingWindow
 KIND = "DEPLOYMENT"
 RESERVE_TRIES = 3
 OPEN_TRIES = 8
+WINDOWS_AT_ONCE = 50
 SPENT = "SPENT#"
 
 
@@ -120,6 +121,21 @@ class DeploymentTable:
         """Return the newest billing window of a generation."""
         items, _ = self._table.query(_pk(name), f"WINDOW#{generation:06d}#", limit=1, newest_first=True)
         return record_of(BillingWindow, items[0]) if items else None
+
+    def windows_back_to(self, name: str, generation: int, moment: datetime) -> list[BillingWindow]:
+        """Return the billing windows of a generation, newest first, to the one that began by a moment.
+
+        A record that stands for a late answer tells the beginning of the window before it: it ends nothing.
+        """
+        found: list[BillingWindow] = []
+        cursor: str | None = None
+        while True:
+            items, cursor = self._table.query(
+                _pk(name), f"WINDOW#{generation:06d}#", limit=WINDOWS_AT_ONCE, cursor=cursor, newest_first=True
+            )
+            found += readable(BillingWindow, items)
+            if cursor is None or any(window.starts_at <= moment for window in found):
+                return found
 
     def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
         """Write a window if its ordinal is new, and add `charges` (dollars by month) in the same go.

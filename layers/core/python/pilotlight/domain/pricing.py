@@ -61,7 +61,9 @@ class BillingWindow(Model):
     `ordinal` counts the windows of the generation from 1, `chains` the runs of adjoining windows: each chain
     ends in one idle window, which some sources count as billed. `opened_at` is the call that opened it: later than
     `starts_at` where the window adjoins its predecessor. `last_answer_at` is kept to about half a minute, so that a
-    busy model does not write a record per call. `charged_to` is the invocation that was told its price.
+    busy model does not write a record per call. `charged_to` is the invocation that was told its price. `late_for` is
+    the moment of an answer that was entered after this window had begun, in none of its own: the record then counts the
+    window of that answer, and tells the rest of the newest one.
     """
 
     generation: int
@@ -74,10 +76,16 @@ class BillingWindow(Model):
     opened_at: Moment | None = None
     tokens_per_second: float | None = None
     charged_to: str | None = None
+    late_for: Moment | None = None
 
     def covers(self, moment: datetime) -> bool:
         """Say whether a call at that moment is already paid for."""
         return moment < self.ends_at
+
+    def contains(self, moment: datetime) -> bool:
+        """Say whether a call at that moment, however long ago, was entered here."""
+        began = self.late_for or self.starts_at
+        return began <= moment < began + WINDOW
 
 
 def window_at(

@@ -60,6 +60,10 @@ class Deployments(Protocol):
         """Return the newest billing window of a generation."""
         ...
 
+    def windows_back_to(self, name: str, generation: int, moment: datetime) -> list[BillingWindow]:
+        """Return the billing windows of a generation, newest first, at least to the one that began by a moment."""
+        ...
+
     def open_window(self, name: str, window: BillingWindow, charges: Mapping[str, float] | None = None) -> bool:
         """Write a window if its ordinal is new, and add `charges` (dollars by month) in the same go.
 

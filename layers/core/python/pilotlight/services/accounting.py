@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.errors import ConcurrentChange
 from pilotlight.domain.invocation import Invocation
-from pilotlight.domain.pricing import BillingWindow, Tariff, WindowOpener, rate_in, window_at
+from pilotlight.domain.pricing import WINDOW, BillingWindow, Tariff, WindowOpener, rate_in, window_at
 from pilotlight.domain.spending import Per, charges, month_of
 from pilotlight.domain.values import Money, seconds
 from pilotlight.domain.warmth import Wake, WarmthEstimate, estimate
@@ -48,9 +49,14 @@ class Accounting:
         """Enter a successful call in the ledger and return what it is charged: a window, or nothing.
 
         Two calls that find no window race for its ordinal: one opens it, the other is covered by it. A window that a
-        wake opened for invocations that waited is charged to the first of them that is answered.
+        wake opened for invocations that waited is charged to the first of them that is answered. An answer that is
+        entered late, after a fault, is charged the window that it had then.
+        Raises: ConcurrentChange where such a one lost a race for its ordinal, and is to be entered again.
         """
         latest = self._deployments.latest_window(deployment.name, deployment.generation)
+        if latest and at + WINDOW <= latest.starts_at:
+            charged = self._answered_late(deployment, at, opener, latest, invocation)
+            return self.tariff(deployment).window if charged else Money(usd=0.0)
         window = window_at(at, latest, generation=deployment.generation, opener=opener)
         if tokens_per_second:
             before = window.tokens_per_second or tokens_per_second
@@ -65,6 +71,36 @@ class Accounting:
                 self._deployments.touch_window(deployment.name, window)
             charged = invocation is not None and self._charge(deployment, latest, invocation)
         return self.tariff(deployment).window if charged else Money(usd=0.0)
+
+    def _answered_late(
+        self,
+        deployment: Deployment,
+        at: datetime,
+        opener: WindowOpener,
+        latest: BillingWindow,
+        invocation: Invocation | None,
+    ) -> bool:
+        """Enter an answer that is older than the newest window; say whether it is charged.
+
+        One that is followed by another window within its own five minutes is taken to be in that one.
+        """
+        windows = self._deployments.windows_back_to(deployment.name, deployment.generation, at)
+        near = [window for window in windows if window.contains(at) or at < window.starts_at < at + WINDOW]
+        if near:
+            return invocation is not None and any(self._charge(deployment, window, invocation) for window in near)
+        tariff = self.tariff(deployment)
+        window = latest.changed(
+            ordinal=latest.ordinal + 1,
+            chains=latest.chains + 1,
+            opened_by=opener,
+            opened_at=at,
+            charged_to=invocation and invocation.id,
+            late_for=at,
+        )
+        price = {month_of(at): round(tariff.window.usd + tariff.idle_window.usd, 6)}
+        if not self._deployments.open_window(deployment.name, window, price):
+            raise ConcurrentChange(f"Others keep writing the ledger of {deployment.name}; try again.")
+        return True
 
     def _open(self, deployment: Deployment, window: BillingWindow, before: BillingWindow | None) -> bool:
         """Open a window, and count its price in its month in the same go; False where another call was quicker."""

@@ -136,8 +136,8 @@ class Warming:
         wakes = before.wakes.one_more(self._budget, now)
         if wakes is None:
             raise WakesExhausted(
-                f"Deployment {before.name} was woken {before.wakes.count} times within this hour, as often as it may "
-                "be; its timeline says how those wakes ended.",
+                f"Deployment {before.name} was woken {before.wakes.count} times within this hour of the clock, as "
+                "often as it may be; its timeline says how those wakes ended.",
                 deployment=before.name,
             )
         return wakes
