@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import ascii_lowercase, ascii_uppercase
 
 from tests.faults.api_cases import ApiCases
+from tests.faults.killer import PHASES
 from tests.faults.kills import Kills
 from tests.faults.modes import MODES
 from tests.faults.mutants import Mutants
@@ -69,10 +70,12 @@ def of_schedules(done: Schedules) -> list[str]:
 
 
 def of_kills(done: Kills) -> list[str]:
-    """Give one line, and every life that went wrong."""
+    """Give whose and when, and every life that went wrong."""
     whose = ", ".join(f"{name.removeprefix('pilotlight-')} {count}" for name, count in done.functions.items())
+    when = ", ".join(f"{phase} {done.phases.get(phase, 0)}" for phase in PHASES)
     return [
         f"kills: {done.kills} in {done.lives} lives, {done.violations} violations; whose: {whose}",
+        f"killed in which part of the time that the function usually takes: {when}",
         *(f"VIOLATED {each}" for each in done.examples),
     ]
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import httpx
 
 from local.leftovers import left_behind
-from tests.faults.killer import DEATH, Killer
+from tests.faults.killer import DEATH, Durations, Killer
 from tests.workflows.world import World, eventually, running_world
 
 AT_ONCE = 3
@@ -34,7 +34,7 @@ PATIENCE = 120.0
 class Kills:
     """How many invocations died with their worker, whose, in how many lives, and what went wrong after all.
 
-    `endings` counts how the deployments ended, `answers` how the invocations did.
+    `endings` counts how the deployments ended, `answers` how the invocations did, `phases` how far the killed had come.
     """
 
     kills: int
@@ -44,6 +44,7 @@ class Kills:
     endings: dict[str, int] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    phases: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,13 +61,23 @@ def run(kills: int = 100, seed: int = 1, at_once: int = AT_ONCE, share: float = 
     with TemporaryDirectory(prefix="pilotlight-kills-") as folder, running_world(Path(folder)) as world:
         _prepare(world)
         died: Counter[str] = Counter()
+        phases: Counter[str] = Counter()
+        durations = Durations()
         while (missing := kills - died.total()) > 0:
-            killer = Killer(world.cloud.functions, seed + log.lives, share=share, most=missing, often=OFTEN)
+            killer = Killer(
+                world.cloud.functions,
+                seed + log.lives,
+                share=share,
+                most=missing,
+                often=OFTEN,
+                durations=durations,
+            )
             with killer, ThreadPoolExecutor(at_once) as living:
                 for each in [living.submit(_live, world, log, seed, log.lives + number) for number in range(at_once)]:
                     each.result()
             log.lives += at_once
             died = deaths(world)
+            phases += killer.phases
         _look_around(world, log)
     return Kills(
         kills=died.total(),
@@ -76,6 +87,7 @@ def run(kills: int = 100, seed: int = 1, at_once: int = AT_ONCE, share: float = 
         endings=dict(log.endings),
         answers=dict(log.answers),
         examples=tuple(log.violations[:10]),
+        phases=dict(phases),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from local.worker_pool import AtWork
-from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, Killer
+from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, PHASES, Durations, Killer
 from tests.faults.kills import run
 
 
@@ -28,7 +28,7 @@ class Functions:
 
 @pytest.fixture
 def killer() -> Killer:
-    return Killer(Functions(), 7, share=1.0, most=600, often=())  # type: ignore[arg-type]
+    return Killer(Functions(), 7, share=1.0, most=600, often=(), durations=Durations())  # type: ignore[arg-type]
 
 
 def test_nobody_is_killed_more_often_in_a_row_than_retries_outlast(killer: Killer) -> None:
@@ -37,3 +37,15 @@ def test_nobody_is_killed_more_often_in_a_row_than_retries_outlast(killer: Kille
     spared = [number for number, fate in enumerate(fates) if fate is None]
     assert spared == list(range(MOST_IN_A_ROW, 40, MOST_IN_A_ROW + 1))
     assert all(100.0 <= fate <= 100.0 + LATEST_SECONDS for fate in fates if fate is not None)
+
+
+def test_a_kill_may_come_at_any_moment_of_the_time_that_its_function_takes(killer: Killer) -> None:
+    for seconds in (2.0, 30.0, 3.0, 3.0, 0.5):
+        killer._durations.note("copy", seconds)
+
+    fates = [fate for number in range(200) if (fate := killer._fate(AtWork("copy", number, since=100.0))) is not None]
+
+    assert all(100.0 <= fate <= 103.0 for fate in fates)
+    assert {killer._durations.phase("copy", fate - 100.0) for fate in fates} == {*PHASES[:3]}
+    assert killer._durations.phase("copy", 4.0) == "later"
+    assert killer._durations.phase("seal", LATEST_SECONDS / 4) == "first third"
