@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
+from local.index_lag import Before, lag
 from local.seams import replace
 
 _one_at_a_time = threading.RLock()
@@ -23,6 +23,7 @@ _one_at_a_time = threading.RLock()
 def install() -> None:
     """Take calls one at a time, and let a cancelled transaction take back what it wrote and nothing else."""
     replace(DynamoHandler, "call_action", _alone)
+    replace(Table, "query", lag.query)
     replace(DynamoDBBackend, "transact_write_items", _taking_back_its_own)
     replace(models, "copy", lambda original: SimpleNamespace(copy=original.copy, deepcopy=_copy_of_all_but_tables))
 
@@ -32,6 +33,8 @@ def _alone(original: Any) -> Any:
 
     def call_action(handler: Any) -> Any:
         with _one_at_a_time:
+            if lag.seconds:
+                lag.note(_before(handler.dynamodb_backend, _operations(handler)))
             return original(handler)
 
     return call_action
@@ -50,13 +53,30 @@ def _taking_back_its_own(original: Any) -> Any:
 @contextmanager
 def _as_it_was(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iterator[None]:
     """Put the items of a transaction back when it fails, whatever it fails of."""
-    undo = [_undoing(backend.tables[each["TableName"]], each) for each in _written(backend, operations)]
+    undo = list(_before(backend, operations))
     try:
         yield
     except BaseException:
-        for put_back in undo:
-            put_back()
+        for before in undo:
+            before.put_into(backend.tables[before.table.name].items)
         raise
+
+
+def _operations(handler: Any) -> list[dict[str, Any]]:
+    """Give what a call would write, as a transaction tells of it."""
+    match handler._get_action():
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            return [{"Write": handler.params}]
+        case "TransactWriteItems":
+            return list(handler.params["TransactItems"])
+    return []
+
+
+def _before(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iterator[Before]:
+    """Give what lies where operations would write."""
+    for each in _written(backend, operations):
+        if before := Before.of(backend.tables[each["TableName"]], each):
+            yield before
 
 
 def _written(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -64,25 +84,6 @@ def _written(backend: DynamoDBBackend, operations: list[dict[str, Any]]) -> Iter
         for each in operation.values():
             if each.get("TableName") in backend.tables:
                 yield each
-
-
-def _undoing(table: Table, operation: dict[str, Any]) -> Callable[[], None]:
-    names = [table.hash_key_attr, table.range_key_attr]
-    told = operation.get("Key") or operation.get("Item") or {}
-    if any(name not in told for name in names if name):
-        return lambda: None  # an operation without its key changes nothing
-    hash_key, range_key = (DynamoType(told[name]) if name else None for name in names)
-    before = copy.deepcopy(table.get_item(hash_key, range_key))
-
-    def put_back() -> None:
-        if before is None:
-            table.delete_item(hash_key, range_key)
-        elif range_key is None:
-            table.items[hash_key] = before
-        else:
-            table.items[hash_key][range_key] = before
-
-    return put_back
 
 
 def _copy_of_all_but_tables(value: Any, memo: dict[int, Any] | None = None) -> Any:

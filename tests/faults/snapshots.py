@@ -21,6 +21,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import simulation
 from local.identity import ACCOUNT_ID, REGION
+from local.index_lag import lag
 from tests.faults.replacing import replace
 
 Restore = Callable[[], None]
@@ -58,6 +59,7 @@ def _tables() -> Restore:
     def restore() -> None:
         for name, items in kept.items():
             backend.tables[name].items = copy.deepcopy(items)  # a cancelled transaction puts another table there
+        lag.forget()
 
     return restore
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from local import tables
+from local.index_lag import lag
 
 KEYS = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
 THREADS = 16
@@ -106,3 +107,70 @@ def test_a_cancelled_transaction_takes_back_its_put_its_update_and_its_delete(ta
     items = {item["pk"]["S"]: item.get("n") for item in table.scan(TableName="t")["Items"]}
     assert not done
     assert items == {"old": {"N": "1"}, "deleted": {"N": "1"}}
+
+
+@pytest.fixture
+def indexed(table: Any) -> Iterator[Any]:
+    """Give a client of a table `i` with an index by `due`, whose indexes are five seconds behind, and their clock."""
+    names = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "due")]
+    by_due = [{"AttributeName": "due", "KeyType": "HASH"}, KEYS[0] | {"KeyType": "RANGE"}]
+    index = {"IndexName": "due", "KeySchema": by_due, "Projection": {"ProjectionType": "ALL"}}
+    table.create_table(
+        TableName="i",
+        KeySchema=KEYS,
+        AttributeDefinitions=names,
+        BillingMode="PAY_PER_REQUEST",
+        GlobalSecondaryIndexes=[index],
+    )
+    moment = [100.0]
+    lag.set(5.0, lambda: moment[0])
+    yield table, moment
+    lag.set(0.0, lambda: 0.0)
+
+
+def due(client: Any) -> list[str]:
+    found = client.query(
+        TableName="i",
+        IndexName="due",
+        KeyConditionExpression="due = :due",
+        ExpressionAttributeValues={":due": {"S": "now"}},
+    )
+    return [item["pk"]["S"] for item in found["Items"]]
+
+
+def test_an_index_hears_of_a_write_some_seconds_later_and_the_table_at_once(indexed: Any) -> None:
+    client, moment = indexed
+    told = []
+
+    client.put_item(TableName="i", Item={**key("one"), "due": {"S": "now"}})
+    told.append(due(client))
+    assert client.get_item(TableName="i", Key=key("one"), ConsistentRead=True)["Item"]["due"] == {"S": "now"}
+    moment[0] += 6
+    told.append(due(client))
+    client.update_item(
+        TableName="i",
+        Key=key("one"),
+        UpdateExpression="SET due = :later",
+        ExpressionAttributeValues={":later": {"S": "later"}},
+    )
+    client.transact_write_items(
+        TransactItems=[{"Put": {"TableName": "i", "Item": {**key("two"), "due": {"S": "now"}}}}]
+    )
+    told.append(due(client))
+    moment[0] += 6
+    told.append(due(client))
+    client.delete_item(TableName="i", Key=key("two"))
+    told.append(due(client))
+    moment[0] += 6
+    told.append(due(client))
+
+    assert told == [[], ["one"], ["one"], ["two"], ["two"], []]
+
+
+def test_an_index_without_a_lag_knows_everything(indexed: Any) -> None:
+    client, _ = indexed
+    lag.set(0.0, lambda: 0.0)
+
+    client.put_item(TableName="i", Item={**key("one"), "due": {"S": "now"}})
+
+    assert due(client) == ["one"]
