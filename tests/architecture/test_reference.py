@@ -1,5 +1,9 @@
 """The pages that somebody looks things up in are complete."""
 
+import json
+import re
+
+import pytest
 from pilotlight.domain import errors
 from pilotlight.settings import Settings
 from pilotlight_client.commands import app as command
@@ -7,6 +11,7 @@ from pilotlight_client.commands import app as command
 from tests.architecture.template_rules import Template
 from tools import cloudformation
 from tools.cloudformation import ROOT
+from tools.translate import translation
 
 API_PAGE = ROOT / "docs/api.md"
 OPERATIONS_PAGE = ROOT / "docs/operations.md"
@@ -19,6 +24,10 @@ SET_BY_THE_TEMPLATE = {
     "max_custom_model_units",
     "max_instances",
 }
+# How the services that the code makes clients for are called by IAM and by VPC endpoints, where that differs.
+ENDPOINTS = {"stepfunctions": "states", "service-quotas": "servicequotas"}
+# Which service makes a type of resource, where its name in CloudFormation is not IAM's.
+MAKERS = {"stepfunctions": "states"}
 NOT_FOR_OPERATORS = {"hub_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
 
 
@@ -73,6 +82,32 @@ def test_every_command_is_in_the_readme() -> None:
     names = [each.name or str(getattr(each.callback, "__name__", "")) for each in command.registered_commands]
 
     assert [name for name in names if f"`{name}" not in readme] == []
+
+
+def test_whoever_may_deploy_may_make_every_type_of_resource_and_turn_the_switch_by_hand() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        resources = translation()["Resources"]
+    makers = {each["Type"].split("::")[1].lower() for each in resources.values()}
+    (policy,) = re.findall(r"```json\n(\{\n  \"Version\".*?\n\})\n```", OPERATIONS_PAGE.read_text(), re.DOTALL)
+
+    statements = json.loads(policy)["Statement"]
+
+    asked = [([each["Action"]] if isinstance(each["Action"], str) else each["Action"]) for each in statements]
+    allowed = {action for actions in asked for action in actions}
+    assert {MAKERS.get(maker, maker) for maker in makers} - {action.partition(":")[0] for action in allowed} == set()
+    # what Lambda asks of whoever puts a function into a VPC
+    assert {"ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"} <= allowed
+    assert any("ssm:PutParameter" in actions for actions in asked)
+
+
+def test_a_vpc_reaches_every_service_that_the_code_calls() -> None:
+    runtime = (ROOT / "layers/core/python/pilotlight/runtime.py").read_text()
+    called = {ENDPOINTS.get(name, name) for name in re.findall(r'\bclient\("([a-z0-9-]+)"', runtime)}
+    section = OPERATIONS_PAGE.read_text().partition("\n## In a VPC\n")[2].partition("\n## ")[0]
+
+    assert len(called) >= 10
+    assert {name for name in called if f"`{name}`" not in section} == set()
 
 
 def routes() -> list[tuple[str, tuple[str, str]]]:
