@@ -256,7 +256,6 @@ class World:
         )
         return Reconciling(
             inspectors,
-            self.deployments,
             self.passes,
             self.journal,
             self.clock,
@@ -394,8 +393,8 @@ class World:
             self.executions.end_if_running("teardown", run)
         return gone
 
-    def reconcile(self, owner: str = "tick", **rules: Any) -> Pass:
-        return self.reconciling(**rules).reconcile(owner=owner)
+    def reconcile(self, **rules: Any) -> Pass:
+        return self.reconciling(**rules).reconcile()
 
     def sweep(self) -> SweepReport:
         return self.sweeping.sweep(correlation_id="c-sweep")

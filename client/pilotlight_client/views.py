@@ -242,6 +242,7 @@ class OrphanView(TypedDict):
     belongs_to: NotRequired[str | None]
     decision: Literal["adopt", "remove", "release", "resume", "fail", "look", "leave"]
     reason: str
+    orphan: bool
     since: NotRequired[str | None]
     usd_per_month: NotRequired[Money | None]
     first_seen_at: NotRequired[str | None]

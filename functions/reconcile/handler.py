@@ -8,7 +8,7 @@ from pilotlight.runtime import runtime, task
 
 
 @task(ScheduledTick)
-def handler(work: ScheduledTick) -> dict[str, Any]:
+def handler(_work: ScheduledTick) -> dict[str, Any]:
     """Run one pass, every quarter hour; what it found is kept for GET /orphans."""
-    done = reconciling(runtime()).reconcile(owner=work.id)
+    done = reconciling(runtime()).reconcile()
     return done.model_dump(mode="json", include={"number", "found", "removed", "incomplete", "dry_run"})

@@ -43,6 +43,10 @@ class Shelf(Generic[Record]):
         """Put a record there that a version of ours wrote which we do not understand, due now."""
         self._records[key] = {look: now.isoformat(), "version": 1}
 
+    def lose(self) -> None:
+        """Forget every record, as a table does that was deleted."""
+        self._records.clear()
+
     def due(self, look: str, now: datetime) -> list[str]:
         """Return the keys of the records whose look is due, readable or not, the longest overdue first."""
         looks = [(datetime.fromisoformat(each[look]), key) for key, each in self._records.items() if each.get(look)]
@@ -317,6 +321,8 @@ class FakeKeys:
 class FakePasses:
     """Implements `ports.Passes`: a turn can be taken over when its time is over."""
 
+    begun: int = 0
+
     def __init__(self) -> None:
         self._told = Pass()
         self._turn: tuple[str, datetime] | None = None
@@ -324,11 +330,12 @@ class FakePasses:
     def latest(self) -> Pass:
         return self._told
 
-    def begin(self, owner: str, now: datetime, until: datetime) -> bool:
+    def begin(self, owner: str, now: datetime, until: datetime) -> int | None:
         if self._turn and self._turn[0] != owner and self._turn[1] >= now:
-            return False
+            return None
         self._turn = (owner, until)
-        return True
+        self.begun += 1
+        return self.begun - 1
 
     def end(self, owner: str, done: Pass) -> None:
         if self._turn and self._turn[0] == owner:

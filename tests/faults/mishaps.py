@@ -151,18 +151,19 @@ def _unspent(stack: Stack, _: Visit) -> bool:
     return stack.status(NAME) in ("SERVING", "GONE") and not stack.answers
 
 
+OF_GONE = {"pilotlight:stack": STACK, "pilotlight:deployment": NAME, "pilotlight:generation": "1"}
+
+
 def _many_orphans(stack: Stack) -> None:
+    deploy(stack, Visit(), "small")
+    tear_down(stack, Visit())
     for number in range(OLD):
-        oracles.plant_model(stack, f"pilotlight-old{number}-g1", **_of_ours(f"old{number}"))
+        oracles.plant_model(stack, f"pilotlight-old{number}-g1", **OF_GONE)
     stack.clock.sleep(2 * 86_400)
 
 
-def _of_ours(deployment: str) -> dict[str, str]:
-    return {"pilotlight:stack": STACK, "pilotlight:deployment": deployment, "pilotlight:generation": "1"}
-
-
 def _reconcile_with_a_young_one(stack: Stack, visit: Visit) -> None:
-    oracles.plant_model(stack, YOUNG, **_of_ours("young"))
+    oracles.plant_model(stack, YOUNG, **OF_GONE)
     for model in stack.bedrock.models.values():
         if model.name == YOUNG:
             model.created = stack.clock.moment

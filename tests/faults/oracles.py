@@ -41,9 +41,13 @@ def plant_model(stack: Stack, name: str, **tags: str) -> None:
 
 
 def strangers(stack: Stack) -> dict[str, str]:
-    """Give the models that are not of this stack: their names by ARN."""
-    ours = {"pilotlight:stack": STACK}.items()
-    return {arn: model.name for arn, model in stack.bedrock.models.items() if not ours <= model.tags.items()}
+    """Give the models that are not of this stack, or that no record of it knows: their names by ARN."""
+    known = stack.records("DEPLOYMENT")
+
+    def is_known(tags: dict[str, str]) -> bool:
+        return tags.get("pilotlight:stack") == STACK and tags.get("pilotlight:deployment") in known
+
+    return {arn: model.name for arn, model in stack.bedrock.models.items() if not is_known(model.tags)}
 
 
 def safety(stack: Stack, visit: Visit) -> list[str]:
@@ -113,17 +117,17 @@ def _records(stack: Stack, _: Visit) -> Iterator[str]:
 
 
 def _objects(stack: Stack, _: Visit) -> Iterator[str]:
-    """Yield objects and uploads without an owner, and artifacts that lack an object."""
+    """Yield objects and uploads without an owner, and artifacts that lack an object.
+
+    Bodies of invocations are the lifecycle rule's, with or without a record.
+    """
     artifacts, deployments = stack.records("ARTIFACT"), stack.records("DEPLOYMENT")
-    invocations = stack.records("INVOCATION")
     keys = _keys(stack.artifact_bucket)
     for key in keys:
         kind, _, rest = key.partition("/")
         owner = rest.partition("/")[0]
         if kind == "artifacts" and not _in_use(artifacts.get(owner), deployments):
             yield f"object {key} has no owner"
-        if kind == "invocations" and owner not in invocations:
-            yield f"object {key} has no invocation"
     for upload in _uploads(stack.artifact_bucket):
         owner = upload.key_name.split("/")[1]
         record = artifacts.get(owner)

@@ -14,7 +14,6 @@ from tests.faults.stack import SOURCE_BUCKET, Answer, Stack
 
 NAME = "one"
 NEIGHBOUR = "neighbour"
-LOST_ARTIFACT = "artifacts/a0123456789abcdef012/"
 TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
 PAUSE_SECONDS = 70
 PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
@@ -240,14 +239,22 @@ def _meet_the_stranger(stack: Stack, visit: Visit) -> None:
 
 
 def _orphaned(stack: Stack) -> None:
-    """Begin with a model, an object and an upload of ours that no record knows."""
+    """Begin with a model, an object and an upload that somebody made after their deployment was GONE.
+
+    Beside them lie another stack's model of the same names, and one of ours that no record knows: the record is lost.
+    """
     from tests.faults.oracles import plant_model
 
-    tags = {"pilotlight:stack": "pilotlight", "pilotlight:deployment": "old", "pilotlight:generation": "1"}
-    plant_model(stack, "pilotlight-old-g1", **tags)
-    s3 = stack.client("s3")
-    s3.put_object(Bucket=stack.artifact_bucket, Key=f"{LOST_ARTIFACT}weights/config.json", Body=b"{}")
-    s3.create_multipart_upload(Bucket=stack.artifact_bucket, Key=f"{LOST_ARTIFACT}weights/model.safetensors")
+    serving("large")(stack)  # its weights are nobody else's
+    tear_down(stack, Visit())
+    tags = {"pilotlight:stack": "pilotlight", "pilotlight:deployment": NAME, "pilotlight:generation": "1"}
+    plant_model(stack, f"pilotlight-{NAME}-g1", **tags)
+    plant_model(stack, "pilotlight-theirs-g1", **{**tags, "pilotlight:stack": "another"})
+    plant_model(stack, "pilotlight-unknown-g1", **{**tags, "pilotlight:deployment": "unknown"})
+    (erased,) = (name for name, record in stack.records("ARTIFACT").items() if record["status"] == "GONE")
+    s3, folder = stack.client("s3"), f"artifacts/{erased}/weights/"
+    s3.put_object(Bucket=stack.artifact_bucket, Key=f"{folder}config.json", Body=b"{}")
+    s3.create_multipart_upload(Bucket=stack.artifact_bucket, Key=f"{folder}model.safetensors")
     stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
 
 
@@ -256,10 +263,11 @@ def _reconcile(stack: Stack, _: Visit) -> None:
 
 
 def _nothing_lost(stack: Stack, _: Visit) -> bool:
-    listed = stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix=LOST_ARTIFACT)
+    gone = [name for name, record in stack.records("ARTIFACT").items() if record["status"] == "GONE"]
+    listed = stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix=f"artifacts/{gone[0]}/")
     uploads = stack.client("s3").list_multipart_uploads(Bucket=stack.artifact_bucket).get("Uploads", [])
     models = {model.name for model in stack.bedrock.models.values()}
-    return not listed["KeyCount"] and not uploads and "pilotlight-old-g1" not in models
+    return not listed["KeyCount"] and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
 def _switched_off(stack: Stack) -> None:

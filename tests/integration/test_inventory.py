@@ -116,14 +116,19 @@ def test_a_pass_is_kept_by_whoever_has_the_turn(s3: Any) -> None:
     done = Pass(number=1, as_of=NOON, findings=(finding,), found=1, cursors={Kind.UPLOAD: "one"})
 
     assert passes.latest() == Pass()
-    assert passes.begin("a", NOON, until)
-    assert passes.begin("a", NOON, until)  # its own repeat
-    assert not passes.begin("b", NOON, until)
+    assert passes.begin("a", NOON, until) == 0
+    assert passes.begin("a", NOON, until) == 1  # its own repeat
+    assert passes.begin("b", NOON, until) is None
     passes.end("b", Pass(number=9))
     assert passes.latest() == Pass()
-    assert passes.begin("b", until + timedelta(seconds=1), until + timedelta(minutes=5))
+    assert passes.begin("b", until + timedelta(seconds=1), until + timedelta(minutes=5)) == 2
     passes.end("a", Pass(number=9))  # a zombie
     passes.end("b", done)
 
     assert passes.latest() == done
-    assert passes.begin("c", NOON, until)
+    assert passes.begin("c", NOON, until) == 3
+
+    told = {"M": {"findings": {"S": "of a later version"}}}
+    client.put_item(TableName="t", Item={"pk": {"S": "RECONCILIATION#newest"}, "sk": {"S": "META"}, "told": told})
+    assert passes.latest() == Pass()
+    assert passes.begin("d", NOON, until) == 0

@@ -1,6 +1,6 @@
 """Judgements of the reconciliation: mostly of what must not be removed, whatever the records say."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,13 +10,17 @@ from pilotlight.domain.artifact import ArtifactStatus
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.orphans import (
     FoundExecution,
+    FoundFolder,
     FoundModel,
     judge_artifact,
     judge_execution,
+    judge_folder,
+    judge_invocation,
     judge_model,
     judge_multipart,
 )
 from pilotlight.domain.reconciliation import Decision, Rules, Scene
+from pilotlight.domain.upload import Upload, UploadStatus
 
 from tests.factories import NOON, a_deployment, a_serving_deployment, an_artifact
 
@@ -34,11 +38,11 @@ def a_model(generation: int = 1, **fields: object) -> FoundModel:
     return FoundModel.model_validate({"arn": f"arn/{name}", "name": name, "created_at": NOON, "tags": tags, **fields})
 
 
-@given(statuses, generations, generations, ages, st.booleans())
+@given(statuses, generations, generations, ages)
 def test_a_model_is_removed_only_when_its_generation_is_over_and_it_is_old(
-    status: Status, recorded: int, found: int, created_at: object, remembers: bool
+    status: Status, recorded: int, found: int, created_at: object
 ) -> None:
-    scene = Scene(now=NOON, rules=Rules(stack=STACK), remembers=remembers)
+    scene = Scene(now=NOON, rules=Rules(stack=STACK))
     record = a_deployment(status=status, generation=recorded)
 
     verdict = judge_model(a_model(found, created_at=created_at), record, scene)
@@ -59,6 +63,59 @@ def test_the_execution_that_a_live_record_wants_is_never_stopped(
 
     over = recorded > found or (recorded == found and status is Status.GONE)
     assert (verdict is not None) == over
+
+
+@given(st.integers(min_value=0, max_value=365 * 24 * 60).map(lambda age: NOON - timedelta(minutes=age)))
+def test_what_has_no_record_is_never_removed_but_told_once_it_is_old(since: datetime) -> None:
+    scene = Scene(now=NOON, rules=Rules(stack=STACK))
+    staging = FoundExecution(machine="stage_artifact", name="a00000000000000000ff-tlofos-a1", started_at=since)
+    deploying = FoundExecution(machine="deploy", name=names.run_name("llama", 1, 1, since), started_at=since)
+
+    verdicts = [
+        judge_model(a_model(created_at=since), None, scene),
+        judge_execution(staging, None, scene),
+        judge_execution(deploying, None, scene),
+        judge_artifact(None, {}, scene, newest_write=since, is_staging=False),
+    ]
+
+    expected = Decision.LOOK if NOON - since >= timedelta(hours=1) else Decision.LEAVE
+    assert [verdict and verdict.decision for verdict in verdicts] == [expected] * 4
+
+
+@given(st.sampled_from(ArtifactStatus), st.integers(min_value=1, max_value=3), st.integers(min_value=1, max_value=3))
+def test_a_staging_of_a_later_attempt_than_the_record_is_never_stopped(
+    status: ArtifactStatus, recorded: int, found: int
+) -> None:
+    artifact = an_artifact(status=status, attempt=recorded)
+    run = names.staging_name(artifact.id, found, artifact.created_at)
+
+    verdict = judge_execution(FoundExecution(machine="stage_artifact", name=run, started_at=NOON), artifact, OLD)
+
+    assert (verdict is not None and verdict.decision is Decision.LOOK) == (found > recorded)
+
+
+@pytest.mark.parametrize("days", [0, 1, 6, 7, 8])
+def test_bodies_that_the_lifecycle_rule_will_remove_are_nobodys_business(days: int) -> None:
+    assert judge_invocation(None, YEAR_LATER - timedelta(days=days, hours=23), OLD) is None
+
+
+def test_bodies_that_the_lifecycle_rule_left_for_days_are_removed() -> None:
+    verdict = judge_invocation(None, YEAR_LATER - timedelta(days=9), OLD)
+
+    assert verdict is not None
+    assert verdict.decision is Decision.REMOVE
+
+
+def test_a_folder_whose_record_was_written_after_it_was_listed_is_left_to_the_next_pass() -> None:
+    found = FoundFolder(folder="house-style", files=(), listed_at=NOON)
+    seen = Upload(folder="house-style", status=UploadStatus.STARTED, seen="another", updated_at=NOON)
+
+    verdict = judge_folder(found, seen, OLD)
+    later = judge_folder(found, seen.changed(updated_at=NOON + timedelta(seconds=1)), OLD)
+
+    assert verdict is not None
+    assert verdict.decision is Decision.RESUME
+    assert later is None
 
 
 @given(st.sampled_from(ArtifactStatus), statuses, ages)

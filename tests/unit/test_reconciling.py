@@ -1,6 +1,8 @@
 """The reconciliation over the fakes: what an orphan of each kind becomes, and what is left alone."""
 
+from contextlib import suppress
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 from pilotlight.domain import names
@@ -8,9 +10,9 @@ from pilotlight.domain.artifact import ArtifactStatus
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import Throttled
 from pilotlight.domain.invocation import InvocationStatus
-from pilotlight.domain.reconciliation import Decision, Kind, Pass
+from pilotlight.domain.reconciliation import MOST_FINDINGS, Decision, Kind, Pass
 
-from tests.factories import NOON, a_checkpoint, a_question, an_artifact, an_invocation
+from tests.factories import NOON, a_checkpoint, a_deployment, a_question, an_artifact, an_event, an_invocation
 from tests.world import UPLOAD_BUCKET, World
 
 OLD = {"hours": 2}
@@ -32,6 +34,14 @@ def a_model_of(world: World, name: str = "llama", generation: int = 1) -> str:
     model = names.imported_model_name(name, generation)
     world.imports.add_model(model, **names.ownership_tags("pilotlight", name, generation))
     return model
+
+
+def late_bytes(world: World, count: int) -> None:
+    """Put bytes there that zombies wrote after the deletion of so many artifacts."""
+    for number in range(count):
+        artifact_id = f"a{number:019x}"
+        world.artifacts.save(None, an_artifact(artifact_id, status=ArtifactStatus.GONE, users=()))
+        world.bucket.put(f"artifacts/{artifact_id}/weights/x", b"x")
 
 
 # ---- imported models -----------------------------------------------------------------------------------------
@@ -105,16 +115,42 @@ def test_a_young_orphan_is_left_alone(world: World) -> None:
     assert world.imports.models
 
 
-def test_a_table_without_a_single_deployment_removes_nothing(world: World) -> None:
-    a_model_of(world)
-    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+@pytest.mark.parametrize("posted_since", [False, True])
+def test_a_table_that_was_lost_removes_nothing_even_once_it_is_written_to_again(
+    world: World, posted_since: bool
+) -> None:
+    world.bring(Status.SERVING)
+    world.bring(Status.STAGING, "other")
+    world.deployments.shelf.lose()
+    world.artifacts.shelf.lose()
+    if posted_since:
+        world.deployments.reserve(a_deployment("new", now=world.clock.now()), an_event())
     world.clock.advance(**OLD)
+    before = world.traces()
+    staging = [run for run in world.executions.of("stage_artifact") if run.status == "RUNNING"]
 
     done = world.reconcile()
 
-    assert {finding.decision for finding in done.findings} == {Decision.LOOK}
-    assert world.imports.models
-    assert world.bucket.objects
+    assert world.traces() == before
+    assert [run for run in world.executions.of("stage_artifact") if run.status == "RUNNING"] == staging
+    assert {finding.decision for finding in done.findings if finding.orphan} == {Decision.LOOK}
+    assert (done.removed, done.orphans_left) == (0, done.found)
+
+
+def test_weights_that_were_staged_again_after_the_moment_that_a_table_was_restored_to_stay(world: World) -> None:
+    artifact_id = world.bring(Status.SERVING).artifact_id or ""
+    gone, erased = world.bring(Status.GONE), world.artifacts.get(artifact_id)
+    world.clock.advance(hours=8)
+    assert world.bring(Status.SERVING).artifact_id == artifact_id
+    world.deployments.shelf.write("llama", gone, gone.version)
+    world.artifacts.shelf.write(artifact_id, erased, erased.version)
+    world.clock.advance(**OLD)
+    before = world.traces()
+
+    done = world.reconcile()
+
+    assert world.traces() == before
+    assert decisions(done) == [(Kind.MODEL, Decision.LOOK), (Kind.ARTIFACT, Decision.LOOK)]
 
 
 def test_an_import_that_ended_after_its_deployment_had_failed_is_adopted_and_removed_with_it(world: World) -> None:
@@ -162,14 +198,16 @@ def test_bytes_that_a_zombie_wrote_after_the_deletion_are_removed(world: World) 
     assert world.artifacts.get(artifact_id or "").status is ArtifactStatus.GONE
 
 
-def test_bytes_without_a_record_are_removed(world: World) -> None:
+def test_bytes_without_a_record_are_told(world: World) -> None:
     world.bring(Status.GONE)
     world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
     world.clock.advance(**OLD)
 
-    world.reconcile()
+    done = world.reconcile()
 
-    assert world.traces() == {}
+    assert decisions(done) == [(Kind.ARTIFACT, Decision.LOOK)]
+    assert world.traces()
+    assert done.orphans_left == 1
 
 
 def test_a_user_that_a_superseded_start_left_is_given_back_and_then_the_artifact_is_removed(world: World) -> None:
@@ -285,16 +323,17 @@ def test_an_upload_begun_twice_is_aborted_once_its_artifact_is_sealed_and_never_
 
 
 def test_an_execution_of_a_generation_that_is_over_is_stopped(world: World) -> None:
-    gone = world.bring(Status.GONE)
-    run = names.run_name("llama", 1, 7, gone.created_at)
+    world.bring(Status.SERVING)
+    staging = names.staging_name(world.artifact().id, 1, world.artifact().created_at)
+    run = names.run_name("llama", 1, 7, world.bring(Status.GONE).created_at)
     world.executions.start("deploy", run, {})
-    world.executions.start("stage_artifact", f"{STRAY}-tlofos-a1", {})
+    world.executions.end("stage_artifact", staging, "RUNNING")
     world.clock.advance(**OLD)
 
     world.reconcile()
 
     assert not world.executions.is_running("deploy", run)
-    assert not world.executions.is_running("stage_artifact", f"{STRAY}-tlofos-a1")
+    assert not world.executions.is_running("stage_artifact", staging)
 
 
 def test_a_record_that_the_index_lost_is_looked_at_again(world: World) -> None:
@@ -340,15 +379,21 @@ def test_an_invocation_that_nobody_answered_gets_its_end(world: World) -> None:
     assert over.error_code == "deadline-passed"
 
 
-def test_bodies_without_a_record_are_removed_and_young_ones_stay(world: World) -> None:
-    world.bring(Status.SERVING)
+def test_bodies_that_outlived_their_record_by_days_are_removed_and_a_weeks_calls_cost_no_removal(
+    world: World,
+) -> None:
+    world.bring(Status.GONE)
     world.bodies.put_request("i-00000001", a_question())
-    world.clock.advance(**OLD)
+    world.clock.advance(days=2)
     world.bodies.put_request("i-00000002", a_question())
+    a_model_of(world)
+    world.clock.advance(days=7)
 
-    world.reconcile()
+    done = world.reconcile(most_removals=2)
 
     assert list(world.bodies.requests) == ["i-00000002"]
+    assert world.imports.models == []
+    assert done.found == 2
 
 
 def test_a_folder_whose_every_event_was_lost_becomes_a_deployment(world: World) -> None:
@@ -400,7 +445,7 @@ def test_a_folder_that_was_seen_as_it_is_rests(world: World) -> None:
 def test_a_dry_run_tells_everything_and_does_nothing(world: World) -> None:
     world.bring(Status.GONE)
     a_model_of(world)
-    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    late_bytes(world, 1)
     before = world.traces()
     world.clock.advance(**OLD)
 
@@ -414,16 +459,27 @@ def test_a_dry_run_tells_everything_and_does_nothing(world: World) -> None:
 
 def test_a_pass_removes_no_more_than_it_may_and_every_orphan_has_its_turn(world: World) -> None:
     world.bring(Status.GONE)
-    for number in range(5):
-        world.bucket.put(f"artifacts/a{number:019x}/weights/x", b"x")
+    late_bytes(world, 5)
     world.clock.advance(**OLD)
 
     left = []
-    for number in range(3):
-        world.reconcile(f"tick-{number}", most_removals=2)
-        left.append(len(world.bucket.objects))
+    for _ in range(3):
+        done = world.reconcile(most_removals=2)
+        left.append((len(world.bucket.objects), done.found, done.orphans_left))
 
-    assert left == [3, 1, 0]
+    assert left == [(3, 5, 3), (1, 3, 1), (0, 1, 0)]
+
+
+def test_orphans_that_a_pass_may_not_remove_are_counted_though_only_some_are_kept(world: World) -> None:
+    world.bring(Status.GONE)
+    late_bytes(world, MOST_FINDINGS + 5)
+    world.clock.advance(**OLD)
+
+    done = world.reconcile(most_removals=1)
+
+    assert len(done.findings) == MOST_FINDINGS
+    assert (done.found, done.removed, done.orphans_left) == (MOST_FINDINGS + 5, 1, MOST_FINDINGS + 4)
+    assert all(finding.is_left for finding in done.findings)
 
 
 def test_a_list_that_did_not_come_whole_removes_nothing_of_its_kind(world: World) -> None:
@@ -436,6 +492,7 @@ def test_a_list_that_did_not_come_whole_removes_nothing_of_its_kind(world: World
     done = world.reconcile()
 
     assert set(done.incomplete) == {Kind.EXECUTION}
+    assert done.orphans_left == 1
     assert world.executions.of("deploy")[-1].status == "RUNNING"
     assert world.imports.models == []
 
@@ -462,7 +519,9 @@ def test_what_belongs_to_a_record_that_cannot_be_read_is_left_alone(world: World
     done = world.reconcile()
 
     assert world.imports.models == ["pilotlight-spoilt-g1"]
-    assert [finding.decision for finding in done.findings if finding.trouble] == [Decision.LEAVE]
+    (finding,) = (each for each in done.findings if each.trouble)
+    assert (finding.decision, finding.resource) == (Decision.LEAVE, world.imports.model("pilotlight-spoilt-g1").arn)
+    assert (done.found, done.orphans_left) == (2, 1)
 
 
 def test_one_pass_at_a_time_and_a_dead_one_is_followed(world: World) -> None:
@@ -479,13 +538,57 @@ def test_one_pass_at_a_time_and_a_dead_one_is_followed(world: World) -> None:
     assert world.imports.models == []
 
 
+def test_the_event_that_starts_a_pass_may_come_twice_and_only_one_runs(world: World) -> None:
+    world.bring(Status.GONE)
+    a_model_of(world)
+    world.clock.advance(**OLD)
+    beside: list[Pass] = []
+    look = world.inventory.artifact_ids
+    world.inventory.artifact_ids = lambda: (beside.append(world.reconcile()), look())[1]  # type: ignore[method-assign]
+
+    done = world.reconcile()
+
+    assert [each.as_of for each in beside] == [None]
+    assert (done.number, done.removed, world.passes.begun) == (1, 1, 1)
+
+
+def test_a_pass_that_never_ends_is_followed_by_one_that_begins_elsewhere(world: World) -> None:
+    world.bring(Status.GONE)
+    late_bytes(world, 1)
+    world.clock.advance(**OLD)
+
+    def die() -> NoReturn:
+        raise SystemExit
+
+    world.imports.holders = die  # type: ignore[method-assign]
+    for _ in range(7):
+        with suppress(SystemExit):
+            world.reconcile()
+        world.clock.advance(minutes=15)
+
+    assert world.bucket.objects == {}
+
+
+def test_what_there_was_no_time_to_list_is_told_and_goes_on_where_it_was(world: World) -> None:
+    world.bring(Status.GONE)
+    late_bytes(world, 1)
+    world.clock.advance(**OLD)
+    look = world.imports.holders
+    world.imports.holders = lambda: (look(), world.clock.advance(minutes=5))[0]  # type: ignore[method-assign]
+
+    done = world.reconcile()
+
+    assert done.incomplete == {kind: "there was no time left to list it" for kind in Kind if kind is not Kind.MODEL}
+    assert world.bucket.objects
+
+
 def test_an_orphan_that_stays_is_told_for_how_long(world: World) -> None:
     world.bring(Status.GONE)
     a_model_of(world)
     world.clock.advance(**OLD)
     first_seen_at = world.clock.now()
-    for number in range(3):
-        done = world.reconcile(f"tick-{number}", dry_run=True)
+    for _ in range(3):
+        done = world.reconcile(dry_run=True)
         world.clock.advance(minutes=15)
 
     (finding,) = done.findings
@@ -495,14 +598,13 @@ def test_an_orphan_that_stays_is_told_for_how_long(world: World) -> None:
 
 def test_a_pass_that_runs_out_of_time_begins_elsewhere_the_next_time(world: World) -> None:
     world.bring(Status.GONE)
-    for number in range(5):
-        world.bucket.put(f"artifacts/a{number:019x}/weights/x", b"x")
+    late_bytes(world, 5)
     world.clock.advance(**OLD)
     slow = world.erasing.erase
     world.erasing.erase = lambda artifact: (slow(artifact), world.clock.advance(minutes=4))[0]  # type: ignore[method-assign]
 
-    for number in range(5):
-        world.reconcile(f"tick-{number}")
+    for _ in range(5):
+        world.reconcile()
         world.clock.advance(minutes=15)
 
     assert world.bucket.objects == {}
@@ -511,8 +613,8 @@ def test_a_pass_that_runs_out_of_time_begins_elsewhere_the_next_time(world: Worl
 def test_a_reconciliation_twice_finds_nothing_the_second_time(world: World) -> None:
     world.bring(Status.GONE)
     a_model_of(world)
-    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    late_bytes(world, 1)
     world.clock.advance(**OLD)
-    world.reconcile("first")
+    world.reconcile()
 
-    assert world.reconcile("second").findings == ()
+    assert world.reconcile().findings == ()

@@ -6,10 +6,9 @@ from typing import Any
 
 from tests.workflows.world import STACK, World, eventually
 
-STRAY = "artifacts/a00000000000000000ff/weights/model.safetensors"
+UNKNOWN = "artifacts/a00000000000000000ff/weights/model.safetensors"
 LATE = "weights/late.json"
 THEIRS = "artifacts/somebodys-notes/notes.txt"
-BODY = "invocations/01m7xjagxm6yf0jp19hg6gaf1n/request.json"
 
 
 def test_exactly_what_nobody_owns_is_removed(world: World) -> None:
@@ -20,14 +19,15 @@ def test_exactly_what_nobody_owns_is_removed(world: World) -> None:
     live = a_model(world, "live", kept, ours(keeper, 1))
     foreign = a_model(world, "foreign", kept, {**ours(gone, 1), "pilotlight:stack": "another"})
     untagged = a_model(world, "untagged", kept, {})
-    put(world, STRAY, f"artifacts/{former}/{LATE}", THEIRS, BODY)
+    unknown = a_model(world, "unknown", kept, ours("nobody-knows", 1))
+    put(world, UNKNOWN, f"artifacts/{former}/{LATE}", THEIRS)
     begin_upload(world, f"artifacts/{former}/weights/model.safetensors")
     begin_upload(world, f"artifacts/{kept}/weights/model.safetensors")
     weights = world.objects(f"artifacts/{kept}/")
     forget_look(world, keeper)
 
     eventually(
-        lambda: not ({STRAY, BODY, f"artifacts/{former}/{LATE}"} & {*world.objects("artifacts/"), *bodies(world)}),
+        lambda: f"artifacts/{former}/{LATE}" not in world.objects("artifacts/"),
         "what nobody owns to be removed",
         but=lambda: str(world.http.get("/orphans").json()),
     )
@@ -35,15 +35,17 @@ def test_exactly_what_nobody_owns_is_removed(world: World) -> None:
     eventually(lambda: world.unfinished_uploads("artifacts/") == [], "uploads begun twice to be aborted")
     eventually(lambda: "next_look_at" in world.record(f"DEPLOYMENT#{keeper}"), "the record to be looked at")
 
-    assert {live, foreign, untagged} <= models(world)
-    assert THEIRS in world.objects("artifacts/")
+    assert {live, foreign, untagged, unknown} <= models(world)
+    assert {THEIRS, UNKNOWN} <= {*world.objects("artifacts/")}
     assert world.objects(f"artifacts/{kept}/") == weights
     assert world.deployment(keeper)["status"] == "SERVING"
     assert world.invoke(keeper, wait=25).status_code in (200, 202)
     told = world.http.get("/orphans").json()
     assert told["complete"] is True
-    assert {item["resource"]: item["decision"] for item in told["items"]}.get(live) == "look"
-    clean_up(world, live, foreign, untagged)
+    decided = {item["resource"]: item["decision"] for item in told["items"]}
+    looked_at = live, unknown, UNKNOWN.removesuffix("weights/model.safetensors")
+    assert [decided.get(each) for each in looked_at] == ["look"] * 3
+    clean_up(world, live, foreign, untagged, unknown)
 
 
 def test_a_folder_whose_every_event_was_lost_is_found_and_started(world: World) -> None:
@@ -108,10 +110,6 @@ def models(world: World) -> set[str]:
     return {model["modelArn"] for page in pages for model in page["modelSummaries"]}
 
 
-def bodies(world: World) -> list[str]:
-    return world.objects("invocations/")
-
-
 def put(world: World, *keys: str) -> None:
     for key in keys:
         world.cloud.client("s3").put_object(Bucket=world.artifact_bucket, Key=key, Body=b"{}")
@@ -132,4 +130,5 @@ def forget_look(world: World, name: str) -> None:
 def clean_up(world: World, *arns: str) -> None:
     for arn in arns:
         world.cloud.client("bedrock").delete_imported_model(modelIdentifier=arn)
-    world.cloud.client("s3").delete_object(Bucket=world.artifact_bucket, Key=THEIRS)
+    for key in (THEIRS, UNKNOWN):
+        world.cloud.client("s3").delete_object(Bucket=world.artifact_bucket, Key=key)

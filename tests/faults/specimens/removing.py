@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "reconciliation ignores age",
         "that what is young may yet be noted",
-        "domain.reconciliation:removed_when_old",
+        "domain.reconciliation:_when_old",
         "if scene.now < old_at:",
         "if False:",
         (Hunt("orphans"),),
@@ -102,6 +102,14 @@ MUTANTS = (
         "domain.orphans:FoundModel.owner",
         "self.tags.get(names.TAG_STACK) != stack or",
         "",
+        (Hunt("reconcile"),),
+    ),
+    Mutant(
+        "reconciliation takes what has no record",
+        "that a table may be lost, or restored to an earlier day",
+        "domain.reconciliation:told_when_old",
+        "_when_old(Decision.LOOK,",
+        "_when_old(Decision.REMOVE,",
         (Hunt("reconcile"),),
     ),
     Mutant(

@@ -36,7 +36,6 @@ def reconciling(runtime: Runtime) -> Reconciling:
     )
     return Reconciling(
         inspectors,
-        deployments,
         runtime.passes,
         runtime.journal,
         clock,

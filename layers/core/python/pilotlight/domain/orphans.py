@@ -1,23 +1,26 @@
 """Whose is it? One pure judgement for each kind of thing that a reconciliation lists; None is "nothing to say".
 
 Nothing without our tags or our names is judged at all, nothing of a live generation is removed, and what is in use
-is never an orphan.
+is never an orphan. Something is removed only by a record that says that it is over: where there is no record, a
+person is told.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.invocation import Invocation
-from pilotlight.domain.reconciliation import Decision, Scene, Verdict, removed_when_old, removed_where_remembered
+from pilotlight.domain.reconciliation import Decision, Scene, Verdict, removed_when_old, told_when_old
 from pilotlight.domain.source import SourceFile
 from pilotlight.domain.upload import Upload, UploadStatus, version_of
 from pilotlight.domain.values import Model, Moment
 
 ARTIFACT_ID = re.compile(r"a[0-9a-f]{19}")
+BODIES_KEPT = timedelta(days=9)
+"""For longer than the records of invocations and the bucket's lifecycle rule (a week, and S3 takes its time)."""
 _USER = re.compile(r"(?P<name>.+)-g(?P<generation>\d+)")
 
 
@@ -47,10 +50,11 @@ class FoundExecution(Model):
 
 
 class FoundFolder(Model):
-    """An uploaded folder with the files that lie in it."""
+    """An uploaded folder with the files that lay in it when it was listed."""
 
     folder: str
     files: tuple[SourceFile, ...]
+    listed_at: Moment | None = None
 
 
 def ended(record: Deployment, generation: int) -> bool:
@@ -65,7 +69,7 @@ def judge_model(found: FoundModel, record: Deployment | None, scene: Scene) -> V
         return None
     name, generation = owner
     if record is None:
-        return removed_where_remembered(f"there is no deployment {name}", found.created_at, scene)
+        return told_when_old(f"there is no deployment {name}", found.created_at, scene)
     if record.generation < generation:
         reason = f"it is of generation {generation}, and the record of {name} is only at {record.generation}"
         return Verdict(decision=Decision.LOOK, reason=f"{reason}: was the table restored?")
@@ -93,7 +97,10 @@ def judge_execution(found: FoundExecution, record: Deployment | Artifact | None,
     reason: str | None
     match record:
         case None:
-            return removed_where_remembered(f"there is no record of {run.owner}", found.started_at, scene)
+            return told_when_old(f"there is no record of {run.owner}", found.started_at, scene)
+        case Artifact() if run.number > record.attempt:
+            reason = f"it is of attempt {run.number}, and the record of {record.id} is only at {record.attempt}"
+            return told_when_old(reason, found.started_at, scene)
         case Artifact():
             expected = names.staging_name(record.id, record.attempt, record.created_at)
             at_work = record.status is ArtifactStatus.STAGING and found.name == expected
@@ -135,19 +142,17 @@ def judge_artifact(
     *,
     newest_write: datetime | None,
     is_staging: bool,
+    has_manifest: bool = False,
 ) -> Verdict | None:
     """Judge an artifact by its record and those of its users.
 
     `newest_write` is when the newest of its bytes was written, None where it has none; `is_staging` says that its
-    execution is under way.
+    execution is under way, `has_manifest` that it was sealed.
     """
     if artifact is None:
-        return removed_where_remembered("its bytes have no record", newest_write, scene) if newest_write else None
+        return told_when_old("its bytes have no record", newest_write, scene) if newest_write else None
     if artifact.status is ArtifactStatus.GONE:
-        if newest_write is None:
-            return None
-        since = max(newest_write, artifact.updated_at)
-        return removed_when_old("bytes were written after it was deleted", since, scene)
+        return _judge_late_bytes(artifact, newest_write, scene, has_manifest=has_manifest)
     if artifact.status is ArtifactStatus.DELETING:
         return removed_when_old("whoever was deleting it has not ended", artifact.updated_at, scene)
     if over := ended_users(artifact, records):
@@ -156,6 +161,18 @@ def judge_artifact(
         since = max(newest_write or artifact.updated_at, artifact.updated_at)
         return removed_when_old("nobody refers to it", since, scene)
     return _judge_staging(artifact, records, scene, is_staging=is_staging)
+
+
+def _judge_late_bytes(
+    artifact: Artifact, newest_write: datetime | None, scene: Scene, *, has_manifest: bool
+) -> Verdict | None:
+    """Judge the bytes of one that is GONE: a zombie leaves a few, and only a whole staging a manifest."""
+    if newest_write is None:
+        return None
+    since = max(newest_write, artifact.updated_at)
+    if has_manifest:
+        return told_when_old("it was sealed after its record says that it was deleted", since, scene)
+    return removed_when_old("bytes were written after it was deleted", since, scene)
 
 
 def _judge_staging(
@@ -178,9 +195,15 @@ def judge_multipart(artifact: Artifact | None, begun_at: datetime, scene: Scene)
 
 
 def judge_invocation(invocation: Invocation | None, newest_write: datetime | None, scene: Scene) -> Verdict | None:
-    """Judge an invocation by its record: bodies without one are removed, and one that nobody answers has failed."""
+    """Judge an invocation by its record: one that nobody answers has failed.
+
+    Bodies outlive their record by hours as a rule, and the bucket's lifecycle rule removes them. Those that it has
+    not removed for days are no loss to anyone: that record is gone for good, whichever table it was in.
+    """
     if invocation is None:
-        return removed_when_old("its bodies have no record", newest_write, scene)
+        if newest_write is None or scene.now < newest_write + BODIES_KEPT:
+            return None
+        return removed_when_old("its bodies have outlived their record", newest_write, scene)
     if not invocation.is_lost(scene.now - scene.rules.smallest_age):
         return None
     return Verdict(decision=Decision.FAIL, reason="nobody answered it before it expired")
@@ -205,6 +228,8 @@ def judge_folder(found: FoundFolder, upload: Upload | None, scene: Scene) -> Ver
     """Judge an uploaded folder: whatever the record has not seen is looked at, as if its event had come."""
     if upload is None:
         return Verdict(decision=Decision.RESUME, reason="nobody has looked at it: its event was lost")
+    if found.listed_at and upload.updated_at > found.listed_at:
+        return None  # whoever wrote the record has seen more than this list
     if upload.look_at:
         overdue = upload.look_at < scene.now - scene.rules.smallest_age
         return Verdict(decision=Decision.RESUME, reason="its look is overdue") if overdue else None

@@ -1,7 +1,10 @@
-"""What a reconciliation finds, and what it may do about it: values, and the two guards that every removal passes.
+"""What a reconciliation finds, and what it may do about it: values, and the guard that every removal passes.
 
 The cloud is listed first and the records are read afterwards, so that whatever was made in between has its record
 by then. A finding says what is decided and why; most of what is listed is in use and gives none.
+
+Only a record that says "over" removes anything. Records of deployments and artifacts are never deleted, so that one
+that is not there is a lost, restored or wrong table, and what it would tell of may be in use.
 """
 
 from datetime import datetime, timedelta
@@ -55,14 +58,10 @@ class Rules(Model):
 
 
 class Scene(Model):
-    """What every decision of a pass may lean on.
-
-    `remembers` says that the table holds a deployment at all: an empty one is a lost one rather than a clean one.
-    """
+    """What every decision of a pass may lean on."""
 
     now: Moment
     rules: Rules
-    remembers: bool = True
 
 
 class Verdict(Model):
@@ -75,7 +74,8 @@ class Verdict(Model):
 class Finding(Model):
     """One finding. `since` is when the thing came to be; `first_seen_at` and `passes` count passes that found it so.
 
-    `done` says that the decision was carried out, `trouble` why it could not be.
+    `orphan` says that nobody owns it, or that only a person can say, whatever this pass may do about it; `done` that
+    the decision was carried out, `trouble` why it could not be.
     """
 
     kind: Kind
@@ -83,6 +83,7 @@ class Finding(Model):
     belongs_to: str | None = None
     decision: Decision
     reason: str
+    orphan: bool = False
     since: Moment | None = None
     usd_per_month: Money | None = None
     first_seen_at: Moment | None = None
@@ -91,24 +92,35 @@ class Finding(Model):
     trouble: str | None = None
 
     @property
-    def is_orphan(self) -> bool:
-        """Whether nobody owns it, or only a person can say."""
-        return self.decision in (Decision.REMOVE, Decision.LOOK)
+    def is_left(self) -> bool:
+        """Whether it is an orphan still."""
+        return self.orphan and not self.done
 
     def instead(self, verdict: Verdict) -> "Finding":
-        """Return the finding with another decision."""
+        """Return the finding with another decision: it is what it was found to be."""
         return self.changed(decision=verdict.decision, reason=verdict.reason)
 
     def seen_before_as(self, earlier: "Finding | None", now: datetime) -> "Finding":
         """Return the finding with how long it has been one, by what an earlier pass found."""
-        if earlier is None or earlier.decision is not self.decision or earlier.done:
+        same = earlier and (earlier.decision is self.decision or (earlier.orphan and self.orphan))
+        if earlier is None or not same or earlier.done:
             return self.changed(first_seen_at=now)
         return self.changed(first_seen_at=earlier.first_seen_at or now, passes=earlier.passes + 1)
 
 
 def finding_of(verdict: Verdict | None, kind: Kind, resource: str, **told: Any) -> Finding | None:
     """Return a verdict with what it is about; None where there is nothing to say."""
-    return Finding(kind=kind, resource=resource, **dict(verdict), **told) if verdict else None
+    if verdict is None:
+        return None
+    orphan = verdict.decision in (Decision.REMOVE, Decision.LOOK)
+    return Finding(kind=kind, resource=resource, orphan=orphan, **dict(verdict), **told)
+
+
+def unjudged(kind: Kind, resource: str, trouble: str) -> Finding:
+    """Return what is said of an item that could not be judged: left alone, and counted until it can be."""
+    reason = "it could not be judged: left alone"
+    told = {"decision": Decision.LEAVE, "reason": reason, "orphan": True, "trouble": trouble}
+    return Finding.model_validate({"kind": kind, "resource": resource, **told})
 
 
 Item = TypeVar("Item")
@@ -131,21 +143,20 @@ class Listing(Model, Generic[Item]):
 
 
 class Pass(Model):
-    """The record of the newest pass: what it found, and where the next one goes on."""
+    """The record of the newest pass: what it found, and where the next one goes on.
+
+    `found` and `orphans_left` count all orphans, also those for whose findings there was no room.
+    """
 
     number: int = 0
     as_of: Moment | None = None
     dry_run: bool = False
     findings: tuple[Finding, ...] = ()
     found: int = 0
+    orphans_left: int = 0
     removed: int = 0
     incomplete: dict[Kind, str] = {}
     cursors: dict[Kind, str] = {}
-
-    @property
-    def orphans_left(self) -> int:
-        """How many orphans are there after the pass."""
-        return sum(finding.is_orphan and not finding.done for finding in self.findings)
 
 
 def removed_when_old(reason: str, since: datetime | None, scene: Scene) -> Verdict:
@@ -155,15 +166,17 @@ def removed_when_old(reason: str, since: datetime | None, scene: Scene) -> Verdi
     """
     if since is None:
         return Verdict(decision=Decision.LOOK, reason=f"{reason}, and its age is not known: look at it yourself")
+    return _when_old(Decision.REMOVE, reason, since, scene)
+
+
+def told_when_old(reason: str, since: datetime | None, scene: Scene) -> Verdict:
+    """Return the word to a person about what has no record: it is the record that is missing, not the owner."""
+    told = f"{reason}: is the table the right one, and whole? If so, remove it yourself"
+    return _when_old(Decision.LOOK, told, since or scene.now - scene.rules.smallest_age, scene)
+
+
+def _when_old(decision: Decision, reason: str, since: datetime, scene: Scene) -> Verdict:
     old_at = since + scene.rules.smallest_age
     if scene.now < old_at:
         return Verdict(decision=Decision.LEAVE, reason=f"{reason}; young: left alone until {iso(old_at)}")
-    return Verdict(decision=Decision.REMOVE, reason=reason)
-
-
-def removed_where_remembered(reason: str, since: datetime | None, scene: Scene) -> Verdict:
-    """Return the removal of what has no record, unless the table has none at all: then it is the table that is lost."""
-    if not scene.remembers:
-        told = f"{reason}, but the table has no deployment at all: is it the right one, and whole?"
-        return Verdict(decision=Decision.LOOK, reason=told)
-    return removed_when_old(reason, since, scene)
+    return Verdict(decision=decision, reason=reason)

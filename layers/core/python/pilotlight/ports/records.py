@@ -214,8 +214,11 @@ class Passes(Protocol):
         """Return the newest pass; one without a number where there has been none."""
         ...
 
-    def begin(self, owner: str, now: datetime, until: datetime) -> bool:
-        """Take the turn until then; False while another one has it."""
+    def begin(self, owner: str, now: datetime, until: datetime) -> int | None:
+        """Take the turn until then. Returns how many passes began before this one; None while another has the turn.
+
+        A pass counts from its beginning: where one never ends, the next one begins elsewhere.
+        """
         ...
 
     def end(self, owner: str, done: Pass) -> None:

@@ -37,6 +37,10 @@ class Inspector(Protocol):
         """Return what there is, or the next part of it. Raises: whatever its service does."""
         ...
 
+    def name_of(self, item: Any, /) -> str:
+        """Return what one item is called in findings."""
+        ...
+
     def inspect(self, item: Any, scene: Scene, /) -> Finding | None:
         """Return what is to be said of one item by its record as it is now; None for nothing."""
         ...
@@ -63,6 +67,10 @@ class InspectingModels:
         found = (FoundModel(arn=each.arn, name=each.name, created_at=each.created_at) for each in ours)
         return Listing(items=tuple(found))
 
+    def name_of(self, item: FoundModel) -> str:
+        """Return the ARN of a model."""
+        return item.arn
+
     def inspect(self, item: FoundModel, scene: Scene) -> Finding | None:
         """Judge a model by its tags and the record of the deployment that they name."""
         state = self._imports.model(item.arn)
@@ -75,7 +83,7 @@ class InspectingModels:
         return finding_of(
             verdict,
             self.kind,
-            found.arn,
+            self.name_of(item),
             belongs_to=f"{owner[0]}-g{owner[1]}",
             since=found.created_at,
             usd_per_month=month if found.units else None,
@@ -124,6 +132,10 @@ class InspectingExecutions:
                 trouble = exc.message
         return Listing(items=tuple(found), trouble=trouble)
 
+    def name_of(self, item: FoundExecution) -> str:
+        """Return the machine of an execution and its name."""
+        return f"{item.machine}/{item.name}"
+
     def inspect(self, item: FoundExecution, scene: Scene) -> Finding | None:
         """Judge an execution by the record that it works on."""
         run = names.parse_run(item.name)
@@ -132,8 +144,7 @@ class InspectingExecutions:
         staging = item.machine == "stage_artifact"
         record = self._artifacts.find(run.owner) if staging else self._deployments.find(run.owner)
         verdict = judge_execution(item, record, scene)
-        resource = f"{item.machine}/{item.name}"
-        return finding_of(verdict, self.kind, resource, belongs_to=run.owner, since=item.started_at)
+        return finding_of(verdict, self.kind, self.name_of(item), belongs_to=run.owner, since=item.started_at)
 
     def act(self, item: FoundExecution, finding: Finding, _scene: Scene) -> None:
         """Stop an execution that works for nobody."""
@@ -159,13 +170,17 @@ class InspectingDeployments:
             if cursor is None:
                 return Listing(items=tuple(found))
 
+    def name_of(self, item: str) -> str:
+        """Return the name of a deployment."""
+        return item
+
     def inspect(self, item: str, scene: Scene) -> Finding | None:
         """Judge a record as it is now."""
         record = self._deployments.find(item)
         if record is None:
             return None
         verdict = judge_deployment(record, scene, model_is_there=self._model_is_there(record))
-        return finding_of(verdict, self.kind, item, belongs_to=item, since=record.updated_at)
+        return finding_of(verdict, self.kind, self.name_of(item), belongs_to=item, since=record.updated_at)
 
     def act(self, item: str, _finding: Finding, _scene: Scene) -> None:
         """Make a record due: the sweep of the next minute resumes or fails it."""
@@ -187,15 +202,20 @@ class InspectingFolders:
         self._clock = clock
 
     def list(self, cursor: str | None) -> Listing[FoundFolder]:
-        """Return the next folders with their files."""
+        """Return the next folders with their files, as of the moment before they were listed."""
+        now = self._clock.now()
         found, following = self._inventory.uploaded_folders(cursor)
-        return Listing(items=tuple(found), following=following)
+        return Listing(items=tuple(each.changed(listed_at=now) for each in found), following=following)
+
+    def name_of(self, item: FoundFolder) -> str:
+        """Return the name of a folder."""
+        return item.folder
 
     def inspect(self, item: FoundFolder, scene: Scene) -> Finding | None:
         """Judge a folder by the record of its last look."""
         verdict = judge_folder(item, self._uploads.find(item.folder), scene)
         since = max((file.modified_at for file in item.files if file.modified_at), default=None)
-        return finding_of(verdict, self.kind, item.folder, belongs_to=item.folder, since=since)
+        return finding_of(verdict, self.kind, self.name_of(item), belongs_to=item.folder, since=since)
 
     def act(self, item: FoundFolder, _finding: Finding, _scene: Scene) -> None:
         """Do what the lost event would have done: the sweep looks, and starts it once it rests."""

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from pilotlight.domain import names
-from pilotlight.domain.artifact import Artifact, ArtifactStatus
+from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import Superseded
 from pilotlight.domain.orphans import (
@@ -65,6 +65,10 @@ class InspectingArtifacts:
             if cursor is None:
                 return Listing(items=tuple(sorted(each for each in found if ARTIFACT_ID.fullmatch(each))))
 
+    def name_of(self, item: str) -> str:
+        """Return the folder of an artifact."""
+        return f"artifacts/{item}/"
+
     def inspect(self, item: str, scene: Scene) -> Finding | None:
         """Judge an artifact by its record and those of its users."""
         artifact = self._artifacts.find(item)
@@ -75,9 +79,10 @@ class InspectingArtifacts:
             scene,
             newest_write=newest_write,
             is_staging=artifact is not None and self._is_staging(artifact),
+            has_manifest=newest_write is not None and self._has_manifest(item),
         )
         since = artifact.updated_at if artifact else newest_write
-        return finding_of(verdict, self.kind, f"artifacts/{item}/", since=since)
+        return finding_of(verdict, self.kind, self.name_of(item), since=since)
 
     def act(self, item: str, finding: Finding, scene: Scene) -> None:
         """Delete the bytes, under a record that lets nobody take them into use; or give back; or fail."""
@@ -94,6 +99,9 @@ class InspectingArtifacts:
         in_use = artifact and artifact.status is not ArtifactStatus.GONE and artifact.users
         return None if in_use else self._inventory.newest_write(f"artifacts/{artifact_id}/")
 
+    def _has_manifest(self, artifact_id: str) -> bool:
+        return self._inventory.newest_write(manifest_key(artifact_id)) is not None
+
     def _users(self, artifact: Artifact | None) -> dict[str, Deployment | None]:
         parsed = {user: user_of(user) for user in (artifact.users if artifact else ())}
         return {user: self._deployments.find(named[0]) if named else None for user, named in parsed.items()}
@@ -105,14 +113,15 @@ class InspectingArtifacts:
 
     def _remove(self, artifact_id: str, scene: Scene) -> None:
         newest_write = self._inventory.newest_write(f"artifacts/{artifact_id}/")
+        has_manifest = self._has_manifest(artifact_id)
         now = self._clock.now()
 
         def condemned(before: Artifact | None) -> Artifact:
-            verdict = judge_artifact(before, {}, scene, newest_write=newest_write, is_staging=False)
-            if verdict is None or verdict.decision is not Decision.REMOVE:
+            verdict = judge_artifact(
+                before, {}, scene, newest_write=newest_write, is_staging=False, has_manifest=has_manifest
+            )
+            if before is None or verdict is None or verdict.decision is not Decision.REMOVE:
                 raise Superseded(f"Artifact {artifact_id} is wanted again.", artifact_id=artifact_id)
-            if before is None:
-                return _unknown(artifact_id, now)
             return before.changed(status=ArtifactStatus.DELETING, updated_at=now)
 
         if artifact := amend_artifact(self._artifacts, artifact_id, condemned):
@@ -156,11 +165,14 @@ class InspectingUploadsInParts:
         """Return the unfinished uploads of weights."""
         return Listing(items=tuple(each for each in self._inventory.unfinished_uploads() if _artifact_of(each.key)))
 
+    def name_of(self, item: UnfinishedUpload) -> str:
+        """Return the key of an upload and its id."""
+        return f"{item.key}?uploadId={item.upload_id}"
+
     def inspect(self, item: UnfinishedUpload, scene: Scene) -> Finding | None:
         """Judge an upload by the record of its artifact."""
         verdict = judge_multipart(self._artifacts.find(_artifact_of(item.key)), item.begun_at, scene)
-        resource = f"{item.key}?uploadId={item.upload_id}"
-        return finding_of(verdict, self.kind, resource, since=item.begun_at)
+        return finding_of(verdict, self.kind, self.name_of(item), since=item.begun_at)
 
     def act(self, item: UnfinishedUpload, _finding: Finding, _scene: Scene) -> None:
         """Abort one upload: its parts are billed like objects."""
@@ -182,6 +194,10 @@ class InspectingInvocations:
         found, following = self._inventory.invocation_ids(cursor)
         return Listing(items=tuple(each for each in found if _INVOCATION_ID.fullmatch(each)), following=following)
 
+    def name_of(self, item: str) -> str:
+        """Return the id of an invocation."""
+        return item
+
     def inspect(self, item: str, scene: Scene) -> Finding | None:
         """Judge an invocation by its record."""
         invocation = self._invocations.find(item)
@@ -191,7 +207,7 @@ class InspectingInvocations:
         verdict = judge_invocation(invocation, newest_write, scene)
         since = invocation.expires_at if invocation else newest_write
         owner = invocation.deployment if invocation else None
-        return finding_of(verdict, self.kind, item, belongs_to=owner, since=since)
+        return finding_of(verdict, self.kind, self.name_of(item), belongs_to=owner, since=since)
 
     def act(self, item: str, finding: Finding, _scene: Scene) -> None:
         """Delete the bodies, or tell whoever asks that nobody answered."""
@@ -205,15 +221,3 @@ def _artifact_of(key: str) -> str:
     """Return the artifact that a key of weights belongs to; nothing for any other key."""
     match = _UPLOAD_OF.fullmatch(key)
     return match["id"] if match else ""
-
-
-def _unknown(artifact_id: str, now: datetime) -> Artifact:
-    """Return a record for bytes that have none, so that nobody takes them into use while they are deleted."""
-    return Artifact(
-        id=artifact_id,
-        source="unknown",
-        revision="unknown",
-        status=ArtifactStatus.DELETING,
-        created_at=now,
-        updated_at=now,
-    )

@@ -1,10 +1,11 @@
 """The reconciliation, every quarter hour: what the cloud holds is compared with the records, and set right.
 
-The cloud is listed first and the records are read afterwards, so that nothing is taken for an orphan whose record
-was written in between. A pass removes little, and nothing that is young, in use, live or not ours; what it does not
+Each kind is listed first and its records are read afterwards, so that nothing is taken for an orphan whose record was
+written in between. A pass removes little, and nothing that is young, in use, live or not ours; what it does not
 come to, the next pass begins with.
 """
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +22,9 @@ from pilotlight.domain.reconciliation import (
     Rules,
     Scene,
     Verdict,
+    unjudged,
 )
-from pilotlight.ports import Clock, Deployments, Journal, Passes
+from pilotlight.ports import Clock, Journal, Passes
 from pilotlight.services.inspecting import Inspector, require_still
 from pilotlight.services.sweeping import SURPRISES
 
@@ -35,7 +37,6 @@ class Reconciling:
     def __init__(
         self,
         inspectors: Sequence[Inspector],
-        deployments: Deployments,
         passes: Passes,
         journal: Journal,
         clock: Clock,
@@ -45,7 +46,6 @@ class Reconciling:
         turn: timedelta,
     ) -> None:
         self._inspectors = tuple(inspectors)
-        self._deployments = deployments
         self._passes = passes
         self._journal = journal
         self._clock = clock
@@ -53,55 +53,55 @@ class Reconciling:
         self._longest = longest
         self._turn = turn
 
-    def reconcile(self, *, owner: str) -> Pass:
+    def reconcile(self) -> Pass:
         """Return what a pass found and did; the newest pass where another one is under way.
 
-        `owner` names this pass: a repeat of it takes its own turn again.
+        Each call is a pass of its own: the event that starts one may come twice, at the same time.
         """
-        began = self._clock.now()
-        if not self._passes.begin(owner, began, began + self._turn):
-            return self._passes.latest()
+        began, owner = self._clock.now(), uuid.uuid4().hex
+        earlier = self._passes.begin(owner, began, began + self._turn)
         before = self._passes.latest()
-        listings = {each.kind: self._listed(each, before.cursors.get(each.kind)) for each in self._inspectors}
-        remembers = bool(self._deployments.page(None, 1)[0])
-        work = _Work(before, listings, Scene(now=began, rules=self._rules, remembers=remembers))
-        for inspector in _turned(self._inspectors, before.number):
-            self._inspect_all(inspector, work, until=began + self._longest)
+        if earlier is None:
+            return before
+        work = _Work(earlier, before, Scene(now=began, rules=self._rules), until=began + self._longest)
+        for inspector in _turned(self._inspectors, earlier):
+            self._inspect_all(inspector, work)
         done = work.ended(self._clock.now())
         self._passes.end(owner, done)
         self._journal.reconciled(done)
         return done
 
-    def _listed(self, inspector: Inspector, cursor: str | None) -> Listing[Any]:
-        try:
-            return inspector.list(cursor)
-        except SURPRISES as exc:
-            return Listing(trouble=_told(exc), following=cursor)
+    def _inspect_all(self, inspector: Inspector, work: "_Work") -> None:
+        """List one kind, and judge what there is of it: a list that hangs costs no other kind its turn."""
+        listing = self._listed(inspector, work)
+        following = listing.following
+        for item in _turned(listing.items, work.earlier * STRIDE):
+            if self._clock.now() >= work.until:
+                following = work.cursor_before(inspector.kind)
+                break
+            if finding := self._inspect(inspector, item, listing, work):
+                work.note(finding)
+        work.went_through(inspector.kind, listing.trouble, following)
 
-    def _inspect_all(self, inspector: Inspector, work: "_Work", *, until: datetime) -> None:
-        listing = work.listings[inspector.kind]
+    def _listed(self, inspector: Inspector, work: "_Work") -> Listing[Any]:
+        cursor = work.cursor_before(inspector.kind)
+        if self._clock.now() >= work.until:
+            return Listing(trouble="there was no time left to list it", following=cursor)
+        try:
+            listing = inspector.list(cursor)
+        except SURPRISES as exc:
+            listing = Listing(trouble=_told(exc), following=cursor)
         if not listing.is_whole:
             self._journal.surprise("a listing did not come whole", kind=inspector.kind, reason=listing.trouble)
-        for item in _turned(listing.items, work.before.number * STRIDE):
-            if self._clock.now() >= until:
-                work.broke_off(inspector.kind)
-                return
-            if finding := self._inspect(inspector, item, work):
-                work.note(finding)
+        return listing
 
-    def _inspect(self, inspector: Inspector, item: Any, work: "_Work") -> Finding | None:
+    def _inspect(self, inspector: Inspector, item: Any, listing: Listing[Any], work: "_Work") -> Finding | None:
         """Return what was found of one item and done about it; what cannot be judged is left alone."""
         try:
             finding = inspector.inspect(item, work.scene)
         except SURPRISES as exc:
-            resource = str(getattr(item, "arn", None) or getattr(item, "name", None) or getattr(item, "key", item))[
-                :500
-            ]
-            reason = "it could not be judged: left alone"
-            return Finding(
-                kind=inspector.kind, resource=resource, decision=Decision.LEAVE, reason=reason, trouble=_told(exc)
-            )
-        finding = finding and work.allowed(finding)
+            return unjudged(inspector.kind, inspector.name_of(item), _told(exc))
+        finding = finding and work.allowed(finding, listing)
         if finding is None or finding.decision not in ACTS or self._rules.dry_run:
             return finding
         return self._carry_out(inspector, item, finding, work)
@@ -121,22 +121,24 @@ class Reconciling:
 
 
 class _Work:
-    """One pass under way: what was listed, and what has been found and removed so far."""
+    """One pass under way: what has been found and removed so far, and how far each kind was gone through."""
 
-    def __init__(self, before: Pass, listings: dict[Kind, Listing[Any]], scene: Scene) -> None:
-        self.before = before
-        self.listings = listings
+    def __init__(self, earlier: int, before: Pass, scene: Scene, *, until: datetime) -> None:
+        self.earlier = earlier
         self.scene = scene
+        self.until = until
         self.removed = 0
+        self._before = before
         self._known = {(each.kind, each.resource): each for each in before.findings}
         self._findings: list[Finding] = []
-        self._broken_off: set[Kind] = set()
+        self._incomplete: dict[Kind, str] = {}
+        self._cursors: dict[Kind, str] = {}
 
-    def allowed(self, finding: Finding) -> Finding:
+    def allowed(self, finding: Finding, listing: Listing[Any]) -> Finding:
         """Return a finding, or its reprieve: nothing is removed by a broken list, nor more than a pass may."""
         if finding.decision is not Decision.REMOVE:
             return finding
-        if not self.listings[finding.kind].is_whole:
+        if not listing.is_whole:
             reason = f"{finding.reason}; left alone, because the list did not come whole"
             return finding.instead(Verdict(decision=Decision.LEAVE, reason=reason))
         if self.removed >= self.scene.rules.most_removals:
@@ -148,27 +150,31 @@ class _Work:
         """Keep a finding, with how long it has been one."""
         self._findings.append(finding.seen_before_as(self._known.get((finding.kind, finding.resource)), self.scene.now))
 
-    def broke_off(self, kind: Kind) -> None:
-        """Note that there was no time for all of a kind: the next pass begins there again, with another item."""
-        self._broken_off.add(kind)
+    def cursor_before(self, kind: Kind) -> str | None:
+        """Return where the list of a kind goes on, by the pass before."""
+        return self._before.cursors.get(kind)
+
+    def went_through(self, kind: Kind, trouble: str | None, following: str | None) -> None:
+        """Note what kept a kind from being listed whole, and where the next pass goes on."""
+        if trouble:
+            self._incomplete[kind] = trouble
+        if following:
+            self._cursors[kind] = following
 
     def ended(self, now: datetime) -> Pass:
         """Return the record of this pass."""
-        cursors = {kind: self._cursor(kind) for kind in self.listings}
-        urgent_first = sorted(self._findings, key=lambda each: (each.done, not each.is_orphan))
+        urgent_first = sorted(self._findings, key=lambda each: (each.done, not each.orphan))
         return Pass(
-            number=self.before.number + 1,
+            number=self.earlier + 1,
             as_of=now,
             dry_run=self.scene.rules.dry_run,
             findings=tuple(urgent_first[:MOST_FINDINGS]),
-            found=sum(finding.is_orphan for finding in self._findings),
+            found=sum(finding.orphan for finding in self._findings),
+            orphans_left=sum(finding.is_left for finding in self._findings),
             removed=self.removed,
-            incomplete={kind: each.trouble for kind, each in self.listings.items() if each.trouble},
-            cursors={kind: cursor for kind, cursor in cursors.items() if cursor},
+            incomplete=self._incomplete,
+            cursors=self._cursors,
         )
-
-    def _cursor(self, kind: Kind) -> str | None:
-        return self.before.cursors.get(kind) if kind in self._broken_off else self.listings[kind].following
 
 
 def _turned(items: Sequence[Any], by: int) -> list[Any]:
