@@ -39,6 +39,7 @@ def test_the_job_reads_the_sealed_weights_as_our_role_and_its_model_is_ours(stag
         "pilotlight:stack": "pilotlight",
         "pilotlight:deployment": "llama",
         "pilotlight:generation": "1",
+        "pilotlight:artifact": deployment.artifact_id,
     }
 
 
@@ -165,6 +166,18 @@ def test_a_strangers_model_of_our_name_is_neither_adopted_nor_replaced(staged):
         start(staged)
 
     assert staged.imports.jobs == []
+
+
+@pytest.mark.parametrize("of_other_weights", [{}, {"pilotlight:artifact": "a00000000000000000ff"}])
+def test_a_model_of_other_weights_that_outlived_a_lost_table_is_not_adopted(staged, of_other_weights):
+    tags = {"pilotlight:stack": "pilotlight", "pilotlight:deployment": "llama", "pilotlight:generation": "1"}
+    staged.imports.add_model("pilotlight-llama-g1", **tags, **of_other_weights)
+
+    with pytest.raises(NotOurs, match="of other weights"):
+        start(staged)
+
+    assert staged.imports.jobs == []
+    assert staged.deployment().imported.model_arn is None
 
 
 def test_a_failed_job_ends_with_the_backends_own_words(staged):

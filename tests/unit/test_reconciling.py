@@ -170,6 +170,21 @@ def test_an_import_that_ended_after_its_deployment_had_failed_is_adopted_and_rem
     assert world.traces() == {}
 
 
+def test_a_model_of_other_weights_is_not_adopted_by_a_failed_deployment_of_its_name(world: World) -> None:
+    world.bring(Status.STAGING)
+    world.run_staging()
+    world.imports.occupy()
+    world.importing.start(world.task())
+    world.fail()
+    a_model_of(world)
+    world.clock.advance(minutes=30)
+
+    done = world.reconcile()
+
+    assert decisions(done) == [(Kind.MODEL, Decision.LOOK)]
+    assert world.deployment().imported.model_arn is None  # type: ignore[union-attr]
+
+
 def test_a_model_without_an_age_is_for_a_person(world: World) -> None:
     world.bring(Status.GONE)
     a_model_of(world)

@@ -21,6 +21,7 @@ PREFIX = "pilotlight"
 TAG_DEPLOYMENT = "pilotlight:deployment"
 TAG_GENERATION = "pilotlight:generation"
 TAG_STACK = "pilotlight:stack"
+TAG_ARTIFACT = "pilotlight:artifact"
 
 
 def run_name(name: str, generation: int, attempt: int, born: datetime) -> str:
@@ -103,5 +104,13 @@ def artifact_id(source: Source) -> str:
 
 
 def ownership_tags(stack: str, name: str, generation: int) -> dict[str, str]:
-    """Return the tags that make a resource ours: nothing without them is adopted or deleted."""
+    """Return the tags that make a resource ours: nothing without them is deleted."""
     return {TAG_STACK: stack, TAG_DEPLOYMENT: name, TAG_GENERATION: str(generation)}
+
+
+def content_tags(stack: str, name: str, generation: int, artifact_id: str) -> dict[str, str]:
+    """Return the tags that make a model the one that a deployment imports: nothing without all of them is adopted.
+
+    A table that was lost counts generations from 1 again: the artifact tells which weights a model was made of.
+    """
+    return {**ownership_tags(stack, name, generation), TAG_ARTIFACT: artifact_id}

@@ -85,6 +85,9 @@ def _judge_live_model(found: FoundModel, record: Deployment) -> Verdict | None:
     imported = record.imported
     if imported is None or record.status is not Status.FAILED or imported.model_arn == found.arn:
         return None  # whoever is at work on it notes it
+    if found.tags.get(names.TAG_ARTIFACT) != record.artifact_id:
+        reason = f"it has the name of failed {record.name}, and is of other weights"
+        return Verdict(decision=Decision.LOOK, reason=reason)
     reason = f"its import ended after {record.name} had failed: kept for a retry, under the lease"
     return Verdict(decision=Decision.ADOPT, reason=reason)
 

@@ -127,16 +127,20 @@ class Importing:
         model = self._imports.model(names.imported_model_name(deployment.name, deployment.generation))
         if model is None:
             return None
-        ours = names.ownership_tags(self._rules.stack, deployment.name, deployment.generation)
+        ours = self._tags(deployment)
         if any(model.tags.get(key) != value for key, value in ours.items()):
             raise NotOurs(
-                f"An imported model named {model.name} exists without this deployment's tags; it is left alone. "
-                "Rename or delete it, then retry.",
+                f"An imported model named {model.name} exists without this deployment's tags, or with those of other "
+                "weights; it is left alone. Rename or delete it, then retry.",
                 model_arn=model.arn,
                 wanted_tags=ours,
                 found_tags=model.tags,
             )
         return model
+
+    def _tags(self, deployment: Deployment) -> dict[str, str]:
+        artifact_id = deployment.artifact_id or ""
+        return names.content_tags(self._rules.stack, deployment.name, deployment.generation, artifact_id)
 
     def _require_quota(self) -> None:
         holders = self._imports.holders()
@@ -167,7 +171,7 @@ class Importing:
                 role_arn=deployment.import_role_arn or self._rules.role_arn,
                 s3_uri=f"s3://{self._rules.bucket}/{weights_prefix(deployment.artifact_id or '')}",
                 token=names.import_token(self._rules.stack, self._job_name(deployment)),
-                tags={**deployment.tags, **names.ownership_tags(self._rules.stack, deployment.name, generation)},
+                tags={**deployment.tags, **self._tags(deployment)},
             )
         except QuotaExceeded:
             if holders := self._imports.running_jobs():  # somebody took the slot between our look and our call
