@@ -91,6 +91,19 @@ def test_an_artifact_under_way_is_waited_for(world):
     assert wait.wait_seconds > 0
 
 
+def test_a_staging_that_died_is_not_started_again_while_the_kill_switch_is_on(world):
+    world.bring(Status.STAGING)
+    world.executions.end("stage_artifact", f"{world.artifact().id}-a1", "TIMED_OUT")
+    world.switch.on("audit")
+
+    assert not world.deploying.check_staging(world.task()).done
+    assert (world.artifact().attempt, "audit" in world.deployment().waiting_for) == (1, True)
+
+    world.switch.off()
+    world.deploying.check_staging(world.task())
+    assert world.artifact().attempt == 2
+
+
 def test_a_staging_that_died_is_started_again(world):
     world.bring(Status.STAGING)
     first = world.artifact()

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflows.world import World, eventually
+from tests.workflows.world import HEADER, World, eventually
 
-HEADER = "bytes=0-65535"
 WEIGHTS = "/repos/"  # only weights are redirected to the hub's file server
 
 

@@ -34,6 +34,8 @@ SMALL = "hf://acme/small-llama"
 
 # Two files of two parts each: small, and all the same staged in parts.
 PART_MIB = "5"
+HEADER = "bytes=0-65535"
+"""What is read of weights before any of them is copied."""
 SHARDS = {"shards": 2, "shard_bytes": 6_000_000}
 
 # Bounds that the product has in its environment, so small that a test sees them.

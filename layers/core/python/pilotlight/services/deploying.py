@@ -223,7 +223,7 @@ class Deploying:
         if self._executions.is_running(STAGING_MACHINE, run):
             return None
         try:
-            self._spending.require(deployment, Purpose.CREATE)
+            self._spending.require_creation()
         except Held as why:
             hold(self._deployments, deployment, why, self._clock)
             return Wait(done=False, wait_seconds=held_seconds(deployment, self._clock.now()))
