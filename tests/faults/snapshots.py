@@ -129,6 +129,8 @@ def _small_change() -> Restore:
         for topic in topics:
             topic.sent_notifications = []
         metrics.metric_data = []
+        for name in set(dict.keys(parameters)) - kept.keys():
+            dict.pop(parameters, name)  # the kill switch, which nobody had turned yet
         dict.update(parameters, {name: list(versions) for name, versions in kept.items()})
         reset_model_data()  # moto remembers every object that it ever made
 
