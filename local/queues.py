@@ -169,7 +169,7 @@ class QueuePollers:
             with self._lock:
                 if self._busy[mapping.uuid] >= most:
                     return
-            messages = _take(mapping) if _may(mapping, "sqs:ReceiveMessage", "sqs:GetQueueAttributes") else []
+            messages = _take(mapping) if may_poll(mapping) else []
             if not messages:
                 return
             with self._lock:
@@ -260,6 +260,11 @@ def _enabled(mapping: EventSourceMapping) -> bool:
 def _queue_of(mapping: EventSourceMapping) -> tuple[SQSBackend, str]:
     _, _, _, region, account, name = mapping.event_source_arn.split(":")
     return sqs_backends[account][region], name
+
+
+def may_poll(mapping: EventSourceMapping) -> bool:
+    """Say whether Lambda may look for messages in the name of the function's role."""
+    return _may(mapping, "sqs:ReceiveMessage", "sqs:GetQueueAttributes")
 
 
 def _may(mapping: EventSourceMapping, *actions: str) -> bool:

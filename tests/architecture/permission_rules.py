@@ -25,6 +25,9 @@ STAMPED = {
     "bedrock:DeleteImportedModel": "aws:ResourceTag/pilotlight:stack",
 }
 
+# Source: IAM user guide, "IAM and AWS STS quotas": managed policies per role, before anybody asks for more.
+MOST_MANAGED = 10
+
 # Writes logs under one role of the account's, and documents neither aws:SourceAccount nor aws:SourceArn for it.
 API_GATEWAY = "apigateway.amazonaws.com"
 
@@ -48,6 +51,12 @@ def of_function(template: Template, name: str) -> list[Statement]:
         for policy in policies
         for statement in (shared[policy["Ref"]] if "Ref" in policy else listed(policy["Statement"]))
     ]
+
+
+def actions_of(template: Template, function: str) -> set[str]:
+    """Return every action that a function may do."""
+    allowed = (each for each in of_function(template, function) if each["Effect"] == "Allow")
+    return {action for statement in allowed for action in listed(statement["Action"])}
 
 
 def statements(template: Template) -> Iterator[tuple[str, Statement]]:
@@ -130,6 +139,15 @@ def lets_services_in_for_this_account_only(template: Template) -> Iterator[str]:
                     yield f"{name} lets in whoever gets a service to call: condition aws:SourceArn."
 
 
+def carries_no_more_managed_policies_than_a_role_may(template: Template) -> Iterator[str]:
+    """Beside those named here: two of SAM's for logs and traces, one for the VPC, one for a queue, and our denial."""
+    for name, own in template.functions.items():
+        polls = any(event["Type"] == "SQS" for event in (own.get("Events") or {}).values())
+        attached = sum("Ref" in policy for policy in own.get("Policies", [])) + 4 + polls
+        if attached > MOST_MANAGED:
+            yield f"{name} has {attached} managed policies, and a role may have {MOST_MANAGED}: write some of them out."
+
+
 def conditions(statement: Statement) -> set[str]:
     """Return the keys that a statement's conditions ask about."""
     return {key for tests in (statement.get("Condition") or {}).values() for key in tests}
@@ -155,6 +173,7 @@ RULES = (
     stamps_what_it_makes_and_deletes_what_is_stamped,
     trusts_services_for_this_account_only,
     lets_services_in_for_this_account_only,
+    carries_no_more_managed_policies_than_a_role_may,
 )
 
 

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.architecture import permission_rules
-from tests.architecture.permission_rules import allows, listed, managed, of_function, resources, table_actions
+from tests.architecture.permission_rules import (
+    actions_of,
+    allows,
+    listed,
+    managed,
+    of_function,
+    resources,
+    table_actions,
+)
 from tests.architecture.template_rules import Template
 from tools import cloudformation
 from tools.cloudformation import ROOT
@@ -84,12 +92,17 @@ def test_no_rule_minds_what_is_right() -> None:
     assert [finding for rule in permission_rules.RULES for finding in rule(Template(GOOD))] == []
 
 
-def test_whoever_may_use_the_table_may_do_all_that_the_adapter_does(template: Template) -> None:
+def test_the_table_is_used_as_its_adapter_does_and_no_other_way(template: Template) -> None:
     actions = table_actions(ROOT / "layers/core/python/pilotlight/adapters/table.py")
 
-    records, lists, key = managed(template)["TablePolicy"]
-    assert {*listed(records["Action"]), *listed(lists["Action"])} == actions != set()
-    assert key["Action"] == "kms:Decrypt"
+    granted = {action for name in template.functions for action in actions_of(template, name)}
+    assert {action for action in granted if action.startswith("dynamodb:")} == actions != set()
+
+
+def test_who_only_reads_records_writes_none(template: Template) -> None:
+    (records,) = (each for each in managed(template)["ReadRecordsPolicy"] if "dynamodb" in str(each["Action"]))
+
+    assert listed(records["Action"]) == ["dynamodb:GetItem"]
 
 
 def test_import_jobs_may_be_created_and_tagged(template: Template) -> None:

@@ -74,7 +74,7 @@ class Bench:
         stack.settle(lambda: stack.status(NEIGHBOUR) == "SERVING")
         oracles.plant(stack)
         stack.clock.sleep(600)
-        self._home = stack.snapshot()
+        self.home = stack.snapshot()
 
     def run(self, run: Run) -> Result:
         """Do one run and judge it."""
@@ -130,7 +130,7 @@ class Bench:
 
     def _begin(self, workflow: Workflow) -> None:
         if workflow.name not in self._beginnings:
-            self._home()
+            self.home()
             workflow.begin(self.stack)
             self._beginnings[workflow.name] = self.stack.snapshot()
         self._beginnings[workflow.name]()
@@ -139,14 +139,18 @@ class Bench:
         """Let all faults be over, and everything happen that is due then."""
         stack = self.stack
         stack.seam.disarm()
-        stack.bedrock.knobs.stick_next_import = stack.bedrock.knobs.never_ready = False
-        for job in stack.bedrock.jobs:
-            job.stuck = False
+        self.calm()
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
         if self.reconciles:
             stack.reconcile(passes=2)
             stack.settle()
+
+    def calm(self) -> None:
+        """Let the simulated service do from now on what it is asked for."""
+        self.stack.bedrock.knobs.stick_next_import = self.stack.bedrock.knobs.never_ready = False
+        for job in self.stack.bedrock.jobs:
+            job.stuck = False
 
     def _judge(self, workflow: Workflow, run: Run, visit: Visit) -> list[str]:
         """Give what is wrong: safety always, and that what was wanted came, by itself or when asked for once more."""

@@ -19,6 +19,7 @@ from pilotlight.domain.errors import PilotlightError
 from pilotlight.runtime import Runtime, using
 from pilotlight.settings import Settings
 
+from local.authorization import Call, Role, may, require
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.agenda import Actor, Clock, Signal
 
@@ -109,6 +110,12 @@ class Lambdas:
         return sorted(self._functions)
 
     @property
+    def caller(self) -> Role | None:
+        """Give the role that acts: that of the function whose invocation it is."""
+        invocation = self.current
+        return Role(self._functions[invocation.function].role, invocation.function) if invocation else None
+
+    @property
     def current(self) -> Invocation | None:
         """Give the invocation that acts."""
         actor = self._clock.agenda.current
@@ -140,18 +147,25 @@ class Lambdas:
         """Invoke a function asynchronously: again after a failure, twice; then the event is lost."""
         self._clock.agenda.spawn(f"event of {name}", lambda: self._see_through(name, event))
 
-    def client(self) -> Any:
-        """Give what a state machine calls functions with."""
-        return _Invoker(self)
+    def client(self, role_arn: str) -> Any:
+        """Give what a state machine calls functions with, as that role."""
+        return _Invoker(self, Role(role_arn, "states"))
 
     def _see_through(self, name: str, event: Any) -> None:
         for pause in (*EVENT_RETRIES_SECONDS, None):
             if not self.invoke(name, event).failed:
                 return
             if pause is None:
-                self.lost.append((name, event))
+                self._lose(name, event)
                 return
             self._clock.agenda.sleep(pause)
+
+    def _lose(self, name: str, event: Any) -> None:
+        """Let an event end in the function's dead-letter queue, which its role must be allowed to send to."""
+        self.lost.append((name, event))
+        function = self._functions[name]
+        if queue := (function.dead_letter_config or {}).get("TargetArn"):
+            may(Role(function.role, name), "sqs:SendMessage", queue)
 
     def _run(self, invocation: Invocation) -> None:
         name = invocation.function
@@ -182,10 +196,12 @@ class Lambdas:
 
 
 class _Invoker:
-    def __init__(self, lambdas: Lambdas) -> None:
+    def __init__(self, lambdas: Lambdas, caller: Role) -> None:
         self._lambdas = lambdas
+        self._caller = caller
 
     def invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - as boto3 calls them
+        require(Call.of(self._caller, "lambda:InvokeFunction", FunctionName))
         name = FunctionName.rpartition(":")[2].removeprefix(self._lambdas._prefix).replace("-", "_")
         done = self._lambdas.invoke(name, json.loads(Payload))
         answer = {"StatusCode": 200, "Payload": BytesIO(done.payload)}

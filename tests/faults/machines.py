@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tests.faults.agenda import Clock
 
 
-def install(clock: Clock, client: Callable[[str], Any]) -> None:
-    """Take over the interpreter: its waits are the agenda's, its calls go to these clients."""
+def install(clock: Clock, client: Callable[[str, str], Any]) -> None:
+    """Take over the interpreter: its waits are the agenda's, its calls go to these clients: of a service and a role."""
     step_functions.install(clock)  # type: ignore[arg-type]
     agenda = clock.agenda
     replace(ExecutionWorker, "start", lambda _: lambda worker: _begin(worker, clock))
@@ -52,9 +52,9 @@ def _waiting(clock: Clock) -> Callable[..., None]:
     return _wait_interval
 
 
-def _calling(client: Callable[[str], Any]) -> Callable[..., Any]:
+def _calling(client: Callable[[str, str], Any]) -> Callable[..., Any]:
     def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-        return client(service)
+        return client(service, state_credentials.role_arn)
 
     return boto_client_for
 

@@ -13,8 +13,13 @@ _before: list[tuple[Any, str, Any]] = []
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Set `owner.name` to `make(original)`, until `put_back`."""
-    _before.append((owner, name, inspect.getattr_static(owner, name)))
+    keep(owner, name)
     seams.replace(owner, name, make)
+
+
+def keep(owner: Any, name: str) -> None:
+    """Remember how something is, whoever replaces it."""
+    _before.append((owner, name, inspect.getattr_static(owner, name)))
 
 
 def put_back() -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from moto.awslambda.models import lambda_backends
+from moto.awslambda.models import EventSourceMapping, lambda_backends
 from moto.sqs import models as sqs_models
 from moto.sqs.models import Queue, sqs_backends
 
@@ -40,12 +40,12 @@ class Consumers:
     def __init__(self, clock: Clock, lambdas: Lambdas) -> None:
         self._clock = clock
         self._lambdas = lambdas
-        self._functions: dict[str, str] = {}
+        self._mappings: dict[str, EventSourceMapping] = {}
 
     def install(self) -> None:
         """Learn who consumes which queue, and take over moto's own pushing."""
         for mapping in lambda_backends[ACCOUNT_ID][REGION]._event_source_mappings.values():
-            self._functions[mapping.event_source_arn] = function_of(mapping.function_arn)
+            self._mappings[mapping.event_source_arn] = mapping
         replace(Queue, "add_message", self._adding)
         for module in (sqs_models, queues):  # each has its own name for it
             replace(module, "unix_time_millis", lambda _: lambda *_: self._clock.moment * 1000)
@@ -61,11 +61,13 @@ class Consumers:
 
     def look_at(self, queue: Queue, after: float = 0.0) -> None:
         """See to it that a queue's consumer looks at it."""
-        if function := self._functions.get(queue.queue_arn):
-            self._clock.agenda.spawn(f"consumer of {queue.name}", lambda: self._feed(queue, function), after=after)
+        if mapping := self._mappings.get(queue.queue_arn):
+            self._clock.agenda.spawn(f"consumer of {queue.name}", lambda: self._feed(queue, mapping), after=after)
 
-    def _feed(self, queue: Queue, function: str) -> None:
-        backend = sqs_backends[ACCOUNT_ID][REGION]
+    def _feed(self, queue: Queue, mapping: EventSourceMapping) -> None:
+        backend, function = sqs_backends[ACCOUNT_ID][REGION], function_of(mapping.function_arn)
+        if not queues.may_poll(mapping):
+            return
         while taken := backend.receive_message(queue.name, 1, 0, queue.visibility_timeout, ["All"]):
             (message,) = taken
             done = self._lambdas.invoke(function, {"Records": [_record(queue, message)]})

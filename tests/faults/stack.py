@@ -21,6 +21,7 @@ from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
 from local import bedrock, events, object_store, service_models, tables
+from local.authorization.sessions import Keyring
 from local.bedrock import runtime
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
@@ -38,6 +39,7 @@ ROOT = Path(__file__).parents[2]
 STACK = "pilotlight"
 EPOCH = 1_795_200_000.0  # a Friday in November 2026
 PART_MIB = "5"
+NO_HUB = "http://127.0.0.1:9"
 SOURCE_BUCKET = "checkpoints-of-a-user"
 ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 QUIET = {
@@ -55,15 +57,17 @@ MOST_SWEEPS = 40
 class Stack:
     """The product, its clock, and what may be done to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub_url: str = NO_HUB) -> None:
         self.clock = Clock(EPOCH)
+        self._hub_url = hub_url
         self.agenda = self.clock.agenda
         self.lambdas = Lambdas(self.clock, STACK, {"AWS_REGION": REGION, **ENVIRONMENT})
         self.seam = Seam(self.clock, self.lambdas)
         self.outputs: dict[str, str] = {}
         self.resources: dict[str, str] = {}
         self._closing = ExitStack()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._keyring = Keyring()
         self._quotas: list[RetryQuota] = []
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
         self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
@@ -71,7 +75,7 @@ class Stack:
 
     def __enter__(self) -> Stack:
         self._install()
-        parameters = {"PartMib": PART_MIB, "HubEndpoint": "http://127.0.0.1:9", "SourceBuckets": SOURCE_BUCKET}
+        parameters = {"PartMib": PART_MIB, "HubEndpoint": self._hub_url, "SourceBuckets": SOURCE_BUCKET}
         translated = translate(ROOT / "template.yaml", parameters)
         made = deploy(translated, stack_name=STACK, parameters=parameters, client=self.client)
         self.outputs, self.resources = dict(made.outputs), dict(made.resources)
@@ -121,16 +125,21 @@ class Stack:
 
         return invoke
 
-    def _caller(self, service: str) -> Any:
-        return self.lambdas.client() if service == "lambda" else self.client(service)
+    def _caller(self, service: str, role_arn: str) -> Any:
+        return self.lambdas.client(role_arn) if service == "lambda" else self.client(service, role_arn)
 
-    def client(self, service: str) -> Any:
-        """Give a client of the harness, whose calls are not counted."""
-        if service not in self._clients:
+    def client(self, service: str, role_arn: str | None = None) -> Any:
+        """Give a client of the harness, or of a role: its calls are not counted."""
+        if (service, role_arn) not in self._clients:
             config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-            session: Any = boto3.session.Session()
-            self._clients[service] = session.client(service, region_name=REGION, config=config)
-        return self._clients[service]
+            keys = self._keyring.of_role(role_arn, "states").credentials if role_arn else None
+            session: Any = boto3.session.Session(
+                keys.access_key_id if keys else None,
+                keys.secret_access_key if keys else None,
+                keys.session_token if keys else None,
+            )
+            self._clients[service, role_arn] = session.client(service, region_name=REGION, config=config)
+        return self._clients[service, role_arn]
 
     # ---- where a run begins ----------------------------------------------------------------------------------
 
@@ -176,11 +185,14 @@ class Stack:
 
     # ---- what is done to it ----------------------------------------------------------------------------------
 
-    def ask(self, method: str, resource: str, body: Any = None, *, key: str | None = None, **path: str) -> Answer:
+    def ask(
+        self, method: str, resource: str, body: Any = None, *, key: str | None = None, wait: int = 0, **path: str
+    ) -> Answer:
         """Call the API as the gateway does, and give what it answers: a dead Lambda is a 502."""
         function = "api_invoke" if resource.endswith("/invocations") else "api"
         event = json.loads(json.dumps(self.template))
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        headers |= {"Prefer": f"wait={wait}"} if wait else {}
         event |= {"resource": resource, "path": resource.format(**path), "httpMethod": method, "headers": headers}
         event |= {"pathParameters": path or None, "body": json.dumps(body) if body is not None else None}
         event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}

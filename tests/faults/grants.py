@@ -19,22 +19,24 @@ from local.identity import ACCOUNT_ID
 _BY_AWS = "arn:aws:iam::aws:policy/"
 
 
-# What CloudFormation adds to names, so that no two stacks have the same.
-_BIRTH = re.compile(r"pilotlight-(\w+)-[A-Z0-9]{12}$")
+# What CloudFormation and Secrets Manager add to names, so that no two stacks have the same.
+_BIRTH = re.compile(r"-([A-Z0-9]{12}(-\w{6})?|[a-z0-9]{12})(?=/|$)")
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One action on one resource that a statement allows: as it stands once in the template, whoever it is for."""
+    """One action on one resource that a statement allows one role; of a shared policy, each role has its own."""
 
-    owner: str  # the policy that several roles share, or the role that has it alone
+    role: str
+    policy: str  # the one that roles share and that it stands in, or "" where the role has it alone
     statement: Statement
     action: str
     resource: str
 
     def __str__(self) -> str:
         asked = "".join(f" if {operator} {key} {list(wanted)}" for operator, key, wanted in self.statement.conditions)
-        return f"{self.owner}: {self.action} on {self.resource}{asked}"
+        owner = f"{self.role}, by {self.policy}" if self.policy else self.role
+        return f"{owner}: {self.action} on {_BIRTH.sub('', self.resource)}{asked}"
 
     def is_missed_by(self, call: Call, policies: Sequence[Policy]) -> bool:
         """Say whether a call that was allowed would be refused without the grant."""
@@ -60,31 +62,36 @@ def unmissed(seen: Iterable[Decision]) -> list[Grant]:
     for decision in seen:
         if decision.allowed and isinstance(decision.call.caller, Role):
             calls[decision.call.caller.role_arn].add(decision.call)
-    missed: dict[Grant, bool] = defaultdict(bool)
-    for role in iam_backends[ACCOUNT_ID]["aws"].get_roles():
-        written = list(_written_for(role))
-        policies = [policy for _, policy in written]
-        for owner, policy in written:
-            for grant in _grants(owner, policy):
-                missed[grant] |= any(grant.is_missed_by(call, policies) for call in calls[role.arn])
-    return sorted((grant for grant, noticed in missed.items() if not noticed), key=str)
+    return sorted(
+        (grant for role in iam_backends[ACCOUNT_ID]["aws"].get_roles() for grant in _unmissed(role, calls[role.arn])),
+        key=str,
+    )
+
+
+def _unmissed(role: Any, calls: set[Call]) -> Iterator[Grant]:
+    written = list(_written_for(role))
+    policies = [policy for _, policy in written]
+    for name, policy in written:
+        for grant in _grants(_logical(role.name), name, policy):
+            if not any(grant.is_missed_by(call, policies) for call in calls):
+                yield grant
 
 
 def _written_for(role: Any) -> Iterator[tuple[str, Policy]]:
     """Give the policies that the template wrote for a role; AWS' own, which SAM attaches, are AWS' to judge."""
-    yield from ((_logical(role.name), policy_of(document)) for document in role.policies.values())
+    yield from (("", policy_of(document)) for document in role.policies.values())
     for arn, policy in role.managed_policies.items():
         if not arn.startswith(_BY_AWS):
             (document,) = (version.document for version in policy.versions if version.is_default)
             yield _logical(policy.name), policy_of(document)
 
 
-def _grants(owner: str, policy: Policy) -> Iterator[Grant]:
+def _grants(role: str, name: str, policy: Policy) -> Iterator[Grant]:
     for statement in policy:
         if statement.effect is Effect.ALLOW:
             pairs = product(statement.actions, statement.resources)
-            yield from (Grant(owner, statement, action, resource) for action, resource in pairs)
+            yield from (Grant(role, name, statement, action, resource) for action, resource in pairs)
 
 
 def _logical(name: str) -> str:
-    return _BIRTH.sub(r"\1", name)
+    return _BIRTH.sub("", name).rpartition("-")[2]

@@ -1,0 +1,76 @@
+"""Every role may do what it does and nothing else: what is granted and to no use is taken from the template.
+
+Functions, machines and import jobs run in process, each as its own role under the policies of the template. Whatever
+time or load does, they make the same calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.authorization import Decision
+from local.checkpoints import write_checkpoint
+from local.hub import Hub
+from tests.faults.authority import enforced
+from tests.faults.bench import Bench, Run
+from tests.faults.grants import unmissed
+from tests.faults.occasions import OCCASIONS, come_to
+from tests.faults.stack import Stack
+from tests.faults.workflows import WORKFLOWS
+
+# Grants that nothing drives, each with the reason why it stands all the same.
+UNSEEN = {
+    "by MachineLogPolicy: logs:": "Step Functions delivers logs of machines; here nothing delivers them.",
+    "Role: states:DescribeExecution on arn:aws:states:us-east-1:123456789012:execution:pilotlight-warm:*": (
+        "asked for a wake whose execution another caller started a while ago, and which may have died since."
+    ),
+}
+
+WHAT_TO_DO = (
+    "Nobody used these grants, so removing them would go unnoticed. Take them out of template.yaml, let "
+    "tests/faults/occasions.py come to what needs them, or say in UNSEEN why they stand without a test:"
+)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Decision]]:
+    """Give every decision about every call that all workflows and all occasions make."""
+    folder = tmp_path_factory.mktemp("hub")
+    write_checkpoint(folder, shards=1, shard_bytes=100_000, clutter=False)
+    with Hub() as hub:
+        hub.add("acme/small", folder)
+        with Stack(hub.url) as stack:
+            bench = Bench(stack)
+            with enforced(stack) as decisions:
+                for workflow in WORKFLOWS:
+                    bench.run(Run(workflow))
+                for occasion in OCCASIONS:
+                    come_to(bench, occasion)
+                yield decisions
+
+
+def test_nobody_is_refused_what_it_needs(seen: list[Decision]) -> None:
+    refused = {
+        f"{each.call.caller.name}: {each.call.action} on {each.call.resource}" for each in seen if not each.allowed
+    }
+
+    assert refused == set()
+    assert len(seen) > 1000
+
+
+def test_no_role_has_a_grant_that_nobody_would_miss(seen: list[Decision]) -> None:
+    left = [str(grant) for grant in unmissed(seen)]
+    unexpected = [grant for grant in left if not any(known in grant for known in UNSEEN)]
+
+    assert not unexpected, "\n  ".join([WHAT_TO_DO, *unexpected])
+    assert all(any(known in grant for grant in left) for known in UNSEEN), "UNSEEN exempts what is driven."
+
+
+def test_a_grant_that_no_call_used_is_found(seen: list[Decision]) -> None:
+    without = [each for each in seen if each.call.action != "bedrock:DeleteImportedModel"]
+
+    found = [str(grant).partition(" on ")[0] for grant in unmissed(without)]
+    assert "DeleteModelRole: bedrock:DeleteImportedModel" in found
+    assert "ReconcileRole: bedrock:DeleteImportedModel" in found
