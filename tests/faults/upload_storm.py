@@ -24,6 +24,7 @@ from pilotlight.domain.deployment import EventKind, Status, change
 from pilotlight.domain.upload import COMPLETE_MARK, ROOT, SETTINGS_FILE
 
 from local.checkpoints import write_checkpoint
+from local.index_lag import lag
 from tests.faults.ground import ROOT as REPOSITORY
 from tests.faults.ground import ApiCaller, Ground
 
@@ -39,6 +40,7 @@ VERY_LATE = 0.03
 TORN_DOWN_FIRST = 0.5
 COPIES = (1, 2, 4, 7)
 DEPLOYING_SECONDS = 90.0
+INDEX_LAG_SECONDS = 3.0  # by which the table's indexes are behind
 
 
 @dataclass
@@ -138,7 +140,18 @@ def storm(ground: Ground, *, events: int, seed: int, scan: Callable[[], None] | 
         files = {file: (made.folder / file).read_bytes() for file in made.files}
     # without a scan nobody can know of a folder of which every event is lost
     state = _Storm(ground, luck, files, deaf=LOST / 2 if scan else 0.0)
-    folders = [f"folder-{number}" for number in range(max(2, int(events / _events_of_a_folder(files))))]
+    lag.set(INDEX_LAG_SECONDS, ground.clock.timestamp)
+    try:
+        _pass(state, events, scan)
+    finally:
+        lag.set(0.0, ground.clock.timestamp)
+    _count(state)
+    return state.told
+
+
+def _pass(state: _Storm, events: int, scan: Callable[[], None] | None) -> None:
+    """Let all rounds of uploads pass, and the latest events after them."""
+    folders = [f"folder-{number}" for number in range(max(2, int(events / _events_of_a_folder(state.files))))]
     for number in range(1, ROUNDS + 1):
         _upload_all(state, folders, number)
         state.pass_time(SPREAD_SECONDS + QUIET_SECONDS)
@@ -147,10 +160,8 @@ def storm(ground: Ground, *, events: int, seed: int, scan: Callable[[], None] | 
             state.pass_time(300)
         _compare(state, folders)
     while state.told.events < events:
-        _tell(state, luck.choice(folders), luck.choice([*files]), 0.0, lost=False)
+        _tell(state, state.luck.choice(folders), state.luck.choice([*state.files]), 0.0, lost=False)
     state.pass_time(6 * 3600)  # the latest events change nothing
-    _count(state)
-    return state.told
 
 
 def _events_of_a_folder(files: dict[str, bytes]) -> float:
