@@ -35,14 +35,12 @@ class Sweep:
         return (self.runs + self.pairs) / self.seconds if self.seconds else 0.0
 
 
-def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = None) -> Sweep:
-    """Sweep all workflows; `most_singles` takes a sample, by seed, where there is not the time for all."""
+def run(pool: Any, *, seed: int, pairs: int = PAIRS) -> Sweep:
+    """Sweep all workflows."""
     began = time.monotonic()
     chance = random.Random(seed)
     clean = workers.clean(pool, [name for name, workflow in WORKFLOWS.items() if workflow.swept])
-    singles = [Run(name, (fault,)) for name, result in sorted(clean.items()) for fault in applicable(result.calls)]
-    if most_singles is not None and len(singles) > most_singles:
-        singles = chance.sample(singles, most_singles)
+    singles = singles_of(clean)
     chance.shuffle(singles)  # the long ones among the short
     doubles = list(pairs_of(clean, chance, pairs))
     outcomes = list(workers.runs(pool, [*singles, *doubles]))
@@ -57,6 +55,11 @@ def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = 
         seconds=time.monotonic() - began,
         matrix=_matrix(singles, {text for text, violations, _ in outcomes if violations}),
     )
+
+
+def singles_of(clean: dict[str, Result]) -> list[Run]:
+    """Give a run for each fault that a workflow's calls can meet."""
+    return [Run(name, (fault,)) for name, result in sorted(clean.items()) for fault in applicable(result.calls)]
 
 
 def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> Iterable[Run]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tests.faults import workers
-from tests.faults.bench import Bench, Run
+from tests.faults.bench import Bench, Result, Run
+from tests.faults.sweep import pairs_of, singles_of
 from tests.faults.workflows import WORKFLOWS
+
+SEED = 11
+SINGLES, PAIRS = 24, 8  # as many as there is time for in `make test`; all of them are in `make faults`
 
 
 @pytest.fixture(scope="module")
@@ -15,12 +21,29 @@ def bench():
         yield made
 
 
+@pytest.fixture(scope="module")
+def clean(bench: Bench) -> dict[str, Result]:
+    return {name: bench.run(Run(name)) for name in WORKFLOWS}
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_a_run_without_a_fault_ends_well(bench: Bench, workflow):
-    result = bench.run(Run(workflow))
+def test_a_run_without_a_fault_ends_well(clean: dict[str, Result], workflow):
+    result = clean[workflow]
 
     assert not result.violations
     assert result.calls
+
+
+@pytest.mark.parametrize("kind", ["singles", "pairs"])
+def test_a_sample_of_the_sweep_does_no_harm(bench: Bench, clean: dict[str, Result], kind):
+    swept = {name: result for name, result in clean.items() if WORKFLOWS[name].swept}
+    chance = random.Random(SEED)
+    runs = chance.sample(singles_of(swept), SINGLES) if kind == "singles" else list(pairs_of(swept, chance, PAIRS))
+
+    results = [bench.run(run) for run in runs]
+
+    assert not {str(result.run): result.violations for result in results if result.violations}
+    assert sum(bool(result.met) for result in results) > len(runs) // 2
 
 
 def test_a_run_is_replayed_from_its_text(bench: Bench):
