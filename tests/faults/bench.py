@@ -25,6 +25,7 @@ from tests.faults.workflows import (
     wanted,
 )
 
+COOLING_SECONDS = 600  # what only the reconciliation found is warm from its first wake until a window has passed
 _REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
 
 
@@ -145,6 +146,7 @@ class Bench:
         if self.reconciles:
             stack.reconcile(passes=2)
             stack.settle()
+            stack.clock.sleep(COOLING_SECONDS)
 
     def calm(self) -> None:
         """Let the simulated service do from now on what it is asked for."""
