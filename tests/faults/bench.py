@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from tests.faults import mishaps as _mishaps  # noqa: F401 - it declares workflows
 from tests.faults import oracles
 from tests.faults.agenda import EndlessError
 from tests.faults.modes import MODES
 from tests.faults.seam import LASTING_SECONDS, Call
-from tests.faults.stack import Stack
+from tests.faults.stack import Answer, Stack
 from tests.faults.workflows import (
     NAME,
     NEIGHBOUR,
@@ -60,6 +61,12 @@ class Result:
     violations: tuple[str, ...]
     calls: tuple[Call, ...]
     met: tuple[str, ...]
+    idle: tuple[str, ...] = ()  # of what met it: competitors who were refused, or found nothing to do
+
+    @property
+    def counts(self) -> bool:
+        """Give whether all that was planned went wrong, and made a difference."""
+        return len(self.met) == len(self.run.plan) and not self.idle
 
 
 class Bench:
@@ -81,7 +88,7 @@ class Bench:
         """Do one run and judge it."""
         workflow, stack = WORKFLOWS[run.workflow], self.stack
         self._begin(workflow)
-        stack.seam.arm({number: MODES[mode].meet for number, mode in run.plan}, workflow.watched)
+        stack.seam.arm({number: MODES[mode] for number, mode in run.plan}, workflow.watched)
         visit = self._visit = Visit(strangers=oracles.strangers(stack))
         try:
             workflow.drive(stack, visit)
@@ -89,7 +96,8 @@ class Bench:
             violations = self._judge(workflow, run, visit)
         except EndlessError as exc:
             violations = [f"never ends: {exc}"]
-        return Result(run, tuple(violations), tuple(stack.seam.calls), tuple(stack.seam.met))
+        seam = stack.seam
+        return Result(run, tuple(violations), tuple(seam.calls), tuple(seam.met), tuple(seam.idle))
 
     def calls(self, workflow: str) -> tuple[Call, ...]:
         """Give the calls of a clean run. Raises: AssertionError where even that violates something."""
@@ -103,21 +111,21 @@ class Bench:
 
     # ---- who acts beside a call: what modes ask for ----------------------------------------------------------
 
-    def sweep(self) -> None:
-        """Let the schedules act now."""
-        self.stack.sweep()
+    def sweep(self) -> bool:
+        """Let the schedules act now, and give whether they found anything to do."""
+        return self.stack.sweep().wrote
 
-    def delete(self) -> None:
-        """Let a user remove the deployment, and see it through."""
-        tear_down(self.stack, self._visit)
+    def delete(self) -> bool:
+        """Let a user remove the deployment and see it through; give whether it was there."""
+        return tear_down(self.stack, self._visit)
 
-    def deploy_again(self) -> None:
+    def deploy_again(self) -> bool:
         """Let another user ask for the same name: he is refused while it is held."""
-        self.stack.ask("POST", "/deployments", wanted("small"), key="second")
+        return _took(self.stack.ask("POST", "/deployments", wanted("small"), key="second"))
 
-    def retry(self) -> None:
+    def retry(self) -> bool:
         """Let a user ask for another attempt: he is refused unless it has failed."""
-        self.stack.ask("POST", "/deployments/{name}/retry", name=NAME)
+        return _took(self.stack.ask("POST", "/deployments/{name}/retry", name=NAME))
 
     def stick_import(self) -> None:
         """Let the next import job never end by itself."""
@@ -130,9 +138,11 @@ class Bench:
     # ---- one run, step by step -------------------------------------------------------------------------------
 
     def _begin(self, workflow: Workflow) -> None:
-        if workflow.name not in self._beginnings:
+        if workflow.alive or workflow.name not in self._beginnings:
             self.home()
             workflow.begin(self.stack)
+            if workflow.alive:
+                return
             self._beginnings[workflow.name] = self.stack.snapshot()
         self._beginnings[workflow.name]()
 
@@ -157,6 +167,7 @@ class Bench:
     def _judge(self, workflow: Workflow, run: Run, visit: Visit) -> list[str]:
         """Give what is wrong: safety always, and that what was wanted came, by itself or when asked for once more."""
         stack, modes = self.stack, [MODES[mode] for _, mode in run.plan]
+        visit.withstood = not any(mode.stays for mode in modes)
         visit.may_ask_twice = any(mode.name not in ("duplicate", "sweep", "second_deploy") for mode in modes)
         if violations := oracles.safety(stack, visit):
             return violations
@@ -183,6 +194,10 @@ class Bench:
         record = self.stack.deployment(NAME)
         failure = record.get("failure") or {}
         return f"{record.get('status')} {failure.get('during', '')} {failure.get('reason', '')}".strip()
+
+
+def _took(answer: Answer) -> bool:
+    return answer.status < HTTPStatus.BAD_REQUEST
 
 
 def applicable(calls: tuple[Call, ...]) -> list[tuple[int, str]]:

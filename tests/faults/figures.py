@@ -18,7 +18,8 @@ def of_sweep(done: Sweep) -> list[str]:
     """Give the matrix, the figures, and every violation."""
     return [
         *matrix(done),
-        f"{done.runs} single faults and {done.pairs} pairs, {len(done.violations)} violations, "
+        f"{done.runs} single faults of {done.of_all} and {done.pairs} pairs, {len(done.violations)} violations; not "
+        f"counted: {done.uncounted} whose faults were not all met, or whose competitor changed nothing; "
         f"{done.runs_per_second:.1f} runs a second",
         *(f"VIOLATED {each}" for each in done.violations),
     ]

@@ -42,6 +42,8 @@ class Invocation:
     dead: bool = False
     zombie: bool = False
     failed: bool = False
+    met_a_fault: bool = False
+    wrote: bool = False  # it asked for a change
     calls: int = 0
     payload: bytes = b"null"
     ended: Signal = field(default_factory=Signal)
@@ -90,6 +92,7 @@ class Lambdas:
         self._functions: dict[str, Any] = {}
         self._runtimes: dict[str, Runtime] = {}
         self.lost: list[tuple[str, Any]] = []  # events that no attempt handled
+        self.unexpected: list[str] = []  # what handlers raised that is no error of ours
 
     def load(self) -> None:
         """Import every function's handler, under a module name of its own."""
@@ -103,6 +106,7 @@ class Lambdas:
         """Begin with cold sandboxes."""
         self._runtimes.clear()
         self.lost.clear()
+        self.unexpected.clear()
 
     @property
     def names(self) -> list[str]:
@@ -185,6 +189,7 @@ class Lambdas:
             raise
         except Exception as exc:  # noqa: BLE001 - as Lambda does with whatever a handler raises
             invocation.fail(type(exc).__name__, repr(exc))
+            self.unexpected.append(f"{name} raised {exc!r}")
         self._clock.agenda.set(invocation.ended)
 
     def _runtime(self, name: str) -> Runtime:

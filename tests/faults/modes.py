@@ -15,6 +15,7 @@ CREATE_JOB = "bedrock.CreateModelImportJob"
 INVOKE = "bedrock-runtime.InvokeModel"
 
 Meet = Callable[[Meeting], AWSResponse]
+Act = Callable[[Meeting], bool]  # gives whether it changed anything
 
 
 def _crash_after(meeting: Meeting) -> AWSResponse:
@@ -39,33 +40,39 @@ def _error_after(meeting: Meeting) -> AWSResponse:
     return meeting.refused("error")
 
 
-def _beside(meeting: Meeting, *, zombie: bool = False, act: Callable[[Meeting], None] | None = None) -> AWSResponse:
+def _beside(meeting: Meeting, *, zombie: bool = False, act: Act | None = None) -> AWSResponse:
     """Let others act while this call has not been made: within its function's time, or long past it."""
+
+    def compete() -> None:
+        if act is not None and not act(meeting):
+            meeting.seam.idle.append(str(meeting.call))
+
     if act is not None:
-        meeting.seam.clock.agenda.spawn("competitor", partial(act, meeting))
+        meeting.seam.clock.agenda.spawn("competitor", compete)
     meeting.invocation.zombie = zombie
     meeting.seam.clock.sleep(ZOMBIE_SECONDS if zombie else WITHIN_SECONDS)
     return meeting.send()
 
 
-def _same_event(meeting: Meeting) -> None:
+def _same_event(meeting: Meeting) -> bool:
     meeting.seam.lambdas.invoke(meeting.invocation.function, meeting.invocation.event)
+    return True
 
 
-def _sweep(meeting: Meeting) -> None:
-    meeting.seam.surroundings.sweep()
+def _sweep(meeting: Meeting) -> bool:
+    return bool(meeting.seam.surroundings.sweep())
 
 
-def _delete(meeting: Meeting) -> None:
-    meeting.seam.surroundings.delete()
+def _delete(meeting: Meeting) -> bool:
+    return bool(meeting.seam.surroundings.delete())
 
 
-def _deploy(meeting: Meeting) -> None:
-    meeting.seam.surroundings.deploy_again()
+def _deploy(meeting: Meeting) -> bool:
+    return bool(meeting.seam.surroundings.deploy_again())
 
 
-def _retry(meeting: Meeting) -> None:
-    meeting.seam.surroundings.retry()
+def _retry(meeting: Meeting) -> bool:
+    return bool(meeting.seam.surroundings.retry())
 
 
 def _stuck(meeting: Meeting) -> AWSResponse:
@@ -80,13 +87,17 @@ def _never_ready(meeting: Meeting) -> AWSResponse:
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants."""
+    """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants.
+
+    What `stays` outlives all that is tried again meanwhile.
+    """
 
     name: str
     meet: Meet
     passes: bool = True
     on_reads: bool = False
     only: str | None = None
+    stays: bool = False
 
     def applies(self, call: Call) -> bool:
         """Give whether such a call can go wrong so."""
@@ -106,10 +117,10 @@ MODES = {
         Mode("error_after", _error_after),
         Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True),
         Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
-        Mode("conflict", lambda meeting: meeting.refused("conflict"), passes=False),
-        Mode("denied_stays", lambda meeting: meeting.last("denied"), passes=False),
-        Mode("throttle_stays", lambda meeting: meeting.last("throttle"), passes=False),
-        Mode("error_stays", lambda meeting: meeting.last("error"), passes=False, on_reads=True),
+        Mode("conflict", lambda meeting: meeting.refused("conflict")),
+        Mode("denied_stays", lambda meeting: meeting.last("denied"), passes=False, on_reads=True, stays=True),
+        Mode("throttle_stays", lambda meeting: meeting.last("throttle"), passes=False, on_reads=True, stays=True),
+        Mode("error_stays", lambda meeting: meeting.last("error"), passes=False, on_reads=True, stays=True),
         Mode("duplicate", partial(_beside, act=_same_event)),
         Mode("sweep", partial(_beside, act=_sweep)),
         Mode("second_deploy", partial(_beside, act=_deploy)),

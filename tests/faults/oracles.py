@@ -52,7 +52,20 @@ def strangers(stack: Stack) -> dict[str, str]:
 
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
-    found = [_strangers, _neighbour, _models, _records, _objects, _quiet, _doubled, _warm, _calls]
+    found = [
+        _strangers,
+        _neighbour,
+        _models,
+        _records,
+        _folders,
+        _objects,
+        _quiet,
+        _doubled,
+        _warm,
+        _calls,
+        _answers,
+        _lost,
+    ]
     return [violation for look in found for violation in look(stack, visit)]
 
 
@@ -114,6 +127,15 @@ def _records(stack: Stack, _: Visit) -> Iterator[str]:
     for name, record in stack.records("ARTIFACT").items():
         if record["status"] in ("STAGING", "DELETING"):
             yield f"artifact {name} is stuck in {record['status']}"
+
+
+def _folders(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield uploaded folders that are stuck."""
+    for name, record in stack.records("UPLOAD").items():
+        if (look := record.get("look_at")) and datetime.fromisoformat(look) < stack.clock.now():
+            yield f"folder {name} is {record['status']} and should have been looked at"
+        if record["status"] == "REFUSED" and not record.get("reason"):
+            yield f"folder {name} is REFUSED without a reason"
 
 
 def _objects(stack: Stack, _: Visit) -> Iterator[str]:
@@ -226,6 +248,20 @@ def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
     asked = len(stack.records("INVOCATION"))  # a request that comes twice is two invocations
     if generated > asked and not visit.may_ask_twice:
         yield f"the model answered {asked} invocations {generated} times"
+
+
+def _answers(stack: Stack, visit: Visit) -> Iterator[str]:
+    """Yield users who gave up, and a harness that did."""
+    if visit.withstood:
+        yield from (f"a user was told to come again to the end: {what}" for what in visit.unheard)
+    yield from stack.gave_up
+
+
+def _lost(stack: Stack, visit: Visit) -> Iterator[str]:
+    """Yield events that nobody handled, and errors of handlers that are none of ours."""
+    if visit.withstood:
+        yield from (f"an event of {name} is lost" for name, _ in stack.lambdas.lost)
+    yield from stack.lambdas.unexpected
 
 
 def _keys(bucket: str) -> set[str]:

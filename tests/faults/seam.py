@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
@@ -18,9 +18,28 @@ from tests.faults.replacing import replace
 
 LASTING_SECONDS = 2 * 3600  # how long a failure that stays, stays
 WITHIN_SECONDS = 20  # a pause that every function survives
+WITHIN_A_TRANSACTION = {"conflict": "TransactionConflict", "throttle": "ThrottlingError"}  # what cancels it
 READS = ("Get", "List", "Describe", "Head", "Query")
 
+TRANSACTION = "dynamodb.TransactWriteItems"
+
 Send = Callable[[], AWSResponse]
+
+
+def reads(operation: str) -> bool:
+    """Give whether an operation, as in `s3.GetObject`, changes nothing."""
+    return operation.partition(".")[2].startswith(READS)
+
+
+class Fault(Protocol):
+    """What goes wrong at a call, where the call is one that can go wrong so."""
+
+    def applies(self, call: Call) -> bool:
+        """Give whether such a call can go wrong so."""
+
+    @property
+    def meet(self) -> Callable[[Meeting], AWSResponse]:
+        """Give what happens in place of the call."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,7 @@ class Call:
     @property
     def is_read(self) -> bool:
         """Give whether it changes nothing."""
-        return self.operation.partition(".")[2].startswith(READS)
+        return reads(self.operation)
 
     def __str__(self) -> str:
         return f"{self.function} {self.operation}"
@@ -43,15 +62,16 @@ class Call:
 
 @dataclass
 class Seam:
-    """Counts calls and lets some of them go wrong: `plan` says which, by number, and how, by the name of a mode."""
+    """Counts calls and lets some of them go wrong: `plan` says which, by number, and how."""
 
     clock: Clock
     lambdas: Lambdas
     surroundings: Any = None  # whoever acts beside the calls: see workflows.Surroundings
-    plan: dict[int, Callable[[Meeting], AWSResponse]] = field(default_factory=dict)
+    plan: Mapping[int, Fault] = field(default_factory=dict)
     watched: Callable[[str], bool] = lambda _: True
     calls: list[Call] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)  # competitors who changed nothing
     made: Counter[str] = field(default_factory=Counter)
     lasting: dict[str, tuple[str, float]] = field(default_factory=dict)
     armed: bool = False
@@ -60,10 +80,10 @@ class Seam:
         """Stand before moto."""
         replace(BotocoreStubber, "__call__", self._passing)
 
-    def arm(self, plan: dict[int, Callable[[Meeting], AWSResponse]], watched: Callable[[str], bool]) -> None:
+    def arm(self, plan: Mapping[int, Fault], watched: Callable[[str], bool]) -> None:
         """Begin to count, and to meet calls as planned."""
         self.plan, self.watched, self.armed = dict(plan), watched, True
-        self.calls, self.met, self.lasting = [], [], {}
+        self.calls, self.met, self.idle, self.lasting = [], [], [], {}
         self.made.clear()
 
     def disarm(self) -> None:
@@ -89,17 +109,21 @@ class Seam:
 
     def _meet(self, invocation: Invocation, operation: str, request: Any, send: Send) -> Any:
         self.made[operation] += 1
+        invocation.wrote = invocation.wrote or not reads(operation)
         if not self.armed or not self.watched(invocation.function):
             return send()
         invocation.calls += 1
         call = Call(len(self.calls) + 1, invocation.function, operation, invocation.calls)
         self.calls.append(call)
         meeting = Meeting(self, call, invocation, request, send)
-        if goes_wrong := self.plan.get(call.number):
+        fault = self.plan.get(call.number)
+        if fault and fault.applies(call):
             self.met.append(f"{call.number} {call}")
-            return goes_wrong(meeting)
+            invocation.met_a_fault = True
+            return fault.meet(meeting)
         error, until = self.lasting.get(operation, ("", 0.0))
         if self.clock.moment < until:
+            invocation.met_a_fault = True
             return meeting.refused(error)
         return send()
 
@@ -132,7 +156,13 @@ class Meeting:
             if service == "sns":
                 body = f"<ErrorResponse>{body}<RequestId>1</RequestId></ErrorResponse>"
             return AWSResponse(self.request.url, status, {}, MockRawResponse(body))
-        body = json.dumps({"__type": code, "message": "injected"})
+        told: dict[str, Any] = {"__type": code, "message": "injected"}
+        if self.call.operation == TRANSACTION and kind in WITHIN_A_TRANSACTION:
+            code = "TransactionCanceledException"
+            others = json.loads(self.request.body)["TransactItems"][1:]
+            reasons = [{"Code": WITHIN_A_TRANSACTION[kind], "Message": "injected"}, *({"Code": "None"} for _ in others)]
+            told = {"__type": code, "Message": "injected", "CancellationReasons": reasons}
+        body = json.dumps(told)
         headers = {"x-amzn-errortype": code, "x-amzn-query-error": f"{code};Sender"}
         return AWSResponse(self.request.url, status, headers, MockRawResponse(body))
 
@@ -148,7 +178,7 @@ def refusal(operation: str, kind: str) -> tuple[int, str]:
 
     Sources: the services' API references, "Common errors".
     """
-    service, _, name = operation.partition(".")
+    service = operation.partition(".")[0]
     match kind:
         case "throttle":
             codes = {
@@ -173,7 +203,5 @@ def refusal(operation: str, kind: str) -> tuple[int, str]:
             return codes.get(service, (400, "LimitExceededException"))
         case "conflict":
             codes = {"dynamodb": (400, "TransactionConflictException"), "s3": (409, "OperationAborted")}
-            if name == "TransactWriteItems":
-                return 400, "TransactionInProgressException"
             return codes.get(service, (409 if service != "bedrock" else 400, "ConflictException"))
     raise AssertionError(kind)

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -52,6 +53,7 @@ QUIET = {
 }
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
+REFUSALS = ("kill-switch-on", "capacity-reached")  # 503 by intent
 
 
 class Stack:
@@ -69,6 +71,7 @@ class Stack:
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._keyring = Keyring()
         self._quotas: list[RetryQuota] = []
+        self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
         self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
         self.tick: dict[str, Any] = json.loads((ROOT / "events/sweep/every-minute.json").read_text())
@@ -154,6 +157,7 @@ class Stack:
             self.clock.moment = moment
             self.lambdas.reset()
             self.answers.clear()
+            self.gave_up.clear()
             for quota in self._quotas:
                 quota._available_capacity = quota._max_capacity
             random.seed(4)
@@ -204,9 +208,9 @@ class Stack:
         """Invoke a function and give what came of it."""
         return self.lambdas.invoke(function, event)
 
-    def sweep(self) -> None:
+    def sweep(self) -> Invocation:
         """Let the schedules of the minute act."""
-        self.lambdas.invoke("sweep", self.tick)
+        return self.lambdas.invoke("sweep", self.tick)
 
     def reconcile(self, passes: int = 1) -> None:
         """Let so many quarters of an hour pass, each with its reconciliation."""
@@ -227,6 +231,8 @@ class Stack:
             self.clock.sleep(max(due - self.clock.moment, 60.0))
             self.sweep()
         self.agenda.run()
+        if not done():
+            self.gave_up.append(f"{MOST_SWEEPS} sweeps, and still something is due")
 
     # ---- what there is to see --------------------------------------------------------------------------------
 
@@ -279,6 +285,13 @@ class Answer:
     def __init__(self, status: int, body: Any) -> None:
         self.status = status
         self.body = body
+
+    @property
+    def is_final(self) -> bool:
+        """Give whether asking again would change nothing: no fault of the server's, and not still under way."""
+        if self.status == HTTPStatus.CONFLICT:
+            return "still under way" not in str(self.body)
+        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR or (self.body or {}).get("code") in REFUSALS
 
     @classmethod
     def of(cls, done: Invocation) -> Answer:

@@ -1,20 +1,28 @@
-"""Every single fault of every workflow, and pairs of faults by seed."""
+"""Every single fault of every workflow, or a sample of them, and pairs of faults by seed.
+
+A run counts where all its faults were met, and whoever acted beside it changed something: what is left over proves
+no more than a run without a fault does, and is told apart.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults import workers
 from tests.faults.bench import Result, Run, applicable
 from tests.faults.modes import MODES
+from tests.faults.workers import Outcome
 from tests.faults.workflows import WORKFLOWS
 
+SINGLES = 1900  # of some 9,000: what a full run has the time for
 PAIRS = 2000
+MOST_DRAWS = 3  # times the pairs that are wanted: of those whose faults are not all met, others are drawn
+BEYOND = 8  # how far past the last call of a clean run a second fault may lie
 
 
 @dataclass(frozen=True)
@@ -28,51 +36,93 @@ class Sweep:
     by_mode: tuple[tuple[str, int], ...]
     seconds: float
     matrix: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # crash points and violations
+    of_all: int = 0  # how many distinct single faults there are
+    uncounted: int = 0  # runs whose faults were not all met, or whose competitor was refused
 
     @property
     def runs_per_second(self) -> float:
         """Give how fast it went, all processes together."""
-        return (self.runs + self.pairs) / self.seconds if self.seconds else 0.0
+        return (self.runs + self.pairs + self.uncounted) / self.seconds if self.seconds else 0.0
 
 
-def run(pool: Any, *, seed: int, pairs: int = PAIRS) -> Sweep:
-    """Sweep all workflows."""
+def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = SINGLES) -> Sweep:
+    """Sweep all workflows; `most_singles` takes a sample, by seed, as there is not the time for all."""
     began = time.monotonic()
     chance = random.Random(seed)
     clean = workers.clean(pool, [name for name, workflow in WORKFLOWS.items() if workflow.swept])
-    singles = singles_of(clean)
-    chance.shuffle(singles)  # the long ones among the short
-    doubles = list(pairs_of(clean, chance, pairs))
-    outcomes = list(workers.runs(pool, [*singles, *doubles]))
+    everything = singles_of(clean)
+    singles = [each for group in everything.values() for each in group]
+    chosen = singles if most_singles is None else sampled(everything, chance, most_singles)
+    chance.shuffle(chosen)  # the long ones among the short
+    alone = list(workers.runs(pool, chosen))
+    together = list(_pairs(pool, clean, chance, pairs))
     broken = [f"{result.run}: {each}" for result in clean.values() for each in result.violations]
-    broken += [f"{text}: {'; '.join(violations)}" for text, violations, _ in outcomes if violations]
+    broken += [f"{done.text}: nothing went wrong in it" for done in alone if not done.met]
+    broken += [f"{done.text}: {'; '.join(done.violations)}" for done in (*alone, *together) if done.violations]
+    counted = [Run.of(done.text) for done in alone if done.counts]
+    double = sum(done.counts for done in together)
     return Sweep(
-        runs=len(singles),
-        pairs=len(doubles),
+        runs=len(counted),
+        pairs=double,
         violations=tuple(broken),
-        by_workflow=tuple(_by_workflow(clean, singles, broken)),
-        by_mode=tuple(Counter(mode for each in singles for _, mode in each.plan).most_common()),
+        by_workflow=tuple(_by_workflow(clean, counted, broken)),
+        by_mode=tuple(Counter(mode for each in counted for _, mode in each.plan).most_common()),
         seconds=time.monotonic() - began,
-        matrix=_matrix(singles, {text for text, violations, _ in outcomes if violations}),
+        matrix=_matrix(counted, {done.text for done in alone if done.violations}),
+        of_all=len(singles),
+        uncounted=len(alone) + len(together) - len(counted) - double,
     )
 
 
-def singles_of(clean: dict[str, Result]) -> list[Run]:
-    """Give a run for each fault that a workflow's calls can meet."""
-    return [Run(name, (fault,)) for name, result in sorted(clean.items()) for fault in applicable(result.calls)]
+def singles_of(clean: dict[str, Result]) -> dict[tuple[str, ...], list[Run]]:
+    """Give every single fault, those together that are of one mode at one kind of call of one workflow."""
+    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    for name, result in sorted(clean.items()):
+        kinds = {call.number: str(call) for call in result.calls}
+        for number, mode in applicable(result.calls):
+            groups[name, mode, kinds[number]].append(Run(name, ((number, mode),)))
+    return groups
+
+
+def sampled(groups: dict[tuple[str, ...], list[Run]], chance: random.Random, most: int) -> list[Run]:
+    """Give that many faults: each mode in each workflow first, then each kind of call, then whatever is left."""
+    drawn = [(group, chance.choice(runs)) for group, runs in groups.items()]
+    chance.shuffle(drawn)
+    first: dict[tuple[str, str], Run] = {}
+    second: dict[tuple[str, str], Run] = {}
+    for (workflow, mode, kind), each in drawn:
+        first.setdefault((workflow, mode), each)
+        second.setdefault((workflow, kind), each)
+    rest = [each for _, each in drawn]
+    others = [each for runs in groups.values() for each in runs]
+    chance.shuffle(others)
+    return list(dict.fromkeys([*first.values(), *second.values(), *rest, *others]))[:most]
+
+
+def _pairs(pool: Any, clean: dict[str, Result], chance: random.Random, wanted: int) -> Iterator[Outcome]:
+    """Yield the outcomes of pairs, until as many as are wanted count, or too few do."""
+    left, draws = wanted, wanted * MOST_DRAWS
+    while left > 0 and draws > 0:
+        drawn = list(pairs_of(clean, chance, min(left, draws)))
+        draws -= len(drawn)
+        for done in workers.runs(pool, drawn):
+            left -= done.counts
+            yield done
 
 
 def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> Iterable[Run]:
     """Give runs with two faults each, every workflow as often as its calls make it worth."""
     names = sorted(clean)
     weights = [len(clean[name].calls) ** 0.5 for name in names]
+    faults = {name: applicable(clean[name].calls) for name in names}
     for _ in range(number):
         name = chance.choices(names, weights)[0]
-        faults = applicable(clean[name].calls)
-        first = chance.choice(faults)
+        calls = clean[name].calls
+        first = chance.choice(faults[name])
         # the second may come in what the first one leads to: in a retry, or in a compensation
-        later = first[0] + chance.randint(1, max(len(clean[name].calls) - first[0], 1) + 8)
-        yield Run(name, (first, (later, chance.choice(list(MODES)))))
+        later = first[0] + chance.randint(1, max(len(calls) - first[0], 1) + BEYOND)
+        fits = [mode.name for mode in MODES.values() if later > len(calls) or mode.applies(calls[later - 1])]
+        yield Run(name, (first, (later, chance.choice(fits))))
 
 
 def _matrix(singles: list[Run], broken: set[str]) -> dict[tuple[str, str], tuple[int, int]]:

@@ -7,14 +7,26 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.faults.bench import Bench, Result, Run
 from tests.faults.stack import Stack
 
-Outcome = tuple[str, tuple[str, ...], tuple[str, ...]]  # a run's text, what it violated, what went wrong in it
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run as the processes tell of it: its text, what it violated, what went wrong in it, and whether it counts."""
+
+    text: str
+    violations: tuple[str, ...]
+    met: tuple[str, ...]
+    counts: bool
+
+
 _open = ExitStack()  # for as long as the process lives
 _bench: list[Bench] = []
 
@@ -79,7 +91,7 @@ def _start() -> None:
 
 def _run(bench: Bench, text: str) -> Outcome:
     result = bench.run(Run.of(text))
-    return text, result.violations, result.met
+    return Outcome(text, result.violations, result.met, result.counts)
 
 
 def _clean(bench: Bench, workflow: str) -> Result:

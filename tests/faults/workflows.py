@@ -39,9 +39,10 @@ class Workflow:
 
     name: str
     begin: Callable[[Stack], None]
-    drive: Callable[[Stack, Visit], None]
+    drive: Callable[[Stack, Visit], object]
     ends: Callable[[Stack, Visit], bool]
     watched: Callable[[str], bool] = but_sweeps
+    alive: bool = False  # it begins while executions run: those cannot be put back, and it begins anew each time
     swept: bool = True  # every single fault in it, and pairs: or as it is only, where its calls are swept elsewhere
 
 
@@ -51,11 +52,13 @@ class Visit:
 
     invocation: str | None = None
     answers: list[int] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)  # requests that were never answered for good
     removed: bool = False  # somebody asked for its removal
     refused: Answer | None = None
     strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
     removed_at_once: int = 0  # by the first reconciliation
     young_is_left: bool = False  # after the first reconciliation
+    withstood: bool = True  # nothing went wrong for longer than users and events try again
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
 
 
@@ -75,10 +78,11 @@ def insist(stack: Stack, visit: Visit, *request: Any, **more: Any) -> Answer:
     """Ask the API until it answers without a fault of its own, as a client does; the same key each time."""
     for _ in range(TRIES):
         answer = stack.ask(*request, **more)
-        under_way = answer.status == 409 and "still under way" in str(answer.body)
-        if answer.status < 500 and not under_way:
+        if answer.is_final:
             break
         stack.clock.sleep(PAUSE_SECONDS)
+    else:
+        visit.unheard.append(f"{request[0]} {request[1]}: {answer.status} {answer.body}")
     visit.answers.append(answer.status)
     return answer
 
@@ -95,11 +99,13 @@ def deploy(stack: Stack, visit: Visit, size: str, **fields: Any) -> None:
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 
-def tear_down(stack: Stack, visit: Visit) -> None:
-    """Ask for the removal, and see it to its end."""
+def tear_down(stack: Stack, visit: Visit) -> bool:
+    """Ask for the removal, and see it to its end; give whether it was accepted."""
     answer = insist(stack, visit, "DELETE", "/deployments/{name}", name=NAME)
-    visit.removed = visit.removed or answer.status == HTTPStatus.ACCEPTED
+    accepted = answer.status == HTTPStatus.ACCEPTED
+    visit.removed = visit.removed or accepted
     stack.settle(lambda: is_gone(stack, visit))
+    return accepted
 
 
 def serves(stack: Stack, _: Visit) -> bool:
@@ -300,7 +306,7 @@ declare(Workflow("invocation", serving("small"), _invoke, _answered))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
 declare(Workflow("lease", serving("small", lease="2h"), _let_the_lease_end, is_gone, watched=everything))
 declare(Workflow("teardown", serving("large"), tear_down, is_gone))
-declare(Workflow("teardown-import", importing, tear_down, is_gone))
+declare(Workflow("teardown-import", importing, tear_down, is_gone, alive=True))
 declare(Workflow("retry", failed, _retry, serves))
 declare(Workflow("stranger", _taken_by_a_stranger, _meet_the_stranger, is_gone))
 declare(Workflow("reconcile", _orphaned, _reconcile, _nothing_lost, watched=lambda f: f == "reconcile"))
