@@ -7,23 +7,27 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from greenlet import GreenletExit
 from moto.awslambda.models import lambda_backends
 from pilotlight.domain.errors import PilotlightError
 from pilotlight.runtime import Runtime, using
+from pilotlight.services import checkpoint_reader
 from pilotlight.settings import Settings
 
 from local.authorization import Call, Role, may, require
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.agenda import Actor, Clock, Signal
+from tests.faults.replacing import replace
 
 EVENT_RETRIES_SECONDS = (60, 120)  # Source: AWS Lambda developer guide, asynchronous invocation
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 EXIT = "Runtime.ExitError"
 TIMED_OUT = "Sandbox.Timedout"
 
@@ -43,6 +47,7 @@ class Invocation:
     zombie: bool = False
     failed: bool = False
     met_a_fault: bool = False
+    delayed: bool = False  # a fault held it up: what it knows is of long ago
     wrote: bool = False  # it asked for a change
     calls: int = 0
     payload: bytes = b"null"
@@ -67,6 +72,24 @@ class Invocation:
         """End it as Lambda tells of an error."""
         self.failed = True
         self.payload = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+
+
+class OneByOne:
+    """A pool of threads that has none: all is done by who asks for it, in order."""
+
+    def __init__(self, _threads: int) -> None:
+        """Take the number that a pool takes."""
+
+    def __enter__(self) -> OneByOne:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Have nobody to wait for."""
+
+    @staticmethod
+    def map(work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+        """Give what the work makes of each."""
+        return map(work, given)
 
 
 class WarmRuntime(Runtime):
@@ -101,6 +124,10 @@ class Lambdas:
             module, attribute = function.handler.split(".")
             self._functions[name] = function
             self._handlers[name] = _loaded(name, function.code_directory / f"{module}.py", attribute)
+
+    def install(self) -> None:
+        """Let what handlers do in threads be done one after the other: a call of a thread is nobody's."""
+        replace(checkpoint_reader, "ThreadPoolExecutor", lambda _: OneByOne)
 
     def reset(self) -> None:
         """Begin with cold sandboxes."""

@@ -49,7 +49,7 @@ def _beside(meeting: Meeting, *, zombie: bool = False, act: Act | None = None) -
 
     if act is not None:
         meeting.seam.clock.agenda.spawn("competitor", compete)
-    meeting.invocation.zombie = zombie
+    meeting.invocation.zombie, meeting.invocation.delayed = zombie, True
     meeting.seam.clock.sleep(ZOMBIE_SECONDS if zombie else WITHIN_SECONDS)
     return meeting.send()
 

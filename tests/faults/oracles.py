@@ -52,20 +52,8 @@ def strangers(stack: Stack) -> dict[str, str]:
 
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
-    found = [
-        _strangers,
-        _neighbour,
-        _models,
-        _records,
-        _folders,
-        _objects,
-        _quiet,
-        _doubled,
-        _warm,
-        _calls,
-        _answers,
-        _lost,
-    ]
+    of_records = [_strangers, _neighbour, _models, _records, _folders, _objects]
+    found = [*of_records, _quiet, _doubled, _warm, _calls, _answers, _lost, _billed]
     return [violation for look in found for violation in look(stack, visit)]
 
 
@@ -262,6 +250,12 @@ def _lost(stack: Stack, visit: Visit) -> Iterator[str]:
     if visit.withstood:
         yield from (f"an event of {name} is lost" for name, _ in stack.lambdas.lost)
     yield from stack.lambdas.unexpected
+
+
+def _billed(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield billing windows that nobody should have opened, or that nobody noted."""
+    yield from stack.billing.wrong
+    yield from stack.billing.unbooked()
 
 
 def _keys(bucket: str) -> set[str]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import current_thread, main_thread
 from typing import Any, Protocol
 
 from botocore.awsrequest import AWSResponse
@@ -91,9 +92,14 @@ class Seam:
         self.armed = False
         self.lasting.clear()
 
+    def fails_now(self, operation: str) -> bool:
+        """Give whether every such call is refused at present."""
+        return operation in self.lasting and self.clock.moment < self.lasting[operation][1]
+
     def _passing(self, original: Any) -> Any:
         def send(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:
             invocation = self.lambdas.current
+            assert current_thread() is main_thread(), f"{event_name} in a thread, where no fault can meet it"
             if invocation is None:
                 return original(stubber, event_name, request, **rest)
             if invocation.dead:
@@ -121,10 +127,9 @@ class Seam:
             self.met.append(f"{call.number} {call}")
             invocation.met_a_fault = True
             return fault.meet(meeting)
-        error, until = self.lasting.get(operation, ("", 0.0))
-        if self.clock.moment < until:
+        if self.fails_now(operation):
             invocation.met_a_fault = True
-            return meeting.refused(error)
+            return meeting.refused(self.lasting[operation][0])
         return send()
 
 

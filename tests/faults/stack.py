@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,7 @@ from local.identity import ACCOUNT_ID, REGION, environment
 from local.sam import translate
 from tests.faults import machines, routing, snapshots
 from tests.faults.agenda import Clock
+from tests.faults.billing import Billing
 from tests.faults.lambdas import Invocation, Lambdas
 from tests.faults.replacing import put_back, replace
 from tests.faults.seam import Seam
@@ -71,6 +73,7 @@ class Stack:
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._keyring = Keyring()
         self._quotas: list[RetryQuota] = []
+        self.billing = Billing(self)
         self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
         self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
@@ -111,6 +114,7 @@ class Stack:
         # who may do what is proven elsewhere: here everybody acts as the account itself
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)
         snapshots.install()
+        self.lambdas.install()
         self.seam.install()
 
     def _remembering(self, original: Any) -> Any:
@@ -122,7 +126,7 @@ class Stack:
 
     def _noting_answers(self, original: Any) -> Any:
         def invoke(service: Any, place: Any, model_id: str, body: bytes, correlation_id: str | None) -> Any:
-            answer = original(service, place, model_id, body, correlation_id)
+            answer = self.billing.watched(model_id, lambda: original(service, place, model_id, body, correlation_id))
             self.answers.append((correlation_id or "", json.loads(body).get("max_tokens") == 1))
             return answer
 
@@ -158,6 +162,7 @@ class Stack:
             self.lambdas.reset()
             self.answers.clear()
             self.gave_up.clear()
+            self.billing.clear()
             for quota in self._quotas:
                 quota._available_capacity = quota._max_capacity
             random.seed(4)
@@ -260,6 +265,15 @@ class Stack:
                     found[attributes["pk"].value.partition("#")[2]] = _plain(item.to_json()["Attributes"])
         return found
 
+    def windows(self, name: str, generation: int) -> list[tuple[datetime, datetime]]:
+        """Give the billing windows of a generation, as the product's ledger has them."""
+        table = dynamodb_backends[ACCOUNT_ID][REGION].tables[self.outputs["TableName"]]
+        lines = (item for by_range in table.items.values() for item in by_range.values())
+        ours = (each for each in lines if each.attrs["pk"].value == f"DEPLOYMENT#{name}")
+        of_it = (each for each in ours if each.attrs["sk"].value.startswith(f"WINDOW#{generation:06d}#"))
+        found = [_plain(each.to_json()["Attributes"]) for each in of_it]
+        return [(datetime.fromisoformat(each["starts_at"]), datetime.fromisoformat(each["ends_at"])) for each in found]
+
     def deployment(self, name: str) -> dict[str, Any]:
         """Give a deployment's record, empty where there is none."""
         return self.records("DEPLOYMENT").get(name, {})
@@ -309,6 +323,4 @@ def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seconds(moment: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,114 @@
+"""What the simulated service bills, judged by nothing of the product but its records: was it right to spend that?
+
+Every call that opens a billing window is judged by what was so when it was made: who owns the model, the lease, the
+kill switch, the ceiling. A call that a fault held up was made by whoever had asked before: it is not judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from moto.ssm.models import ssm_backends
+
+from local.identity import ACCOUNT_ID, REGION
+
+if TYPE_CHECKING:
+    from tests.faults.lambdas import Invocation
+    from tests.faults.stack import Stack
+
+USD_PER_UNIT_WINDOW = 5 * 0.05718  # Source: Amazon Bedrock pricing page, Custom Model Import, us-east-1
+DEFAULT_CEILING_USD = 500.0
+SPENDS = ("SERVING", "WARMING")
+ROUNDED_USD = 0.01
+LONGEST_ANSWER = timedelta(seconds=30)  # the ledger has when an answer came, and this its beginning
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A window that a call opened: for which generation of which deployment, when, and who called."""
+
+    deployment: str
+    generation: int
+    moment: datetime
+    caller: Invocation
+
+
+class Billing:
+    """Watches the windows of a run."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.openings: list[Opening] = []
+        self.wrong: list[str] = []
+
+    def clear(self) -> None:
+        """Forget the run."""
+        self.openings.clear()
+        self.wrong.clear()
+
+    def watched(self, model_arn: str, call: Callable[[], Any]) -> Any:
+        """Give what the call gives, and judge the window that it opens, where it does."""
+        stack, caller = self._stack, self._stack.lambdas.current
+        model = stack.bedrock.models.get(model_arn)
+        name = model.tags.get("pilotlight:deployment") if model else None
+        if model is None or name is None or caller is None:
+            return call()
+        before, moment = self._windows(model_arn), stack.clock.now()
+        record, is_on = stack.deployment(name), self._is_on()
+        spent = self._spent_usd(name, model.tags["pilotlight:generation"])
+        answer = call()
+        if opened := self._windows(model_arn) - before:
+            opening = Opening(name, int(model.tags["pilotlight:generation"]), moment, caller)
+            self.openings.append(opening)
+            if not caller.delayed:
+                usd = spent + opened * model.inspection.units * USD_PER_UNIT_WINDOW
+                told = f"a window of {name} was opened by {caller.function}"
+                self.wrong += [f"{told} {why}" for why in self._judged(opening, record, usd, is_on=is_on)]
+        return answer
+
+    def unbooked(self) -> Iterator[str]:
+        """Yield the windows that the product's ledger does not have, though whoever opened them was not disturbed."""
+        for opening in self.openings:
+            caller = opening.caller
+            if caller.failed or caller.dead or caller.delayed or caller.met_a_fault:
+                continue
+            booked = self._stack.windows(opening.deployment, opening.generation)
+            if not any(starts - LONGEST_ANSWER <= opening.moment < ends for starts, ends in booked):
+                yield f"a window of {opening.deployment} at {opening.moment:%H:%M:%S} is in no ledger"
+
+    def _judged(self, opening: Opening, record: dict[str, Any], usd: float, *, is_on: bool) -> Iterator[str]:
+        if record.get("status") not in SPENDS or record["generation"] != opening.generation:
+            yield f"while it was {record.get('status')} at generation {record.get('generation')}"
+            return
+        ends_at = record["lease"].get("ends_at")
+        if ends_at and datetime.fromisoformat(ends_at) <= opening.moment:
+            yield f"after its lease, which ended at {ends_at}"
+        if is_on and not self._stack.seam.fails_now("ssm.GetParameter"):
+            yield "with the kill switch on"
+        ceiling = (record.get("spend_ceiling") or {}).get("usd", DEFAULT_CEILING_USD)
+        if usd > ceiling + ROUNDED_USD:
+            yield f"beyond its ceiling: ${usd:.2f} of ${ceiling:.2f}"
+
+    def _windows(self, model_arn: str) -> int:
+        return sum(window.model_arn == model_arn for window in self._stack.bedrock.windows())
+
+    def _spent_usd(self, name: str, generation: str) -> float:
+        whose = {"pilotlight:deployment": name, "pilotlight:generation": generation}.items()
+        units = {
+            job.model_arn: job.verdict.units
+            for job in self._stack.bedrock.jobs
+            if whose <= job.tags.items() and not isinstance(job.verdict, str)
+        }
+        return sum(units.get(each.model_arn, 0) * USD_PER_UNIT_WINDOW for each in self._stack.bedrock.windows())
+
+    @staticmethod
+    def _is_on() -> bool:
+        for name, versions in ssm_backends[ACCOUNT_ID][REGION]._parameters.items():
+            if name.endswith("/kill-switch") and versions:
+                text = str(versions[-1].value)
+                return bool(json.loads(text)["on"]) if text.startswith("{") else text.lower() == "on"
+        return False
