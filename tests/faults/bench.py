@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tests.faults import mishaps as _mishaps  # noqa: F401 - it declares workflows
+from tests.faults import guards as _guards  # noqa: F401 - it declares workflows, as the next one does
+from tests.faults import mishaps as _mishaps  # noqa: F401
 from tests.faults import oracles
 from tests.faults.agenda import EndlessError
+from tests.faults.answer import Answer
 from tests.faults.modes import MODES
 from tests.faults.seam import LASTING_SECONDS, Call
-from tests.faults.stack import Answer, Stack
+from tests.faults.stack import Stack
 from tests.faults.workflows import (
     NAME,
     NEIGHBOUR,

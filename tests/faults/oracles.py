@@ -120,7 +120,8 @@ def _records(stack: Stack, _: Visit) -> Iterator[str]:
 def _folders(stack: Stack, _: Visit) -> Iterator[str]:
     """Yield uploaded folders that are stuck."""
     for name, record in stack.records("UPLOAD").items():
-        if (look := record.get("look_at")) and datetime.fromisoformat(look) < stack.clock.now():
+        look = record.get("look_at")
+        if look and record["status"] != "HELD" and datetime.fromisoformat(look) < stack.clock.now():
             yield f"folder {name} is {record['status']} and should have been looked at"
         if record["status"] == "REFUSED" and not record.get("reason"):
             yield f"folder {name} is REFUSED without a reason"

@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -33,6 +32,7 @@ from local.identity import ACCOUNT_ID, REGION, environment
 from local.sam import translate
 from tests.faults import machines, routing, snapshots
 from tests.faults.agenda import Clock
+from tests.faults.answer import Answer
 from tests.faults.billing import Billing
 from tests.faults.lambdas import Invocation, Lambdas
 from tests.faults.replacing import put_back, replace
@@ -55,7 +55,6 @@ QUIET = {
 }
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
-REFUSALS = ("kill-switch-on", "capacity-reached")  # 503 by intent
 
 
 class Stack:
@@ -283,37 +282,14 @@ class Stack:
         return self.deployment(name).get("status")
 
     def next_look(self) -> float | None:
-        """Give when the next record wants to be looked at."""
+        """Give when the next record wants to be looked at; a folder that is held is, every quarter of an hour."""
         looks = [
             record["next_look_at"]
             for kind in ("DEPLOYMENT", "UPLOAD")
             for record in self.records(kind).values()
-            if record.get("next_look_at")
+            if record.get("next_look_at") and record["status"] != "HELD"
         ]
         return min((_seconds(look) for look in looks), default=None)
-
-
-class Answer:
-    """What the API answered."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        self.status = status
-        self.body = body
-
-    @property
-    def is_final(self) -> bool:
-        """Give whether asking again would change nothing: no fault of the server's, and not still under way."""
-        if self.status == HTTPStatus.CONFLICT:
-            return "still under way" not in str(self.body)
-        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR or (self.body or {}).get("code") in REFUSALS
-
-    @classmethod
-    def of(cls, done: Invocation) -> Answer:
-        """Give what the gateway makes of an invocation."""
-        if done.failed:
-            return cls(502, json.loads(done.payload))
-        told = json.loads(done.payload)
-        return cls(told["statusCode"], json.loads(told["body"] or "null"))
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from tests.faults.stack import SOURCE_BUCKET, Answer, Stack
+from tests.faults.answer import Answer
+from tests.faults.stack import SOURCE_BUCKET, Stack
 
 NAME = "one"
 NEIGHBOUR = "neighbour"
@@ -57,6 +58,7 @@ class Visit:
     refused: Answer | None = None
     strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
     removed_at_once: int = 0  # by the first reconciliation
+    was_still: bool = False  # nothing was spent or created with the kill switch on
     young_is_left: bool = False  # after the first reconciliation
     withstood: bool = True  # nothing went wrong for longer than users and events try again
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
@@ -170,12 +172,12 @@ def _answered(stack: Stack, visit: Visit) -> bool:
     return view.status == 200 and view.body["status"] == "SUCCEEDED"
 
 
-def _warm_up(stack: Stack, visit: Visit) -> None:
+def warm_up(stack: Stack, visit: Visit) -> None:
     insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
-    stack.settle(lambda: _is_warm(stack, visit))
+    stack.settle(lambda: is_warm(stack, visit))
 
 
-def _is_warm(stack: Stack, _: Visit) -> bool:
+def is_warm(stack: Stack, _: Visit) -> bool:
     outcome = stack.deployment(NAME).get("last_wake") or {}
     return bool(outcome.get("warm")) and not stack.deployment(NAME).get("wake")
 
@@ -264,7 +266,7 @@ def _orphaned(stack: Stack) -> None:
     stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
 
 
-def _reconcile(stack: Stack, _: Visit) -> None:
+def reconcile(stack: Stack, _: Visit) -> None:
     stack.reconcile(passes=4)
 
 
@@ -276,32 +278,13 @@ def _nothing_lost(stack: Stack, _: Visit) -> bool:
     return not listed["KeyCount"] and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
-def _switched_off(stack: Stack) -> None:
-    serving("small")(stack)
-    insist(stack, Visit(), "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "always"}}, name=NAME)
-    answer = insist(stack, Visit(), "POST", "/kill-switch", {"on": True, "reason": "too dear"})
-    assert answer.status == 200, answer.body
-
-
-def _try_to_spend(stack: Stack, visit: Visit) -> None:
-    for _ in range(4):
-        stack.clock.sleep(60)
-        stack.sweep()
-    insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
-    insist(stack, visit, "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "none"}}, name=NAME)
-
-
-def _nothing_spent(stack: Stack, _: Visit) -> bool:
-    return stack.status(NAME) == "SERVING" and not stack.answers
-
-
 def _of_uploads(function: str) -> bool:
     return function in ("note_upload", "sweep")
 
 
 declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=lambda f: f in STAGING))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
-declare(Workflow("warm-up", serving("small"), _warm_up, _is_warm))
+declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
 declare(Workflow("invocation", serving("small"), _invoke, _answered))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
 declare(Workflow("lease", serving("small", lease="2h"), _let_the_lease_end, is_gone, watched=everything))
@@ -309,7 +292,6 @@ declare(Workflow("teardown", serving("large"), tear_down, is_gone))
 declare(Workflow("teardown-import", importing, tear_down, is_gone, alive=True))
 declare(Workflow("retry", failed, _retry, serves))
 declare(Workflow("stranger", _taken_by_a_stranger, _meet_the_stranger, is_gone))
-declare(Workflow("reconcile", _orphaned, _reconcile, _nothing_lost, watched=lambda f: f == "reconcile"))
+declare(Workflow("reconcile", _orphaned, reconcile, _nothing_lost, watched=lambda f: f == "reconcile"))
 declare(Workflow("redeploy", _gone_before, _next_generation, serves))
-declare(Workflow("kill-switch", _switched_off, _try_to_spend, _nothing_spent, watched=everything))
 declare(Workflow("upload", nothing, _upload, serves, watched=_of_uploads))

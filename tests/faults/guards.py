@@ -1,0 +1,143 @@
+"""Workflows of what guards the others: the reconciliation, which sets right what was lost, and the kill switch."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from moto.sqs.models import sqs_backends
+
+from local.identity import ACCOUNT_ID, REGION
+from tests.faults.oracles import plant_model
+from tests.faults.stack import STACK, Stack
+from tests.faults.workflows import (
+    NAME,
+    NEIGHBOUR,
+    PROMPT,
+    Visit,
+    Workflow,
+    declare,
+    everything,
+    failed,
+    insist,
+    is_warm,
+    reconcile,
+    serving,
+    upload_folder,
+    warm_up,
+)
+
+OVER = f"{NAME}-g0"  # a user: the generation before the first one
+LATE = f"pilotlight-{NAME}-g1"
+
+
+# ---- reconciliation --------------------------------------------------------------------------------------------------
+
+
+def _out_of_step(stack: Stack) -> None:
+    """Begin with what the cloud and the records disagree about.
+
+    A model came after its deployment had failed; an artifact has a user that is over; the event of a folder and the
+    message of an invocation were lost. What is nobody's is another workflow's.
+    """
+    failed(stack)
+    weights = {"pilotlight:artifact": str(stack.deployment(NAME)["artifact_id"])}
+    plant_model(stack, LATE, **_of_ours(NAME, 1), **weights)
+    _forget_a_user(stack)
+    upload_folder(stack, after_each=stack.agenda.clear)
+    _lose_an_invocation(stack)
+    stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
+
+
+def _of_ours(deployment: str, generation: int) -> dict[str, str]:
+    return {
+        "pilotlight:stack": STACK,
+        "pilotlight:deployment": deployment,
+        "pilotlight:generation": str(generation),
+    }
+
+
+def _forget_a_user(stack: Stack) -> None:
+    """Let the neighbour's artifact still name a generation that is over."""
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["TableName"],
+        Key={"pk": {"S": f"ARTIFACT#{_artifact(stack)}"}, "sk": {"S": "META"}},
+        UpdateExpression="SET #users = list_append(#users, :over)",
+        ExpressionAttributeNames={"#users": "users"},
+        ExpressionAttributeValues={":over": {"L": [{"S": OVER}]}},
+    )
+
+
+def _artifact(stack: Stack) -> str:
+    return str(stack.deployment(NEIGHBOUR)["artifact_id"])
+
+
+def _lose_an_invocation(stack: Stack) -> None:
+    stack.ask("POST", "/deployments/{name}/invocations", PROMPT, name=NEIGHBOUR)
+    for queue in sqs_backends[ACCOUNT_ID][REGION].queues.values():
+        queue._messages.clear()
+
+
+def _set_right(stack: Stack, _: Visit) -> bool:
+    return not disagreements(stack)
+
+
+def disagreements(stack: Stack) -> list[str]:
+    """Give what is still out of step."""
+    models = {model.name: model.arn for model in stack.bedrock.models.values()}
+    users = stack.records("ARTIFACT")[_artifact(stack)]["users"]
+    invocations = {record["status"] for record in stack.records("INVOCATION").values()}
+    found = {
+        "a late model is not adopted": (stack.deployment(NAME).get("imported") or {}).get("model_arn")
+        != models.get(LATE, ""),
+        "a user that is over still holds an artifact": OVER in users,
+        "a folder whose event was lost was not looked at": NAME not in stack.records("UPLOAD"),
+        "a lost invocation waits": invocations != {"FAILED"},
+    }
+    return [what for what, is_so in found.items() if is_so]
+
+
+# ---- the kill switch -------------------------------------------------------------------------------------------------
+
+
+def _turn(stack: Stack, visit: Visit, *, on: bool) -> None:
+    insist(stack, visit, "POST", "/kill-switch", {"on": on, "reason": "too dear" if on else "paid"})
+
+
+def _switched_off(stack: Stack) -> None:
+    serving("small")(stack)
+    insist(stack, Visit(), "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "always"}}, name=NAME)
+    _turn(stack, Visit(), on=True)
+
+
+def _spend_in_vain_then_go_on(stack: Stack, visit: Visit) -> None:
+    """Try all that costs money while the switch is on; turn it off, and find that everything works again."""
+    _turn(stack, visit, on=True)
+    stack.clock.sleep(60)
+    before = len(stack.answers), len(stack.bedrock.jobs)
+    for _ in range(4):
+        stack.clock.sleep(60)
+        stack.sweep()
+    asked = [
+        insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME),
+        insist(stack, visit, "POST", "/deployments", _another(stack), key="another"),
+    ]
+    refused = all(answer.status >= HTTPStatus.BAD_REQUEST for answer in asked)
+    insist(stack, visit, "PUT", "/deployments/{name}/keep-warm", {"keep_warm": {"policy": "none"}}, name=NAME)
+    visit.was_still = refused and before == (len(stack.answers), len(stack.bedrock.jobs))
+    _turn(stack, visit, on=False)
+    stack.clock.sleep(60)
+    warm_up(stack, visit)
+
+
+def _another(stack: Stack) -> dict[str, Any]:
+    source = stack.deployment(NEIGHBOUR)["source"]
+    return {"name": "another", "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}}
+
+
+def _works_again(stack: Stack, visit: Visit) -> bool:
+    return visit.was_still and stack.status(NAME) == "SERVING" and is_warm(stack, visit)
+
+
+declare(Workflow("out-of-step", _out_of_step, reconcile, _set_right, watched=lambda f: f == "reconcile"))
+declare(Workflow("kill-switch", _switched_off, _spend_in_vain_then_go_on, _works_again, watched=everything))
