@@ -97,13 +97,14 @@ class Mode:
     passes: bool = True
     on_reads: bool = False
     only: str | None = None
+    never: str | None = None
     stays: bool = False
 
     def applies(self, call: Call) -> bool:
         """Give whether such a call can go wrong so."""
         if self.only is not None:
             return call.operation == self.only
-        return self.on_reads or not call.is_read
+        return call.operation != self.never and (self.on_reads or not call.is_read)
 
 
 MODES = {
@@ -117,7 +118,8 @@ MODES = {
         Mode("error_after", _error_after),
         Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True),
         Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
-        Mode("conflict", lambda meeting: meeting.refused("conflict")),
+        Mode("conflict", lambda meeting: meeting.refused("conflict"), never=CREATE_JOB),
+        Mode("name_taken", lambda meeting: meeting.refused("conflict"), passes=False, only=CREATE_JOB),
         Mode("denied_stays", lambda meeting: meeting.last("denied"), passes=False, on_reads=True, stays=True),
         Mode("throttle_stays", lambda meeting: meeting.last("throttle"), passes=False, on_reads=True, stays=True),
         Mode("error_stays", lambda meeting: meeting.last("error"), passes=False, on_reads=True, stays=True),

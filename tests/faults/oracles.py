@@ -243,7 +243,7 @@ def _answers(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield users who gave up, and a harness that did."""
     if visit.withstood:
         yield from (f"a user was told to come again to the end: {what}" for what in visit.unheard)
-    yield from stack.gave_up
+        yield from stack.gave_up
 
 
 def _lost(stack: Stack, visit: Visit) -> Iterator[str]:

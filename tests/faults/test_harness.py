@@ -47,7 +47,7 @@ def test_a_sample_of_the_sweep_does_no_harm(bench: Bench, clean: dict[str, Resul
 
 
 def test_a_run_is_replayed_from_its_text(bench: Bench):
-    run = Run.of("teardown:9:crash_after+20:throttle")
+    run = Run.of("teardown:9:crash_before+20:throttle")
 
     first, second = bench.run(run), bench.run(Run.of(str(run)))
 
@@ -64,10 +64,10 @@ def test_a_text_that_names_no_mode_is_refused():
     "run",
     [
         "deploy:4:crash_after",
-        "deploy:30:lost",
-        "lease:7:zombie_teardown",
+        "deploy:40:lost",
+        "deploy:40:zombie_teardown",
         "teardown:12:error_after+20:crash_before",
-        "warm-up:3:duplicate",
+        "warm-up:3:crash_before",
     ],
 )
 def test_a_fault_does_no_harm(bench: Bench, run):
