@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import workers
 from tests.faults.bench import Bench, Result, Run
-from tests.faults.sweep import pairs_of, singles_of
+from tests.faults.sweep import pairs_of, sampled, singles_of
 from tests.faults.workflows import WORKFLOWS
 
 SEED = 11
@@ -38,7 +38,7 @@ def test_a_run_without_a_fault_ends_well(clean: dict[str, Result], workflow):
 def test_a_sample_of_the_sweep_does_no_harm(bench: Bench, clean: dict[str, Result], kind):
     swept = {name: result for name, result in clean.items() if WORKFLOWS[name].swept}
     chance = random.Random(SEED)
-    runs = chance.sample(singles_of(swept), SINGLES) if kind == "singles" else list(pairs_of(swept, chance, PAIRS))
+    runs = sampled(singles_of(swept), chance, SINGLES) if kind == "singles" else list(pairs_of(swept, chance, PAIRS))
 
     results = [bench.run(run) for run in runs]
 
