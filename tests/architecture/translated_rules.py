@@ -22,7 +22,8 @@ OF_AWS = {
     "service-role/AWSLambdaBasicExecutionRole": "SAM's: a function writes its log",
     "service-role/AWSLambdaVPCAccessExecutionRole": "SAM's: Lambda makes network interfaces; the code is denied it",
     "service-role/AWSLambdaSQSQueueExecutionRole": "SAM's: Lambda takes messages from the function's queue",
-    "service-role/AmazonAPIGatewayPushToCloudWatchLogs": "the gateway's role of the account, for access logs",  # pragma: allowlist secret (a name)
+    # pragma: allowlist nextline secret (a name)
+    "service-role/AmazonAPIGatewayPushToCloudWatchLogs": "the gateway's role of the account, for access logs",
     "AWSXrayWriteOnlyAccess": "SAM's: functions and machines send traces",
 }
 
