@@ -4,7 +4,15 @@ from datetime import timedelta
 
 import pytest
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import DeadlinePassed, ImportFailed, NotOurs, QuotaExceeded, Superseded, Unavailable
+from pilotlight.domain.errors import (
+    DeadlinePassed,
+    ImportFailed,
+    NotOurs,
+    QuotaExceeded,
+    Retryable,
+    Superseded,
+    Unavailable,
+)
 
 from tests.factories import a_checkpoint
 from tests.world import ARTIFACT_BUCKET, ROLE
@@ -110,6 +118,18 @@ def test_a_slot_that_is_taken_between_our_look_and_our_call_is_waited_for_too(st
 
     assert not wait.done
     assert "quick-one" in (staged.deployment().waiting_for or "")
+
+
+def test_a_conflict_is_looked_into_by_the_next_try(staged):
+    job_name = staged.deployment().import_job_name(1)
+    staged.imports.slots = 2
+    staged.imports.before_start.append(lambda: staged.imports.occupy(job_name))
+
+    with pytest.raises(Retryable, match="exists already"):
+        start(staged)
+
+    assert start(staged).done
+    assert staged.imports.jobs == [job_name]
 
 
 def test_a_slot_that_never_comes_free_ends_with_a_reason(staged):

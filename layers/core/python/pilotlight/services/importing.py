@@ -7,7 +7,15 @@ from pilotlight.domain import names
 from pilotlight.domain.artifact import weights_prefix
 from pilotlight.domain.bedrock_support import MODEL_QUOTA_CODE
 from pilotlight.domain.deployment import Change, Deployment, EventKind, ImportedModel, Status, change
-from pilotlight.domain.errors import DeadlinePassed, Held, ImportFailed, NotOurs, QuotaExceeded
+from pilotlight.domain.errors import (
+    ConcurrentChange,
+    Conflict,
+    DeadlinePassed,
+    Held,
+    ImportFailed,
+    NotOurs,
+    QuotaExceeded,
+)
 from pilotlight.domain.preflight import Holder
 from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Model, seconds
@@ -177,6 +185,8 @@ class Importing:
             if holders := self._imports.running_jobs():  # somebody took the slot between our look and our call
                 return self._wait_for_slot(deployment, holders)
             raise
+        except Conflict as exc:  # whose name it is, the next try finds out; what nobody's is, passes
+            raise ConcurrentChange(exc.message, deployment=deployment.name) from exc
         return self._record_job(deployment, arn)
 
     def _record_job(self, deployment: Deployment, arn: str) -> Wait:
