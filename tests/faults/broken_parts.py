@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 FIGURES = (3, 1, 0)
 
@@ -33,3 +35,13 @@ def leaves_a_child(seed: int) -> int:
     if (child := os.fork()) == 0:
         signal.pause()
     return child
+
+
+def waits_for(folder: Path, mine: str, other: str, seed: int) -> tuple[int, ...]:
+    """Give figures once the other one has begun."""
+    (folder / mine).touch()
+    deadline = time.monotonic() + 60
+    while not (folder / other).exists():
+        assert time.monotonic() < deadline, "nobody came"
+        time.sleep(0.05)
+    return FIGURES

@@ -13,11 +13,15 @@ from tests.faults.report import LEAST, MOST_SECONDS, STORM
 
 @dataclass(frozen=True)
 class Part:
-    """One part: `run(seed=…)` in a process of its own, or, `pooled`, shared out among processes with a bench each."""
+    """One part: `run(seed=…)` in a process of its own, or, `pooled`, shared out among processes with a bench each.
+
+    One that needs one core and no quiet may run `beside` others.
+    """
 
     run: Callable[..., Any]
     limit_seconds: float
     pooled: bool = False
+    beside: bool = False
 
     def with_jobs(self, jobs: int) -> Callable[..., Any]:
         """Give what runs it with so many processes."""
@@ -25,9 +29,9 @@ class Part:
 
 
 PARTS = {
-    "api": Part(partial(api_cases.run, LEAST["api_cases"]), 900),
-    "storms": Part(partial(storms.run, STORM["events"]), 900),
-    "schedules": Part(schedules.run, 900),
+    "api": Part(partial(api_cases.run, LEAST["api_cases"]), 900, beside=True),
+    "storms": Part(partial(storms.run, STORM["events"]), 900, beside=True),
+    "schedules": Part(schedules.run, 900, beside=True),
     "kills": Part(partial(kills.run, LEAST["kills"]), 900),
     "mutants": Part(mutants.run, 900, pooled=True),
     "sweep": Part(sweep.run, MOST_SECONDS, pooled=True),

@@ -42,6 +42,7 @@ class Report:
     api: ApiCases | None = None
     broken: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    took_seconds: float = 0.0
 
     def with_part(self, name: str, done: Any, seconds: float = 0.0) -> Report:
         """Give the report with a part's figures, or with why it has none."""
@@ -82,7 +83,7 @@ class Report:
     def _time(self) -> str:
         each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.seconds.items())
         pace = f"; {self.sweep.runs_per_second:.1f} runs a second" if self.sweep else ""
-        return f"{sum(self.seconds.values()):.0f} s in all ({each}){pace}"
+        return f"{self.took_seconds:.0f} s in all ({each}){pace}"
 
 
 def exit_code(report: Report, *, complete: bool) -> int:
@@ -113,5 +114,5 @@ def _too_little(report: Report, told: dict[str, Any]) -> Iterator[str]:
     yield from (f"{race[name]} race {name}, not {number}" for name, number in RACE.items() if race[name] != number)
     if report.schedules is None:
         yield "no schedules were looked at"
-    if (seconds := sum(report.seconds.values())) > MOST_SECONDS:
+    if (seconds := report.took_seconds) > MOST_SECONDS:
         yield f"{seconds:.0f} s, not {MOST_SECONDS:.0f}"

@@ -1,6 +1,7 @@
 """A part that breaks, dies or never ends costs its own figures and nobody else's."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.faults import alone
 from tests.faults.__main__ import told_by
 from tests.faults.alone import Broken
-from tests.faults.broken_parts import FIGURES, dies, gives, leaves_a_child, never_ends, raises
+from tests.faults.broken_parts import FIGURES, dies, gives, leaves_a_child, never_ends, raises, waits_for
 from tests.faults.parts import PARTS, Part
 from tests.faults.report import LINES
 
@@ -71,3 +72,11 @@ def test_a_part_may_take_no_longer_than_its_own_limit_nor_than_all_may(limit: fl
 def test_every_part_has_its_lines_and_what_comes_before_the_sweep_leaves_it_time() -> None:
     assert PARTS.keys() == LINES.keys()
     assert [*PARTS][-1] == "sweep"
+
+
+def test_parts_that_need_no_quiet_run_beside_one_another(tmp_path: Path) -> None:
+    one, other = (partial(waits_for, tmp_path, *names) for names in (("one", "other"), ("other", "one")))
+
+    told = told_by({"kills": Part(one, 120, beside=True), "storms": Part(other, 120, beside=True)}, seed=1, jobs=2)
+
+    assert (told.kills, told.storms, told.broken) == (FIGURES, FIGURES, {})
