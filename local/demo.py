@@ -100,7 +100,7 @@ class Demo:
             raise StepFailedError(f"preflight refused {self._source}: {'; '.join(refused)}")
         skipped = len(verdict["skipped"])
         self.tell(
-            f"preflight: {told['source'][:60]} accepted, {verdict['facts']['architecture']}, "
+            f"preflight: {told['source']} accepted, {verdict['facts']['architecture']}, "
             f"{verdict['total_bytes']:,} bytes to stage, {skipped} files skipped"
         )
 

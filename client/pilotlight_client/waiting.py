@@ -69,7 +69,8 @@ def answer_to(
             on_wait(view)
         remaining = ends - clock.monotonic()
         if remaining <= 0:
-            raise TimedOut(f"Invocation {view['id']} is still {view['status']}; its answer will be kept.", view)
+            why = f" ({waits})" if (waits := view.get("waiting_for")) else ""
+            raise TimedOut(f"Invocation {view['id']} is still {view['status']}{why}; its answer will be kept.", view)
         clock.sleep(min(_pause(response, view), remaining))
         response = connection.send("GET", location)
         view = response.json()

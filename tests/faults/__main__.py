@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.faults import alone, mutants, workers
 from tests.faults.bench import Run
-from tests.faults.mutating import mutated
+from tests.faults.mutating import Mutant, mutated
 from tests.faults.parts import PARTS, Part
 from tests.faults.report import MOST_SECONDS, Report, exit_code
 
@@ -27,7 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for and give the exit code."""
     asked = _arguments(arguments)
     if asked.replay:
-        return _replay(asked.replay, asked.mutant)
+        try:
+            run = Run.of(asked.replay)
+            mutant = mutants.named(asked.mutant) if asked.mutant else None
+        except ValueError as exc:
+            print(exc, file=sys.stderr)
+            return 2
+        return _replay(run, mutant)
     parts = {name: part for name, part in PARTS.items() if not asked.only or name in asked.only}
     told = told_by(parts, asked.seed, asked.jobs)
     complete = not asked.only
@@ -57,18 +63,20 @@ def told_by(parts: Mapping[str, Part], seed: int, jobs: int, most_seconds: float
     return replace(told, took_seconds=time.monotonic() - began)
 
 
-def _replay(text: str, mutant: str | None) -> int:
-    run = Run.of(text)
+def _replay(run: Run, mutant: Mutant | None) -> int:
+    """Do one run again; give 1 where it violates something, 2 where not all that it names happens."""
     with workers.bench() as bench:
         bench.calls(run.workflow)  # where it begins is made without the bug
-        with mutated(mutants.named(mutant)) if mutant else nullcontext():
+        with mutated(mutant) if mutant else nullcontext():
             result = bench.run(run)
-    print(f"{result.run}: " + ("; ".join(result.violations) or "as it should be"))
+    unmet = len(run.plan) - len(result.met)
+    well = f"{unmet} of its faults met no call of {len(result.calls)}" if unmet else "as it should be"
+    print(f"{result.run}: " + ("; ".join(result.violations) or well))
     for met in result.met:
         print(f"  went wrong: {met}")
     for call in result.calls:
         print(f"  {call.number:4} {call}")
-    return bool(result.violations)
+    return 1 if result.violations else 2 * bool(unmet)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

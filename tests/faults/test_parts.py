@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import alone
-from tests.faults.__main__ import told_by
+from tests.faults.__main__ import main, told_by
 from tests.faults.alone import Broken
 from tests.faults.broken_parts import FIGURES, dies, gives, leaves_a_child, never_ends, raises, waits_for
 from tests.faults.parts import PARTS, Part
@@ -80,3 +80,19 @@ def test_parts_that_need_no_quiet_run_beside_one_another(tmp_path: Path) -> None
     told = told_by({"kills": Part(one, 120, beside=True), "storms": Part(other, 120, beside=True)}, seed=1, jobs=2)
 
     assert (told.kills, told.storms, told.broken) == (FIGURES, FIGURES, {})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["--replay", "banana"],
+        ["--replay", "deploy:17:explode"],
+        ["--replay", "nowhere:1:throttle"],
+        ["--replay", "deploy:1:lost", "--mutant", "x"],
+    ],
+)
+def test_a_run_that_there_is_not_is_told_from_one_that_went_wrong(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(asked) == 2
+    assert " no " in capsys.readouterr().err

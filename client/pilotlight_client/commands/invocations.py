@@ -109,7 +109,7 @@ def _telling(screen: Screen, name: str) -> Iterator[Callable[[InvocationView], N
 
     def story(view: InvocationView) -> str:
         screen.if_interrupted = f"Stopped waiting; invocation {view['id']} goes on: pilotlight answer {view['id']}"
-        return f"{name}: {view['status']} – a cold model is loaded first …"
+        return f"{name}: {view['status']} – {view.get('waiting_for') or 'a cold model is loaded first'} …"
 
     if screen.as_json or not screen.err.is_terminal:
         told: set[str] = set()

@@ -180,8 +180,9 @@ def _refusal(error: ClientError, source: Source) -> PilotlightError:
         return SourceNotFound(f"There is no {source}, or a file of it is gone. Check the bucket, prefix and region.")
     if code in _DENIED:
         return SourceGated(
-            f"Our role may not read s3://{source.location}. Allow it s3:ListBucket on the bucket and s3:GetObject "
-            "below the prefix (and kms:Decrypt on the bucket's key), in its bucket policy or the role's."
+            f"Our role may not read s3://{source.location}. Deploy the stack with a parameter SourceBuckets that names "
+            "the bucket; a bucket of another account, or one with a key of its own, must allow it, too (s3:ListBucket, "
+            "s3:GetObject, kms:Decrypt)."
         )
     if code == "InvalidObjectState":
         return SourceRefused(f"A file of {source} is archived. Restore it from Glacier first.")
