@@ -40,7 +40,7 @@ from tests.faults.happenings import (
     with_an_own_role,
 )
 from tests.faults.modes import MODES
-from tests.faults.seam import Meeting
+from tests.faults.seam import Call, Meeting
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import Visit, importing, insist, nothing, serving, wanted
 
@@ -81,12 +81,15 @@ class _Once:
         self._occasion = occasion
         self.happened = False
 
-    def __call__(self, meeting: Meeting) -> AWSResponse:
-        happens = self._occasion.happens
-        if happens is None or self.happened or self._occasion.operation not in meeting.call.operation:
-            return meeting.send()
+    def applies(self, call: Call) -> bool:
+        """Give whether this is the call, for the first time."""
+        return not self.happened and self._occasion.operation in call.operation
+
+    def meet(self, meeting: Meeting) -> AWSResponse:
+        """Let happen what happens at it."""
+        assert self._occasion.happens is not None
         self.happened = True
-        return happens(meeting)
+        return self._occasion.happens(meeting)
 
 
 def when(act: Act) -> Meet:
