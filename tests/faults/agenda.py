@@ -130,6 +130,8 @@ class Agenda:
         elif not signal.is_set:
             signal.waiting.append(actor)
             self.sleep(seconds)
+            if not signal.is_set:
+                signal.waiting.remove(actor)  # nobody wakes it for this again: it may sleep for something else by then
         return signal.is_set
 
     def set(self, signal: Signal) -> None:

@@ -185,7 +185,7 @@ class Bench:
         elif stack.status(NAME) == "FAILED":
             insist(stack, again, "POST", "/deployments/{name}/retry", name=NAME)
             stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
-        if not removed and (workflow.ends is not serves or not stack.status(NAME)):
+        if not removed and (workflow.ends is not serves or stack.status(NAME) in (None, "GONE")):
             workflow.drive(stack, again)
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()

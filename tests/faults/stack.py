@@ -16,6 +16,7 @@ import boto3
 import botocore.endpoint
 from botocore.config import Config
 from botocore.retries.quota import RetryQuota
+from botocore.useragent import UserAgentString
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.iam.access_control import PermissionResult
@@ -55,6 +56,7 @@ QUIET = {
 }
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
+LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
 
 
 class Stack:
@@ -105,6 +107,7 @@ class Stack:
         self._closing.callback(events._running.clear)
         replace(RetryQuota, "__init__", self._remembering)
         replace(botocore.endpoint, "time", lambda _: SimpleNamespace(sleep=self.clock.sleep, time=self.clock.timestamp))
+        replace(UserAgentString, "to_string", lambda _: lambda _agent: "faults")  # composed anew for each call
         machines.install(self.clock, self._caller)
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
@@ -225,11 +228,11 @@ class Stack:
 
     def settle(self, done: Callable[[], bool] = lambda: False) -> None:
         """Let everything happen that is due, sweeps included, until it is done or nothing is due for long."""
-        for _ in range(MOST_SWEEPS):
+        for number in range(MOST_SWEEPS):
             self.agenda.run()
             if done():
                 return
-            due = self.next_look()
+            due = self.next_look(held=number < LOOKS_AT_HELD)
             if due is None or due > self.clock.moment + HORIZON_SECONDS:
                 return
             self.clock.sleep(max(due - self.clock.moment, 60.0))
@@ -281,13 +284,13 @@ class Stack:
         """Give a deployment's status."""
         return self.deployment(name).get("status")
 
-    def next_look(self) -> float | None:
-        """Give when the next record wants to be looked at; a folder that is held is, every quarter of an hour."""
+    def next_look(self, *, held: bool = False) -> float | None:
+        """Give when the next record wants to be looked at: a folder that is held does for ever."""
         looks = [
             record["next_look_at"]
             for kind in ("DEPLOYMENT", "UPLOAD")
             for record in self.records(kind).values()
-            if record.get("next_look_at") and record["status"] != "HELD"
+            if record.get("next_look_at") and (held or record["status"] != "HELD")
         ]
         return min((_seconds(look) for look in looks), default=None)
 
