@@ -14,6 +14,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
+from local import attribute_values
 from local.index_lag import Before, lag
 from local.seams import replace
 
@@ -22,6 +23,7 @@ _one_at_a_time = threading.RLock()
 
 def install() -> None:
     """Take calls one at a time, and let a cancelled transaction take back what it wrote and nothing else."""
+    attribute_values.install()
     replace(DynamoHandler, "call_action", _alone)
     replace(Table, "query", lag.query)
     replace(DynamoDBBackend, "transact_write_items", _taking_back_its_own)

@@ -174,3 +174,27 @@ def test_an_index_without_a_lag_knows_everything(indexed: Any) -> None:
     client.put_item(TableName="i", Item={**key("one"), "due": {"S": "now"}})
 
     assert due(client) == ["one"]
+
+
+VALUES = {
+    "text": {"S": "a"},
+    "empty": {"S": ""},
+    "number": {"N": "1.50"},
+    "yes": {"BOOL": True},
+    "no": {"BOOL": False},
+    "nothing": {"NULL": True},
+    "names": {"SS": ["a", "b"]},
+    "numbers": {"NS": ["1", "2"]},
+    "bytes": {"B": b"\x00\xff"},
+    "folder": {"M": {"deep": {"L": [{"S": "a"}, {"M": {}}, {"L": []}]}, "none": {"NULL": True}}},
+    "with bytes": {"M": {"deep": {"L": [{"B": b"\x00"}]}}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+def test_each_kind_of_value_comes_back_as_it_was_put(table: Any, name: str) -> None:
+    table.put_item(TableName="t", Item={**key("v"), "value": VALUES[name]})
+    found = table.get_item(TableName="t", Key=key("v"))["Item"]
+    listed = table.scan(TableName="t")["Items"]
+    assert found["value"] == VALUES[name]
+    assert listed == [found]
