@@ -254,3 +254,18 @@ def test_an_artifact_taken_into_use_after_a_teardown_had_given_it_back_is_given_
     assert (artifact.users, artifact.status) == ((), ArtifactStatus.FAILED)
     assert world.executions.of("stage_artifact") == []
     assert world.bring(Status.SERVING).generation == 2
+
+
+def test_a_step_that_comes_back_late_takes_nothing_from_a_deployment_that_has_gone_on(world):
+    def gone_on_meanwhile():
+        start(world)  # as the machine does again when the first has not answered in its time
+        world.bring(Status.SERVING)
+
+    world.bring(Status.REQUESTED)
+    world.artifacts.shelf.meanwhile.append(gone_on_meanwhile)
+
+    with pytest.raises(Superseded):
+        start(world)
+
+    (artifact,) = world.artifacts.shelf.all()
+    assert artifact.users == ("llama-g1",)

@@ -7,7 +7,7 @@ from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
-from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused, Superseded
+from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused
 from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
@@ -199,15 +199,14 @@ class Deploying:
     def _require_still_wanted(self, deployment: Deployment, artifact_id: str) -> None:
         """See that the deployment still wants its artifact, which a teardown may have given back before it was taken.
 
-        Raises: Superseded, after giving it back.
+        Raises: Superseded, after giving it back where the deployment is over; one that has gone on keeps it.
         """
-        try:
-            self._deployments.get(deployment.name).require(deployment.generation, Status.STAGING)
-        except Superseded:
+        current = self._deployments.get(deployment.name)
+        if current.generation != deployment.generation or current.status in (Status.TEARING_DOWN, Status.GONE):
             now = self._clock.now()
             user = deployment.as_user
             amend_artifact(self._artifacts, artifact_id, lambda before: before and before.given_back_by(user, now))
-            raise
+        current.require(deployment.generation, Status.STAGING)
 
     def _stage(self, artifact: Artifact, correlation_id: str) -> None:
         if artifact.status is not ArtifactStatus.STAGING:
