@@ -210,8 +210,8 @@ def applicable(calls: tuple[Call, ...]) -> list[tuple[int, str]]:
 
 def distinct(calls: tuple[Call, ...]) -> list[Call]:
     """Give calls without those that only repeat others: of a poll the first two times, and the last."""
-    alike: dict[tuple[str, str, int], list[Call]] = {}
+    alike: dict[tuple[str, int], list[Call]] = {}
     for call in calls:
-        alike.setdefault((call.function, call.operation, call.step), []).append(call)
+        alike.setdefault((str(call), call.step), []).append(call)
     kept = {call.number: call for same in alike.values() for call in (*same[:2], same[-1])}
     return [kept[number] for number in sorted(kept)]

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any, TypeVar
 
 from greenlet import GreenletExit
@@ -20,7 +19,7 @@ from pilotlight.runtime import Runtime, using
 from pilotlight.services import checkpoint_reader
 from pilotlight.settings import Settings
 
-from local.authorization import Call, Role, may, require
+from local.authorization import Role, may
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.agenda import Actor, Clock, Signal
 from tests.faults.replacing import replace
@@ -178,9 +177,9 @@ class Lambdas:
         """Invoke a function asynchronously: again after a failure, twice; then the event is lost."""
         self._clock.agenda.spawn(f"event of {name}", lambda: self._see_through(name, event))
 
-    def client(self, role_arn: str) -> Any:
-        """Give what a state machine calls functions with, as that role."""
-        return _Invoker(self, Role(role_arn, "states"))
+    def named(self, arn: str) -> str:
+        """Give the folder of the function with that ARN."""
+        return arn.rpartition(":")[2].removeprefix(self._prefix).replace("-", "_")
 
     def _see_through(self, name: str, event: Any) -> None:
         for pause in (*EVENT_RETRIES_SECONDS, None):
@@ -225,19 +224,6 @@ class Lambdas:
             settings = Settings.from_environment({**variables, "AWS_REGION": REGION, **self._environment})
             self._runtimes[name] = WarmRuntime(settings, self._clock)
         return self._runtimes[name]
-
-
-class _Invoker:
-    def __init__(self, lambdas: Lambdas, caller: Role) -> None:
-        self._lambdas = lambdas
-        self._caller = caller
-
-    def invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - as boto3 calls them
-        require(Call.of(self._caller, "lambda:InvokeFunction", FunctionName))
-        name = FunctionName.rpartition(":")[2].removeprefix(self._lambdas._prefix).replace("-", "_")
-        done = self._lambdas.invoke(name, json.loads(Payload))
-        answer = {"StatusCode": 200, "Payload": BytesIO(done.payload)}
-        return answer | ({"FunctionError": "Unhandled"} if done.failed else {})
 
 
 @contextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
+from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.faults.agenda import Clock
+
+
+@dataclass
+class Machine:
+    """A state machine at work, in an execution: somebody who calls functions and services, and never crashes."""
+
+    name: str
+    functions: tuple[str, ...]  # which it calls
+    met_a_fault: bool = False
+    dead = False
+
+    @classmethod
+    def of(cls, worker: ExecutionWorker) -> Machine:
+        """Give the machine whose execution that is, by its name in the template."""
+        about = worker._evaluation_details.state_machine_details
+        return cls(f"machine:{about.name.partition('-')[2]}", _functions(about.definition))
+
+
+@lru_cache
+def _functions(definition: str) -> tuple[str, ...]:
+    named = re.findall(r":function:[a-z0-9]+-([\w-]+)", definition)
+    return tuple(sorted({name.replace("-", "_") for name in named}))
 
 
 def install(clock: Clock, client: Callable[[str, str], Any]) -> None:
@@ -61,7 +86,7 @@ def _calling(client: Callable[[str, str], Any]) -> Callable[..., Any]:
 
 def _begin(worker: ExecutionWorker, clock: Clock) -> None:
     """Let an execution be an actor, from its start on."""
-    clock.agenda.spawn("execution", worker._execution_logic, purpose=worker)
+    clock.agenda.spawn("execution", worker._execution_logic, purpose=Machine.of(worker))
 
 
 def _run(program: Program, env: Any, clock: Clock) -> None:

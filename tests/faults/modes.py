@@ -89,7 +89,8 @@ def _never_ready(meeting: Meeting) -> AWSResponse:
 class Mode:
     """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants.
 
-    What `stays` outlives all that is tried again meanwhile.
+    What `stays` outlives all that is tried again meanwhile. Few meet a call of a state machine: it never crashes, and
+    who acts beside it acts just as well beside the first call of the function that it invokes.
     """
 
     name: str
@@ -99,12 +100,21 @@ class Mode:
     only: str | None = None
     never: str | None = None
     stays: bool = False
+    of_machines: bool = False
 
     def applies(self, call: Call) -> bool:
         """Give whether such a call can go wrong so."""
+        if call.is_of_machine and not self.of_machines:
+            return False
         if self.only is not None:
             return call.operation == self.only
         return call.operation != self.never and (self.on_reads or not call.is_read)
+
+
+def _lasting(kind: str) -> Mode:
+    name = f"{kind}_stays"
+    meet: Meet = lambda meeting: meeting.last(kind)  # noqa: E731
+    return Mode(name, meet, passes=False, on_reads=True, stays=True, of_machines=True)
 
 
 MODES = {
@@ -112,17 +122,17 @@ MODES = {
     for mode in (
         Mode("crash_before", _crash_before, on_reads=True),
         Mode("crash_after", _crash_after),
-        Mode("lost", _lost),
-        Mode("throttle", lambda meeting: meeting.refused("throttle"), on_reads=True),
-        Mode("error_before", lambda meeting: meeting.refused("error"), on_reads=True),
-        Mode("error_after", _error_after),
-        Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True),
+        Mode("lost", _lost, of_machines=True),
+        Mode("throttle", lambda meeting: meeting.refused("throttle"), on_reads=True, of_machines=True),
+        Mode("error_before", lambda meeting: meeting.refused("error"), on_reads=True, of_machines=True),
+        Mode("error_after", _error_after, of_machines=True),
+        Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True, of_machines=True),
         Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
         Mode("conflict", lambda meeting: meeting.refused("conflict"), never=CREATE_JOB),
         Mode("name_taken", lambda meeting: meeting.refused("conflict"), passes=False, only=CREATE_JOB),
-        Mode("denied_stays", lambda meeting: meeting.last("denied"), passes=False, on_reads=True, stays=True),
-        Mode("throttle_stays", lambda meeting: meeting.last("throttle"), passes=False, on_reads=True, stays=True),
-        Mode("error_stays", lambda meeting: meeting.last("error"), passes=False, on_reads=True, stays=True),
+        _lasting("denied"),
+        _lasting("throttle"),
+        _lasting("error"),
         Mode("duplicate", partial(_beside, act=_same_event)),
         Mode("sweep", partial(_beside, act=_sweep)),
         Mode("second_deploy", partial(_beside, act=_deploy)),

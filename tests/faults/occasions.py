@@ -83,7 +83,8 @@ class _Once:
 
     def applies(self, call: Call) -> bool:
         """Give whether this is the call, for the first time."""
-        return not self.happened and self._occasion.operation in call.operation
+        is_its = call.function == self._occasion.function
+        return is_its and not self.happened and self._occasion.operation in call.operation
 
     def meet(self, meeting: Meeting) -> AWSResponse:
         """Let happen what happens at it."""

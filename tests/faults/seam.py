@@ -15,6 +15,7 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from tests.faults.agenda import Clock
 from tests.faults.lambdas import Crash, Invocation, Lambdas
+from tests.faults.machines import Machine
 from tests.faults.replacing import replace
 
 LASTING_SECONDS = 2 * 3600  # how long a failure that stays, stays
@@ -23,8 +24,9 @@ WITHIN_A_TRANSACTION = {"conflict": "TransactionConflict", "throttle": "Throttli
 READS = ("Get", "List", "Describe", "Head", "Query")
 
 TRANSACTION = "dynamodb.TransactWriteItems"
+INVOKE = "lambda.Invoke"
 
-Send = Callable[[], AWSResponse]
+Send = Callable[[], Any]
 
 
 def reads(operation: str) -> bool:
@@ -45,20 +47,29 @@ class Fault(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its number in the run, who made it, what it was, and the how manieth of its invocation it is."""
+    """One call: its number in the run, who made it, what it was, and the how manieth of its invocation it is.
+
+    A state machine makes calls, too: it is `machine:<name>`, and of a function that it invokes the call is `about`.
+    """
 
     number: int
     function: str
     operation: str
     step: int = 0
+    about: str = ""
 
     @property
     def is_read(self) -> bool:
         """Give whether it changes nothing."""
         return reads(self.operation)
 
+    @property
+    def is_of_machine(self) -> bool:
+        """Give whether a state machine made it."""
+        return self.function.startswith("machine:")
+
     def __str__(self) -> str:
-        return f"{self.function} {self.operation}"
+        return f"{self.function} {self.operation} {self.about}".rstrip()
 
 
 @dataclass
@@ -96,41 +107,57 @@ class Seam:
         """Give whether every such call is refused at present."""
         return operation in self.lasting and self.clock.moment < self.lasting[operation][1]
 
-    def _passing(self, original: Any) -> Any:
-        def send(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:
-            invocation = self.lambdas.current
-            assert current_thread() is main_thread(), f"{event_name} in a thread, where no fault can meet it"
-            if invocation is None:
-                return original(stubber, event_name, request, **rest)
-            if invocation.dead:
-                raise Crash
-            _, service, operation = event_name.split(".", 2)
-
-            def go_on() -> AWSResponse:
-                return original(stubber, event_name, request, **rest)
-
-            return self._meet(invocation, f"{service}.{operation}", request, go_on)
-
-        return send
-
-    def _meet(self, invocation: Invocation, operation: str, request: Any, send: Send) -> Any:
-        self.made[operation] += 1
-        invocation.wrote = invocation.wrote or not reads(operation)
-        if not self.armed or not self.watched(invocation.function):
+    def meet(self, operation: str, request: Any, send: Send, about: str = "") -> Any:
+        """Give what a call comes to: what it is for, or what goes wrong with it."""
+        caller = self._caller
+        if caller is None:
             return send()
-        invocation.calls += 1
-        call = Call(len(self.calls) + 1, invocation.function, operation, invocation.calls)
-        self.calls.append(call)
-        meeting = Meeting(self, call, invocation, request, send)
+        if caller.dead:
+            raise Crash
+        self.made[operation] += 1
+        call = self._numbered(caller, operation, about)
+        if call is None:
+            return send()
+        meeting = Meeting(self, call, caller, request, send)
         fault = self.plan.get(call.number)
         if fault and fault.applies(call):
             self.met.append(f"{call.number} {call}")
-            invocation.met_a_fault = True
+            caller.met_a_fault = True
             return fault.meet(meeting)
         if self.fails_now(operation):
-            invocation.met_a_fault = True
+            caller.met_a_fault = True
             return meeting.refused(self.lasting[operation][0])
         return send()
+
+    def _passing(self, original: Any) -> Any:
+        def send(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:
+            assert current_thread() is main_thread(), f"{event_name} in a thread, where no fault can meet it"
+            _, service, operation = event_name.split(".", 2)
+            return self.meet(f"{service}.{operation}", request, lambda: original(stubber, event_name, request, **rest))
+
+        return send
+
+    @property
+    def _caller(self) -> Invocation | Machine | None:
+        actor = self.clock.agenda.current
+        return actor.purpose if actor and isinstance(actor.purpose, Invocation | Machine) else None
+
+    def _numbered(self, caller: Invocation | Machine, operation: str, about: str) -> Call | None:
+        """Give the call its number, where it is watched: a machine's is where the function is, or one of its own."""
+        number = len(self.calls) + 1
+        if isinstance(caller, Machine):
+            concerned = (about,) if about else caller.functions
+            call = Call(number, caller.name, operation, about=about)
+        else:
+            concerned = (caller.function,)
+            call = Call(number, caller.function, operation, caller.calls + 1)
+            caller.wrote = caller.wrote or not call.is_read
+        if not self.armed or not any(self.watched(each) for each in concerned):
+            return None
+        if isinstance(caller, Invocation):
+            caller.calls += 1
+        self.calls.append(call)
+        return call
 
 
 @dataclass(frozen=True)
@@ -139,9 +166,15 @@ class Meeting:
 
     seam: Seam
     call: Call
-    invocation: Invocation
+    caller: Invocation | Machine
     request: Any
     send: Send
+
+    @property
+    def invocation(self) -> Invocation:
+        """Give whose call it is, where it is a function's."""
+        assert isinstance(self.caller, Invocation), f"{self.call} is no function's"
+        return self.caller
 
     def crash(self) -> None:
         """Let the process die here."""
@@ -191,13 +224,16 @@ def refusal(operation: str, kind: str) -> tuple[int, str]:
                 "dynamodb": (400, "ProvisionedThroughputExceededException"),
                 "sns": (429, "Throttling"),
                 "sqs": (400, "RequestThrottled"),
+                "lambda": (429, "TooManyRequestsException"),
             }
             return codes.get(service, (429 if service.startswith("bedrock") else 400, "ThrottlingException"))
         case "error":
-            return 500, {"s3": "InternalError", "sns": "InternalFailure"}.get(service, "InternalServerError")
+            names = {"s3": "InternalError", "sns": "InternalFailure", "lambda": "ServiceException"}
+            return 500, names.get(service, "InternalServerError")
         case "denied":
             codes = {"s3": (403, "AccessDenied"), "sns": (403, "AuthorizationError")}
-            return codes.get(service, (403 if service.startswith("bedrock") else 400, "AccessDeniedException"))
+            status = 403 if service.startswith(("bedrock", "lambda")) else 400
+            return codes.get(service, (status, "AccessDeniedException"))
         case "quota":
             codes = {
                 "stepfunctions": (400, "ExecutionLimitExceeded"),

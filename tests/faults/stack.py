@@ -35,6 +35,7 @@ from tests.faults import machines, routing, snapshots
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
 from tests.faults.billing import Billing
+from tests.faults.invoker import Invoker
 from tests.faults.lambdas import Invocation, Lambdas
 from tests.faults.replacing import put_back, replace
 from tests.faults.seam import Seam
@@ -135,7 +136,7 @@ class Stack:
         return invoke
 
     def _caller(self, service: str, role_arn: str) -> Any:
-        return self.lambdas.client(role_arn) if service == "lambda" else self.client(service, role_arn)
+        return Invoker(self.seam, role_arn) if service == "lambda" else self.client(service, role_arn)
 
     def client(self, service: str, role_arn: str | None = None) -> Any:
         """Give a client of the harness, or of a role: its calls are not counted."""

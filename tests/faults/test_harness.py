@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from fnmatch import fnmatchcase
 
 import pytest
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from local.identity import ACCOUNT_ID, REGION
 from tests.faults import workers
 from tests.faults.bench import Bench, Result, Run
+from tests.faults.modes import MODES
 from tests.faults.sweep import pairs_of, sampled, singles_of
 from tests.faults.workflows import WORKFLOWS
 
@@ -46,10 +50,10 @@ def test_a_sample_of_the_sweep_does_no_harm(bench: Bench, clean: dict[str, Resul
     assert sum(bool(result.met) for result in results) > len(runs) // 2
 
 
-def test_a_run_is_replayed_from_its_text(bench: Bench):
-    run = Run.of("teardown:9:crash_before+20:throttle")
+def test_a_run_is_replayed_from_its_text(bench: Bench, clean: dict[str, Result]):
+    text = str(broken(clean, "teardown", "delete_model *: crash_before", "release_artifact *: throttle"))
 
-    first, second = bench.run(run), bench.run(Run.of(str(run)))
+    first, second = bench.run(Run.of(text)), bench.run(Run.of(text))
 
     assert first == second
     assert len(first.met) == 2
@@ -61,17 +65,70 @@ def test_a_text_that_names_no_mode_is_refused():
 
 
 @pytest.mark.parametrize(
-    "run",
+    ("workflow", "faults"),
     [
-        "deploy:4:crash_after",
-        "deploy:40:lost",
-        "deploy:40:zombie_teardown",
-        "teardown:12:error_after+20:crash_before",
-        "warm-up:3:crash_before",
+        ("deploy", ["api *TransactWriteItems: crash_after"]),
+        ("deploy", ["start_import *CreateModelImportJob: lost"]),
+        ("deploy", ["start_import *CreateModelImportJob: zombie_teardown"]),
+        ("teardown", ["delete_model *DeleteImportedModel: error_after", "release_artifact *PutItem: crash_before"]),
+        ("warm-up", ["api *: crash_before"]),
+        ("stage", ["machine:stage-artifact s3.GetObject: error_before"]),
+        ("stage", ["machine:stage-artifact * copy_span: throttle_stays"]),
+        ("deploy", ["machine:deploy * start_import: lost", "machine:deploy * check_import: error_before"]),
+        ("teardown", ["machine:teardown * delete_model: error_after"]),
     ],
 )
-def test_a_fault_does_no_harm(bench: Bench, run):
-    result = bench.run(Run.of(run))
+def test_a_fault_does_no_harm(bench: Bench, clean: dict[str, Result], workflow, faults):
+    run = broken(clean, workflow, *faults)
 
-    assert result.met
+    result = bench.run(run)
+
+    assert len(result.met) == len(faults)
     assert not result.violations
+
+
+def broken(clean: dict[str, Result], workflow: str, *faults: str) -> Run:
+    """Give the run in which so much goes wrong, each fault as a pattern of calls and a mode: the first such call."""
+    plan = []
+    for pattern, mode in (fault.split(": ") for fault in faults):
+        call = next(call for call in clean[workflow].calls if fnmatchcase(str(call), pattern))
+        plan.append((call.number, mode))
+    return Run(workflow, tuple(plan))
+
+
+# ---- calls of state machines -----------------------------------------------------------------------------------------
+
+
+def test_what_only_functions_do_does_not_happen_to_a_machine(clean: dict[str, Result]):
+    calls = [call for call in clean["stage"].calls if call.is_of_machine]
+
+    met = {(mode.name, call.is_read) for call in calls for mode in MODES.values() if mode.applies(call)}
+
+    assert {call.operation for call in calls} == {"lambda.Invoke", "s3.GetObject"}
+    assert ("lost", False) in met
+    assert ("throttle", True) in met
+    assert not met & {(mode, is_read) for mode in ("crash_before", "zombie", "quota", "teardown") for is_read in (0, 1)}
+
+
+def test_a_function_whose_answer_a_machine_does_not_get_is_invoked_again(bench: Bench, clean: dict[str, Result]):
+    result = bench.run(broken(clean, "teardown", "machine:teardown * delete_model: lost"))
+
+    assert numbers(result, "machine:teardown lambda.Invoke delete_model") == 2
+    assert numbers(result, "delete_model *DeleteImportedModel") == 1
+    assert numbers(result, "delete_model *TransactWriteItems") == 1
+
+
+def test_a_machine_that_does_not_try_again_is_found_out(bench: Bench, clean: dict[str, Result], monkeypatch):
+    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
+    (deploy,) = (machine for machine in machines if machine.name == "pilotlight-deploy")
+    run = broken(clean, "deploy", "machine:deploy * check_import: throttle")
+    assert not bench.run(run).violations
+
+    monkeypatch.setattr(deploy, "definition", deploy.definition.replace("Lambda.TooManyRequests", "Lambda.TooFew"))
+
+    assert "did not end well" in bench.run(run).violations[0]
+
+
+def numbers(result: Result, pattern: str) -> int:
+    """Give how often such a call was made."""
+    return sum(fnmatchcase(str(call), pattern) for call in result.calls)
