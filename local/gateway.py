@@ -50,6 +50,13 @@ class Route:
         found = self.pattern.fullmatch(path)
         return None if found is None else {name: unquote(value) for name, value in found.groupdict().items()}
 
+    def called_with(self, parameters: Mapping[str, str]) -> str:
+        """Give the path in the ARN of a call: the resource's own, whether or not a slash came after it.
+
+        API Gateway takes /health/ for /health, and hands the function the path as it was sent.
+        """
+        return re.sub(r"\{(\w+)\+?\}", lambda part: parameters[part[1]], self.path)
+
 
 @dataclass(frozen=True)
 class RestApi:
@@ -120,7 +127,7 @@ class Gateway:
         request.get_data()
         unread.clear()
         event = _event(request, self._api, route, parameters)
-        method = f"{self._api.api_id}/{self._api.stage}/{request.method}{unquote(_raw_path(request))}"
+        method = f"{self._api.api_id}/{self._api.stage}/{request.method}{route.called_with(parameters)}"
         source_arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{method}"
         return self._integrated(function, json.dumps(event).encode(), source_arn)
 

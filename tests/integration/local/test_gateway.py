@@ -74,6 +74,45 @@ def test_the_applications_own_errors_come_through(client: httpx.Client) -> None:
     assert answer.json()["Message"] == "no such name"
 
 
+@pytest.mark.parametrize("path", ["/things/", "/things/one/"])
+def test_a_slash_at_the_end_is_the_same_route(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("//things", 200),  # the server takes several slashes at the beginning for one
+        ("/things//", 403),
+        ("/things//one", 403),
+        ("/./things", 403),
+        ("/things/../things", 403),
+        ("/%74hings", 403),
+        ("/things%2F", 403),
+        ("/things/%2F", 200),
+        ("/things/a%2Fb/", 200),
+        ("/things/..", 200),
+        ("/things/%2e%2e", 200),
+        ("/things/%00", 200),
+        ("/things/%ff", 200),
+        ("/things/a*b", 200),
+        ("/things/a?b", 200),
+        ("/things/%7Bname%7D", 200),
+    ],
+)
+def test_an_odd_path_reaches_the_function_or_no_route_and_never_breaks(cloud: Cloud, path: str, status: int) -> None:
+    connection = http.client.HTTPConnection(cloud.api_url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+    finally:
+        connection.close()
+
+    assert answer.status == status
+    assert status == 200 or told == {"message": "Missing Authentication Token"}
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("DELETE", "/things")])
 def test_an_unknown_route_is_answered_as_by_the_real_gateway(client: httpx.Client, method: str, path: str) -> None:
     answer = client.request(method, path)
