@@ -72,7 +72,7 @@ app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().c
     takes=DeploymentRequest,
     gives={HTTPStatus.ACCEPTED: DeploymentView},
     asks=(IDEMPOTENCY_KEY,),
-    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict, KillSwitchOn),
+    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict, KillSwitchOn, SpendCeilingReached),
 )
 def create_deployment(wanted: DeploymentRequest) -> Response:
     """Reserve a name and start a deployment."""
@@ -122,7 +122,7 @@ def list_events(name: str) -> Response:
     "POST",
     "/deployments/{name}/retry",
     gives={HTTPStatus.ACCEPTED: DeploymentView},
-    refuses=(*FROM_AWS, NotFound, IllegalTransition, KillSwitchOn),
+    refuses=(*FROM_AWS, NotFound, IllegalTransition, KillSwitchOn, SpendCeilingReached),
 )
 def retry_deployment(name: str) -> Response:
     """Go on with a failed deployment from what it has."""

@@ -303,7 +303,7 @@ class FakeKeys:
     def claim(self, key: str, body_hash: str, now: datetime) -> dict[str, Any] | None:
         stored = self._keys.get(key)
         if stored and stored["body_hash"] != body_hash:
-            raise IdempotencyKeyReused("This Idempotency-Key came before with another body.", key=key)
+            raise IdempotencyKeyReused("This Idempotency-Key came before with another body.")
         if stored and (answer := stored.get("answer")):
             return dict(answer)
         if stored and now <= stored["claimed_until"]:

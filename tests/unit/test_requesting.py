@@ -10,9 +10,12 @@ from pilotlight.domain.errors import (
     IllegalTransition,
     InvalidInput,
     NameTaken,
+    SpendCeilingReached,
     Throttled,
     Unavailable,
 )
+from pilotlight.domain.pricing import Tariff, rate_in
+from pilotlight.domain.spending import Per, SpendCeiling, least_to_serve
 from pydantic import ValidationError
 
 from tests.factories import NOON, a_request, office_hours
@@ -71,6 +74,44 @@ def test_a_source_that_nobody_can_read_is_refused_before_anything_is_written(wor
         ask(world, source="ftp://x")
 
     assert world.deployments.find("llama") is None
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_a_ceiling_that_pays_for_nothing_is_refused_before_anything_is_written(world, per):
+    with pytest.raises(SpendCeilingReached, match=r"could not be warm even once: \$0\.00 of \$0\.10 per"):
+        ask(world, spend_ceiling={"usd": 0.1, "per": per})
+
+    assert world.deployments.find("llama") is None
+    assert world.executions.of("deploy") == []
+
+
+def test_a_ceiling_that_pays_for_one_unit_in_one_window_is_taken(world):
+    least = least_to_serve(Tariff(rate=rate_in("us-east-1"), units=1))
+
+    assert ask(world, spend_ceiling={"usd": least}).status is Status.REQUESTED
+
+
+def test_what_former_generations_spent_this_month_counts_for_a_month_s_ceiling_alone(world):
+    world.bring(Status.GONE)
+    spent = world.deployments.spent_in("llama", "2026-11")
+    assert spent > 0
+
+    with pytest.raises(SpendCeilingReached, match="wait for the next month"):
+        ask(world, spend_ceiling={"usd": spent + 0.1})
+
+    assert ask(world, spend_ceiling={"usd": spent + 0.1, "per": "deployment"}).generation == 2
+
+
+def test_a_retry_that_its_ceiling_cannot_pay_for_is_refused_until_there_is_more(world):
+    world.bring(Status.FAILED)
+    world.requesting.limit_spending("llama", SpendCeiling(usd=0.01))
+    with pytest.raises(SpendCeilingReached):
+        world.requesting.retry("llama", correlation_id="c-2")
+    assert world.status() is Status.FAILED
+
+    world.requesting.limit_spending("llama", SpendCeiling(usd=100))
+
+    assert world.requesting.retry("llama", correlation_id="c-2").status is Status.REQUESTED
 
 
 def test_a_name_that_is_taken_names_its_holder(world):

@@ -91,6 +91,25 @@ def test_the_uploaders_mark_skips_the_rest(world):
     assert started(world) == ["llama-g1"]
 
 
+def test_a_folder_whose_ceiling_pays_for_nothing_is_held_and_says_why(world):
+    upload(world, {**FILES, "pilotlight.json": b'{"spend_ceiling": {"usd": 0.01}}', "_COMPLETE": b""})
+
+    assert started(world) == []
+    assert record(world).status is UploadStatus.HELD
+    assert "could not be warm even once" in record(world).reason
+    assert record(world).look_at
+
+
+def test_settings_that_break_a_rule_are_told_in_words_and_without_what_they_hold(world):
+    upload(world, {**FILES, "pilotlight.json": b'{"lease": 3, "the code is 1234": 1}', "_COMPLETE": b""})
+
+    assert record(world).status is UploadStatus.REFUSED
+    assert record(world).reason == (
+        "pilotlight.json is not understood: (no name of a field): is not known: leave it out, or look at how it is "
+        "spelled; lease: must be text"
+    )
+
+
 def test_an_event_outside_of_any_folder_is_nothing(world):
     world.uploading.note_event("uploads/readme.txt", correlation_id="c")
     world.uploading.note_event("artifacts/a/x", correlation_id="c")

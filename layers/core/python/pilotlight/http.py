@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
 from pydantic import BaseModel, ValidationError
 
+from pilotlight.contracts import broken_rules
 from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.domain.values import Model
 from pilotlight.routes import CORRELATION_ID, CORRELATION_ID_PATTERN, IDEMPOTENCY_KEY_PATTERN, Parameter, Promise
@@ -26,9 +27,9 @@ OUR_NAMES = {"status": "deployment_status", "code": "cause_code", "detail": "mor
 
 CORRELATION_HEADER = CORRELATION_ID.name
 NOW_HEADER = "X-Pilotlight-Now"  # by which our moments are to be read: the embedded cloud's clock may run fast
+MOST_TOLD = 5  # rules in the sentence; `errors` has them all
 LARGEST_BODY_BYTES = 6_000_000  # Source: AWS Lambda quotas, 6 MB for the whole event of a synchronous invocation
 _CORRELATION_ID = re.compile(CORRELATION_ID_PATTERN, re.ASCII)
-_FIELD = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -81,18 +82,16 @@ def problem_of(error: PilotlightError) -> Response:
 
 def problem_of_validation(error: ValidationError) -> Response:
     """Return what broke which rule, field by field, without a word of the input."""
-    errors = [
-        {"field": ".".join(map(_named, each["loc"])) or "body", "rule": each["type"], "message": each["msg"]}
-        for each in error.errors(include_input=False, include_context=False, include_url=False)
-    ]
-    told = "; ".join(f"{each['field']}: {each['message']}" for each in errors[:5])
-    return problem(422, "invalid-input", f"The request breaks {len(errors)} rule(s): {told}.", errors=errors)
-
-
-def _named(place: str | int) -> str:
-    """Return a part of where something is, unless it is no name: a field that we do not know may hold anything."""
-    text = str(place)
-    return text if _FIELD.fullmatch(text) else "(no name of a field)"
+    broken = broken_rules(error)
+    places = "one place" if len(broken) == 1 else f"{len(broken)} places"
+    more = f"; and {len(broken) - MOST_TOLD} more" if len(broken) > MOST_TOLD else ""
+    told = "; ".join(map(str, broken[:MOST_TOLD]))
+    return problem(
+        422,
+        "invalid-input",
+        f"The request is wrong in {places}: {told}{more}.",
+        errors=[each.model_dump() for each in broken],
+    )
 
 
 def parse(model: type[Body], raw: bytes | str | None) -> Body:

@@ -41,9 +41,7 @@ class DeploymentTable:
         """Return a record as it is now. Raises: NotFound."""
         deployment = self.find(name)
         if deployment is None:
-            raise NotFound(
-                f"There is no deployment named {name}; GET /deployments lists those there are.", deployment=name
-            )
+            raise NotFound(f"There is no deployment named {name}; the list tells which there are.", deployment=name)
         return deployment
 
     def reserve(self, fresh: Deployment, event: Event) -> Deployment:

@@ -94,13 +94,11 @@ class IdempotencyTable:
         stored = self._table.get(_key(key)) or {}
         if stored.get("body_hash") != body_hash:
             raise IdempotencyKeyReused(
-                "This Idempotency-Key came before with another body; use a new key for a new request.", key=key
+                "This Idempotency-Key came before with another body; use a new key for a new request."
             )
         answer = stored.get("answer")
         if not isinstance(answer, dict):
-            raise Conflict(
-                "The first request with this Idempotency-Key is still under way; repeat it in a minute.", key=key
-            )
+            raise Conflict("The first request with this Idempotency-Key is still under way; repeat it in a minute.")
         return answer
 
     def answer(self, key: str, response: dict[str, Any]) -> None:

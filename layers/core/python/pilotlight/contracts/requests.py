@@ -23,6 +23,12 @@ def _no_name_of_aws(text: str) -> str:
     return text
 
 
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say why, or leave it out")
+    return text.strip()
+
+
 def _a_role_that_may_be_passed(arn: str) -> str:
     if not IMPORT_ROLE.fullmatch(arn):
         raise ValueError(
@@ -31,11 +37,13 @@ def _a_role_that_may_be_passed(arn: str) -> str:
     return arn
 
 
+TAG_PATTERN = r"^[a-zA-Z0-9 ._:/=+@-]*$"
+
 # What Bedrock takes as key and value of a tag; it says so only when the import starts, after the weights were copied.
 # Source: Amazon Bedrock API reference, Tag.
 TagText = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9 ._:/=+@-]*$"),
+    StringConstraints(min_length=1, max_length=128, pattern=TAG_PATTERN),
     AfterValidator(_no_name_of_aws),
 ]
 
@@ -60,6 +68,15 @@ ImportRole = Annotated[
 
 
 Tags = Annotated[dict[TagText, TagText], Field(max_length=MOST_TAGS, json_schema_extra={"additionalProperties": False})]
+
+
+# Why somebody stopped everything: white space alone tells nobody.
+SwitchReason = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=500),
+    AfterValidator(_says_something),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 
 
 class DeploymentRequest(Request):
@@ -114,4 +131,4 @@ class KillSwitchRequest(Request):
     """Body of POST /kill-switch."""
 
     on: StrictBool
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    reason: SwitchReason | None = None

@@ -153,12 +153,12 @@ class Deployment(Model):
         if self.status is Status.SERVING:
             return self
         advice = {
-            Status.FAILED: "read why with GET /deployments/{name}/events, then retry or delete it",
+            Status.FAILED: "read why in its events, then retry or delete it",
             Status.TEARING_DOWN: "it is being removed: deploy it again once it is GONE",
             Status.GONE: "it has been removed: deploy it again",
-        }.get(self.status, "wait until it is SERVING: GET /deployments/{name} shows its progress")
+        }.get(self.status, "wait until it is SERVING: its status shows how far it is")
         raise NotServing(
-            f"Deployment {self.name} is {self.status} and takes no invocations; {advice.format(name=self.name)}.",
+            f"Deployment {self.name} is {self.status} and takes no invocations; {advice}.",
             deployment=self.name,
             status=self.status,
         )

@@ -62,7 +62,8 @@ def _occurrence(start: str, end: str, zone: ZoneInfo, day: date) -> Stretch:
 
 
 # Digits are written out: `\d` would take those of every script, which no clock reads.
-TimeOfDay = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+TIME_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+TimeOfDay = Annotated[str, Field(pattern=TIME_PATTERN)]
 _DAY = f"({'|'.join(DAYS)})(-({'|'.join(DAYS)}))?"
 
 

@@ -170,6 +170,11 @@ def _within_ceiling(purpose: Purpose, standing: Standing, until: datetime | None
     return Permission(allowed=True, until=min(until, ends) if ends else until)
 
 
+def least_to_serve(tariff: Tariff) -> float:
+    """Return what a model costs that is warm once: a window, and the idle one that follows where that is billed."""
+    return round(tariff.window.usd + tariff.idle_window.usd, 6)
+
+
 def _closing(standing: Standing) -> Refusal:
     on = standing.switch.position is Position.ON
     return Refusal.KILL_SWITCH_ON if on else Refusal.SPEND_CEILING_REACHED

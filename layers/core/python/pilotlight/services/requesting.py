@@ -57,7 +57,7 @@ class Requesting:
         """Reserve the name and start the deployment; the same key and body give the same answer.
 
         Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read;
-        KillSwitchOn.
+        KillSwitchOn; SpendCeilingReached for a ceiling that could not pay for anything.
         """
         Source.parse(wanted.source)
         if idempotency_key is None:
@@ -92,6 +92,7 @@ class Requesting:
             created_at=now,
             updated_at=now,
         )
+        self._spending.require_affordable(fresh)
         look = fresh.next_look(now)
         fresh = fresh.changed(next_look_at=look and look[0], next_step=look and look[1])
         event = Event(at=now, kind=EventKind.STATUS, reason=f"asked for {wanted.source}", generation=1)
@@ -113,7 +114,7 @@ class Requesting:
     def retry(self, name: str, *, correlation_id: str) -> Deployment:
         """Go on with a failed deployment from what it has: a sealed artifact and a finished import stay.
 
-        Raises: IllegalTransition unless it is FAILED; KillSwitchOn.
+        Raises: IllegalTransition unless it is FAILED; KillSwitchOn; SpendCeilingReached.
         """
         self._spending.require_creation()
         now = self._clock.now()
@@ -125,6 +126,7 @@ class Requesting:
                     deployment=name,
                     status=before.status,
                 )
+            self._spending.require_affordable(before)
             after = before.moved_to(
                 Status.REQUESTED, now, attempt=before.attempt + 1, failure=None, correlation_id=correlation_id
             )

@@ -21,6 +21,7 @@ from pilotlight.domain.errors import (
 from pilotlight.domain.kill_switch import KillSwitch, Position
 from pilotlight.domain.pricing import WINDOW
 from pilotlight.domain.spending import (
+    MICRO,
     Per,
     Permission,
     Purpose,
@@ -29,6 +30,7 @@ from pilotlight.domain.spending import (
     SpendingRules,
     SpendNotice,
     Standing,
+    least_to_serve,
     may_spend,
     month_of,
     notice_due,
@@ -92,6 +94,33 @@ class Spending:
         switch = self._kill_switch.read()
         if not switch.is_off:
             raise KillSwitchOn(f"Nothing new is created: {switch}. Turn it off, or wait.", reason=switch.reason)
+
+    def require_affordable(self, deployment: Deployment) -> None:
+        """Let only that begin whose ceiling pays for being warm once: whoever asks is told, not the record later.
+
+        Before the import tells its units a model is taken to have one, and a generation to have cost nothing: what is
+        refused here could never serve. Raises: SpendCeilingReached.
+        """
+        now = self._clock.now()
+        ceiling, tariff = self.ceiling(deployment), self._accounting.tariff(deployment)
+        if deployment.imported is None:
+            tariff = tariff.changed(units=1)
+        elif (latest := self._accounting.latest_window(deployment)) and latest.covers(now):
+            return
+        costs_nothing = deployment.imported is None and ceiling.per is Per.DEPLOYMENT
+        spent = 0.0 if costs_nothing else self._accounting.spent(deployment, ceiling.per, now).usd
+        least = least_to_serve(tariff)
+        if spent + least <= ceiling.usd + MICRO:
+            return
+        raise SpendCeilingReached(
+            f"Deployment {deployment.name} could not be warm even once: ${spent:,.2f} of {ceiling} are spent, and that "
+            f"costs ${least:.2f} at least. Give it a higher spend ceiling, or wait for the next month where it is "
+            "counted by the month.",
+            deployment=deployment.name,
+            spent_usd=spent,
+            ceiling_usd=ceiling.usd,
+            per=ceiling.per,
+        )
 
     def ceiling(self, deployment: Deployment) -> SpendCeiling:
         """Return a deployment's spend ceiling: its own, or that of the stack."""
@@ -245,7 +274,7 @@ def refused(permission: Permission, deployment: Deployment) -> PilotlightError:
             )
         case _:
             return SpendCeilingReached(
-                f"Nothing more is spent on deployment {name}: {why}. Raise its ceiling with "
-                f"PUT /deployments/{name}/spend-ceiling, or wait for the next month where it is counted by the month.",
+                f"Nothing more is spent on deployment {name}: {why}. Raise its spend ceiling, "
+                "or wait for the next month where it is counted by the month.",
                 deployment=name,
             )

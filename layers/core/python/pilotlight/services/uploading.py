@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from pilotlight.contracts import DeploymentRequest, UploadSettings
+from pilotlight.contracts import DeploymentRequest, UploadSettings, broken_rules
 from pilotlight.domain.checkpoint_config import WeightIndex, parse
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files
@@ -22,6 +22,7 @@ from pilotlight.domain.errors import (
     SourceChanged,
     SourceNotFound,
     SourceRefused,
+    SpendCeilingReached,
 )
 from pilotlight.domain.source import Listing, Source, SourceKind
 from pilotlight.domain.strict_json import UnreadableError
@@ -178,6 +179,8 @@ class Uploading:
             deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=once)
         except KillSwitchOn as held:
             return self._held(upload, held.message, look_at=self._clock.now() + SWITCH_LOOK)
+        except SpendCeilingReached as held:
+            return self._held(upload, held.message)
         except NameTaken as held:
             holder = self._holder(upload.folder)
             if holder and (holder.request_key or "").startswith(key):  # a look that ended before it was noted
@@ -223,6 +226,5 @@ class Uploading:
 
 
 def _readable(exc: ValidationError) -> str:
-    problems = exc.errors(include_input=False, include_context=False, include_url=False)
-    told = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in problems)
-    return f"{SETTINGS_FILE} breaks a rule: {told}"
+    told = "; ".join(map(str, broken_rules(exc, whole="the file")))
+    return f"{SETTINGS_FILE} is not understood: {told}"
