@@ -119,7 +119,7 @@ class Connection:
             return NotReachable(f"{self.url} cannot be reached from here: is PILOTLIGHT_URL right, and the network up?")
         except httpx.TransportError as exc:
             told = str(exc) or type(exc).__name__
-            return NoAnswer(f"{self.url} did not answer {request.method} {request.url.path}: {told}.")
+            return NoAnswer(f"{self.url} gave no answer: {told.rstrip('.')}. What became of the request is not known.")
 
     def _accept(self, response: httpx.Response) -> httpx.Response:
         self._hear_now(response.headers.get(NOW_HEADER))

@@ -7,7 +7,9 @@ PilotlightError
 ├── TimedOut              what was waited for did not come within the time given
 ├── DeploymentFailed      a deployment that was waited for went another way
 ├── InvocationFailed      the model's backend broke or refused this one invocation
+├── WrongInput            what was given breaks a rule that needs no API to tell
 ├── UploadFailed          a folder could not be read or sent
+│   └── NotACheckpoint    it lacks what a model needs, and nothing of it was sent
 └── ApiError              the API said no
     ├── InvalidRequest    400, 422: a field breaks a rule
     ├── Forbidden         401, 403
@@ -19,8 +21,9 @@ PilotlightError
 
 # ruff: noqa: N818 (each name says what happened; the suffix would add nothing)
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import httpx
@@ -110,6 +113,26 @@ class UploadFailed(PilotlightError):
     code = "upload-failed"
 
 
+class NotACheckpoint(UploadFailed):
+    """A folder lacks what a model needs; `missing` names the files. Nothing of it was sent."""
+
+    code = "not-a-checkpoint"
+
+    def __init__(self, why: str, missing: Sequence[str] = ()) -> None:
+        super().__init__(f"This folder would not become a model: {why}. Nothing was sent.")
+        self.missing = tuple(missing)
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem with the files that are missing."""
+        return {**super().problem(), "missing": list(self.missing)}
+
+
+class WrongInput(PilotlightError):
+    """What was given breaks a rule, and the API need not be asked to know it."""
+
+    code = "wrong-input"
+
+
 @dataclass(frozen=True)
 class FieldError:
     """One field that breaks a rule, as the API tells it."""
@@ -140,7 +163,9 @@ class ApiError(PilotlightError):
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
-        told = self.detail or f"The API answered {self.status} without a reason."
+        told = self.detail or f"Pilotlight refused without a reason (HTTP {self.status})."
+        if self.document.keys() == {"message"} and self.status == HTTPStatus.FORBIDDEN:
+            told = f"{told}: is the URL whole (an account's ends in /v1), and may these credentials call it?"
         news = [str(field) for field in self.fields if field.message not in told]
         return "; ".join([told.rstrip(".;"), *news]) + "." if news else told
 

@@ -22,6 +22,17 @@ from pilotlight_client import wording
 from pilotlight_client.rendering import plain, status_text
 from pilotlight_client.views import DeploymentView
 
+STORIES = {
+    "REQUESTED": "reads the model's small files, and judges them",
+    "STAGING": "copies the weights into the artifact bucket",
+    "IMPORTING": "Bedrock imports the weights",
+    "CREATING": "creates what the model runs on",
+    "WARMING": "waits for the first answer of the model",
+    "SERVING": "takes invocations",
+    "TEARING_DOWN": "removes everything that it made",
+    "GONE": "every trace is removed",
+}
+"""What a status means for whoever watches; why a deployment FAILED is told at the end, once."""
 TYPICAL_IMPORT_SECONDS = 600.0  # of an 8B model on Bedrock; half an hour and more for a 70B one
 LINE_EVERY_PERCENT = 10
 
@@ -71,7 +82,9 @@ class DeploymentProgress:
         if view["status"] != self._status:
             self._end()
             self._status, self._since = view["status"], min(now, datetime.fromisoformat(view["updated_at"]))
-            self._console.print(Text.assemble(status_text(view["status"]), "  ", plain(_story(view, now), "dim")))
+            self._console.print(
+                Text.assemble(status_text(view["status"]), "  ", plain(STORIES.get(view["status"], ""), "dim"))
+            )
             self._begin(view)
         self._tell_wait(view.get("waiting_for"))
         elapsed = now - self._since if self._since else timedelta()
@@ -123,11 +136,3 @@ class DeploymentProgress:
             for task in self._running.task_ids:
                 self._running.remove_task(task)
         self._running = self._task = None
-
-
-def _story(view: DeploymentView, now: datetime) -> str:
-    """Return what a status means for whoever watches."""
-    if failure := view.get("failure"):
-        return failure["reason"]
-    step = view.get("next")
-    return f"{step['what']}, {wording.moment(step['at'], now)}" if step else ""

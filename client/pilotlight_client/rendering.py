@@ -15,6 +15,7 @@ from pilotlight_client.views import (
     InvocationView,
     KillSwitchView,
     OrphanPage,
+    OrphanView,
     PreflightView,
     SpendView,
     UploadView,
@@ -58,8 +59,9 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     facts.add_row("name", Text.assemble((view["name"], "bold"), _numbers(view)))
     facts.add_row("status", _status(view, now))
     if failure := view.get("failure"):
-        during = f" during {failure['during']}" if failure.get("during") else ""
-        facts.add_row("failure", plain(f"{failure['code']}{during}: {failure['reason']}", "red"))
+        during = f" while {failure['during']}" if failure.get("during") else ""
+        label, style = ("failure", "red") if view["status"] == "FAILED" else ("had failed", "dim")
+        facts.add_row(label, plain(f"{failure['code']}{during}: {failure['reason']}", style))
     if (progress := view.get("progress")) and view["status"] == "STAGING":
         done, total = wording.size(progress["staged_bytes"]), wording.size(progress["total_bytes"])
         facts.add_row("staged", f"{done} of {total} ({progress['percent']:.0f} %)")
@@ -158,7 +160,8 @@ def upload_story(view: UploadView, now: datetime) -> str:
         case "HELD":
             return view.get("reason") or f"held by {view.get('held_by')}: it starts when that is GONE"
         case "INCOMPLETE":
-            return view.get("reason") or f"missing: {', '.join(view.get('missing') or ['?'])}"
+            missing = ", ".join(view.get("missing") or ())
+            return ": ".join(part for part in (view.get("reason"), missing) if part) or "files are missing"
         case "RESTING" if view.get("look_at"):
             return f"will be looked at {wording.moment(view['look_at'], now)}"
         case _:
@@ -169,12 +172,25 @@ def orphans(view: OrphanPage, now: datetime) -> RenderableType:
     """Return what a reconciliation found as a table, or that it found nothing."""
     table = _table("kind", "what", "decision", "why", "since")
     for found in view["items"]:
-        told = found["decision"] if found["done"] else f"{found['decision']} (not done)"
+        told = _decided(found)
         why = ": ".join(part for part in (found["reason"], found.get("trouble")) if part)
         table.add_row(
             found["kind"], plain(found["resource"]), told, plain(why), wording.moment(found.get("since"), now)
         )
     return table if table.row_count else plain("Nothing: all that there is has its owner.")
+
+
+def _decided(found: OrphanView) -> str:
+    """Return what a reconciliation decided, and whether it has done it: of `look` and `leave` nothing is to be done."""
+    match found["decision"]:
+        case "look":
+            return "look: yours to decide"
+        case "leave":
+            return "left alone for now"
+        case decision if found["done"]:
+            return f"{decision}: done"
+        case decision:
+            return f"{decision}: still to do"
 
 
 def footer(view: InvocationView) -> Text:
@@ -213,11 +229,16 @@ def kill_switch(view: KillSwitchView, now: datetime) -> Text:
         why = view.get("reason") or "nobody knows why"
         return plain(f"The kill switch cannot be read ({why}): nothing new begins.", "bold red")
     if not view["on"]:
-        return plain("The kill switch is off.", "green")
+        return plain(f"The kill switch is off{_turned(view, now)}.", "green")
+    return plain(f"The kill switch is on{_turned(view, now)}. Nothing is created, woken or kept warm.", "bold red")
+
+
+def _turned(view: KillSwitchView, now: datetime) -> str:
+    """Return since when the switch stands as it does, who turned it and why, as far as that is known."""
     since = f" since {wording.moment(view.get('since'), now)}" if view.get("since") else ""
     by = f" by {view['by']}" if view.get("by") else ""
     why = f": {view['reason']}" if view.get("reason") else ""
-    return plain(f"The kill switch is on{since}{by}{why}. Nothing is created, woken or kept warm.", "bold red")
+    return f"{since}{by}{why}"
 
 
 def _spent(view: SpendView) -> Text:

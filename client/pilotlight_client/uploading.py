@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pilotlight_client.errors import NotReachable, UploadFailed
+from pilotlight_client.errors import NotACheckpoint, NotReachable, UploadFailed, WrongInput
 from pilotlight_client.signing import is_loopback
 from pilotlight_client.views import HealthView
 
@@ -88,10 +88,10 @@ class Plan:
 def require_name(name: str) -> None:
     """Let only a name pass that a deployment may have.
 
-    Raises: UploadFailed, saying the rule.
+    Raises: WrongInput, saying the rule.
     """
     if len(name) > NAME_MAX or not _NAME.fullmatch(name):
-        raise UploadFailed(
+        raise WrongInput(
             f"{name!r} cannot name a deployment: write lower-case words with hyphens, at most {NAME_MAX} characters."
         )
 
@@ -99,7 +99,7 @@ def require_name(name: str) -> None:
 def read_folder(folder: Path) -> Folder:
     """Return the files of a folder. Dotfiles, and links that lead out of it, are left out.
 
-    Raises: UploadFailed when nothing remains.
+    Raises: NotACheckpoint when nothing remains.
     """
     root = folder.resolve()
     files: list[LocalFile] = []
@@ -112,7 +112,7 @@ def read_folder(folder: Path) -> Folder:
             files.append(LocalFile(path, location, location.stat().st_size))
     if not files:
         told = "; ".join(f"{path}: {reason}" for path, reason in left_out[:3])
-        raise UploadFailed(f"{folder} holds nothing to upload" + (f" ({told})." if told else "."))
+        raise NotACheckpoint(f"{folder} holds nothing to upload" + (f" ({told})" if told else ""))
     return Folder(tuple(files), tuple(left_out))
 
 

@@ -44,9 +44,16 @@ def require_on_its_way(view: DeploymentView, seen: DeploymentView | None, status
             f"Deployment {view['name']} was replaced by generation {view['generation']} before it was {wanted}.", view
         )
     if view["status"] in DEAD_ENDS or (view["status"] == "TEARING_DOWN" and "GONE" not in statuses):
-        failure = view.get("failure")
-        why = f" while {failure.get('during', 'at work')}: {failure['reason']}" if failure else "."
-        raise DeploymentFailed(f"Deployment {view['name']} is {view['status']}, not {wanted}{why}", view)
+        raise DeploymentFailed(_where_it_went(view, wanted), view)
+
+
+def _where_it_went(view: DeploymentView, wanted: str) -> str:
+    """Return what became of it instead; a failure that was before its teardown is no reason of that."""
+    failure = view.get("failure")
+    if view["status"] == "FAILED" and failure:
+        during = f" while {failure['during']}" if failure.get("during") else ""
+        return f"Deployment {view['name']} FAILED{during}: {failure['reason']}"
+    return f"Deployment {view['name']} is {view['status']}, not {wanted}."
 
 
 def answer_to(

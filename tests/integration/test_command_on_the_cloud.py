@@ -71,8 +71,8 @@ def test_a_question_is_answered_however_cold_the_model_is(world: World, run: Run
     assert told["output"]["text"] in plain.stdout
 
 
-def test_a_parameter_that_the_backend_lacks_ends_with_1_and_the_reason(run: Run, serving: str) -> None:
-    assert "top_k" in run("invoke", serving, "x", "--top-k", "3", code=1).stderr
+def test_a_parameter_that_the_backend_lacks_ends_with_2_and_the_reason(run: Run, serving: str) -> None:
+    assert "top_k" in run("invoke", serving, "x", "--top-k", "3", code=2).stderr
 
 
 def test_status_and_list_are_the_api_s_documents(run: Run, serving: str) -> None:

@@ -54,12 +54,18 @@ def s3(s3_endpoint, monkeypatch) -> Iterator[Any]:
     client.delete_bucket(Bucket=BUCKET)
 
 
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+HEADER = (2).to_bytes(8, "little") + b"{}"
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "checkpoint"
     made.mkdir()
     (made / "config.json").write_text('{"model_type": "llama"}')
-    (made / "model.safetensors").write_bytes(b"weights")
+    (made / "tokenizer.json").write_text("{}")
+    (made / "tokenizer_config.json").write_text("{}")
+    (made / "model.safetensors").write_bytes(HEADER)
     (made / ".cache").write_text("x")
     return made
 
@@ -124,7 +130,7 @@ def run(api):
 
 def in_parts(weights: Path) -> None:
     """Let the weights be more than one part long."""
-    weights.write_bytes(b"head" + bytes(PART_BYTES + 1024 * 1024) + b"tail")
+    weights.write_bytes(HEADER + bytes(PART_BYTES + 1024 * 1024) + b"tail")
 
 
 def objects(s3) -> dict[str, Any]:
@@ -137,12 +143,12 @@ def test_a_folder_is_uploaded_whole_with_its_mark_last(s3, folder, run):
     result = run(str(folder), "--name", "demo")
 
     held = objects(s3)
-    assert set(held) == {f"uploads/demo/{name}" for name in ("config.json", "model.safetensors", "_COMPLETE")}
+    assert set(held) == {f"uploads/demo/{name}" for name in (*FILES, "_COMPLETE")}
     assert max(held.values(), key=lambda item: item["LastModified"])["Key"].endswith("_COMPLETE")
     weights = s3.get_object(Bucket=BUCKET, Key="uploads/demo/model.safetensors")
     assert weights["Body"].read() == (folder / "model.safetensors").read_bytes()
     assert weights["ETag"].endswith('-2"')
-    assert f"s3://{BUCKET}/uploads/demo/: 2 files sent (68.2 MB), 0 were there." in result.stdout
+    assert f"s3://{BUCKET}/uploads/demo/: 4 files sent (68.2 MB), 0 were there." in result.stdout
 
 
 def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, run):
@@ -153,7 +159,7 @@ def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, r
     summary = json.loads(run(str(folder), "--name", "demo", "--json").stdout)
 
     assert summary["sent"] == ["config.json"]
-    assert summary["already_there"] == ["model.safetensors"]
+    assert summary["already_there"] == [name for name in FILES if name != "config.json"]
     assert s3.get_object(Bucket=BUCKET, Key="uploads/demo/config.json")["Body"].read() == b'{"model_type": "qwen2"}'
 
 
@@ -167,7 +173,7 @@ def test_an_upload_that_breaks_off_takes_the_old_mark_of_completeness_away(s3, a
     with pytest.raises(UploadFailed, match="broke off"):
         bucket.send(plan, on_bytes=lambda _: None)
 
-    assert set(objects(s3)) == {"uploads/demo/config.json", "uploads/demo/model.safetensors"}
+    assert set(objects(s3)) == {f"uploads/demo/{name}" for name in FILES}
 
 
 def test_a_simulated_s3_never_sees_the_user_s_own_credentials(s3, api):
@@ -204,7 +210,7 @@ def test_watching_follows_the_folder_to_its_deployment(s3, api, folder, run):
 
     lines = [json.loads(line) for line in run(str(folder), "--name", "demo", "--watch", "--json").stdout.splitlines()]
 
-    assert lines[0]["sent"] == ["config.json", "model.safetensors"]
+    assert lines[0]["sent"] == list(FILES)
     assert [line["status"] for line in lines[1:]] == ["RESTING", "STARTED", "SERVING", "SERVING"]
     assert lines[-1]["source"] == f"s3://{BUCKET}/uploads/demo/"
 
@@ -215,10 +221,32 @@ def test_watching_says_what_an_incomplete_folder_lacks(s3, api, folder, run):
 
     result = run(str(folder), "--name", "demo", "--watch", code=1)
 
-    assert "The folder demo is INCOMPLETE: missing: tokenizer.json" in result.stderr
+    assert "The folder demo is INCOMPLETE: tokenizer.json" in result.stderr
+
+
+def test_a_folder_that_lacks_files_is_refused_before_a_byte_is_sent(s3, folder, run):
+    (folder / "tokenizer.json").unlink()
+    (folder / "model.safetensors").unlink()
+
+    problem = json.loads(run(str(folder), "--name", "demo", "--json", code=3).stderr)
+
+    assert problem["missing"] == [
+        "tokenizer.json",
+        "model.safetensors (or model.safetensors.index.json and its shards)",
+    ]
+    assert objects(s3) == {}
+
+
+def test_what_an_earlier_upload_left_completes_a_folder(s3, folder, run):
+    run(str(folder), "--name", "demo")
+    (folder / "model.safetensors").unlink()
+
+    run(str(folder), "--name", "demo")
+
+    assert "uploads/demo/model.safetensors" in objects(s3)
 
 
 def test_a_name_that_no_deployment_may_have_uploads_nothing(s3, folder, run):
-    run(str(folder), "--name", "My_Model", code=1)
+    run(str(folder), "--name", "My_Model", code=2)
 
     assert objects(s3) == {}

@@ -9,9 +9,8 @@ from pilotlight.contracts import (
     LeaseRequest,
     SpendCeilingRequest,
     UploadSettings,
-    broken_rules,
 )
-from pilotlight.contracts.broken_rules import FORMS, LONGEST_MESSAGE
+from pilotlight.domain.broken_rules import FORMS, LONGEST_MESSAGE, broken_rules
 from pilotlight.domain.invocation import InvocationRequest
 from pydantic import BaseModel, ValidationError
 
@@ -91,7 +90,7 @@ def test_a_reason_of_white_space_is_none():
 
 
 def _patterns(schema: object) -> set[str]:
-    """Return the patterns that pydantic itself holds text to: those in JSON schemas only tell what a validator takes."""
+    """Return the patterns that pydantic itself holds text to: others only tell programs what is taken."""
     if isinstance(schema, dict):
         own = {schema["pattern"]} if schema.get("type") == "str" and "pattern" in schema else set()
         return own.union(*map(_patterns, schema.values()))

@@ -157,7 +157,7 @@ def test_a_serving_deployment_is_looked_at_when_its_owner_must_be_warned_and_the
     serving = a_serving_deployment()
     warned = serving.changed(lease=serving.lease.changed(warned=True))
 
-    assert look(serving) == (NOON + timedelta(hours=66), "tell that the lease ends soon")
+    assert look(serving) == (NOON + timedelta(hours=66), "notice that the lease ends soon")
     assert look(warned) == (NOON + timedelta(hours=72), "lease ends: teardown")
 
 

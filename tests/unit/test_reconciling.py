@@ -93,7 +93,6 @@ def test_what_others_made_is_not_even_told(world: World) -> None:
     world.imports.add_model("pilotlight-llama-g1")
     world.imports.add_model("pilotlight-other-g1", **names.ownership_tags("another-stack", "other", 1))
     world.imports.add_model("their-own", **names.ownership_tags("pilotlight", "llama", 1))
-    world.bucket.put("artifacts/somebody/notes.txt", b"mine")
     world.bucket.put("backups/a00000000000000000ff/x", b"mine")
     world.executions.start("deploy", "by-hand", {})
     before = world.traces()
@@ -211,6 +210,23 @@ def test_bytes_that_a_zombie_wrote_after_the_deletion_are_removed(world: World) 
 
     assert world.traces() == {}
     assert world.artifacts.get(artifact_id or "").status is ArtifactStatus.GONE
+
+
+@pytest.mark.parametrize("name", ["backup", "a123", f"{STRAY}-copy", STRAY.upper(), "", "..", "mine#1"])
+def test_a_folder_beside_the_artifacts_is_told_and_never_removed(world: World, name: str) -> None:
+    world.bring(Status.GONE)
+    world.bucket.put(f"artifacts/{name}/weights/x", b"x")
+    world.bucket.put(f"artifacts/{name}/manifest.json", b"x")
+    young = world.reconcile()
+    world.clock.advance(days=400)
+
+    done = world.reconcile()
+
+    assert decisions(young) == [(Kind.ARTIFACT, Decision.LEAVE)]
+    (finding,) = done.findings
+    assert (finding.resource, finding.decision, finding.orphan) == (f"artifacts/{name}/", Decision.LOOK, True)
+    assert "its name is no artifact's" in finding.reason
+    assert len(world.bucket.objects) == 2
 
 
 def test_bytes_without_a_record_are_told(world: World) -> None:

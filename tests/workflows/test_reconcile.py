@@ -40,8 +40,9 @@ def test_exactly_what_nobody_owns_is_removed(world: World) -> None:
     assert world.objects(f"artifacts/{kept}/") == weights
     assert world.deployment(keeper)["status"] == "SERVING"
     assert world.invoke(keeper, wait=25).status_code in (200, 202)
-    looked_at = live, unknown, UNKNOWN.removesuffix("weights/model.safetensors")
-    eventually(lambda: told(world, *looked_at) == ["look"] * 3, "what has no record to be old enough to be told of")
+    strange = THEIRS.removesuffix("notes.txt")
+    looked_at = live, unknown, UNKNOWN.removesuffix("weights/model.safetensors"), strange
+    eventually(lambda: told(world, *looked_at) == ["look"] * 4, "what has no record to be old enough to be told of")
     clean_up(world, live, foreign, untagged, unknown)
 
 

@@ -6,14 +6,14 @@ import sys
 import typer
 
 from pilotlight_client.commands import changes, deployments, invocations, money, sources
-
-EXIT_CODES = """Exit codes: 0 done · 1 the API refused, or the deployment or invocation failed · 2 wrong usage ·
-3 preflight refused · 4 no Pilotlight reachable · 5 timed out waiting · 130 interrupted."""
+from pilotlight_client.commands.session import EXIT_CODES
+from pilotlight_client.commands.usage import PlainUsage
 
 app = typer.Typer(
     name="pilotlight",
+    cls=PlainUsage,
     help="Run your own LLMs on AWS: deploy, invoke, keep warm, take down.",
-    epilog=EXIT_CODES,
+    epilog=f"Exit codes: {' · '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

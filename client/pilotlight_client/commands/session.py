@@ -17,14 +17,28 @@ from pilotlight_client.api import Pilotlight
 from pilotlight_client.errors import (
     ApiError,
     DeploymentFailed,
+    InvalidRequest,
+    NotACheckpoint,
     NotConfigured,
     NotReachable,
     PilotlightError,
     TimedOut,
+    WrongInput,
 )
 
 PREFLIGHT_REFUSED = "preflight-refused"
-EXIT_REFUSED, EXIT_PREFLIGHT, EXIT_NOT_REACHABLE, EXIT_TIMED_OUT, EXIT_INTERRUPTED = 1, 3, 4, 5, 130
+EXIT_DONE, EXIT_REFUSED, EXIT_WRONG_USAGE, EXIT_PREFLIGHT, EXIT_NOT_REACHABLE, EXIT_TIMED_OUT = range(6)
+EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    EXIT_DONE: "done",
+    EXIT_REFUSED: "refused, or failed: the deployment, the invocation, the upload",
+    EXIT_WRONG_USAGE: "wrong usage: an option, an argument, a field that breaks a rule, the URL, credentials",
+    EXIT_PREFLIGHT: "the model is refused: by the preflight, or because its folder lacks files",
+    EXIT_NOT_REACHABLE: "nobody answers",
+    EXIT_TIMED_OUT: "timed out waiting; what was waited for goes on",
+    EXIT_INTERRUPTED: "interrupted; what was begun goes on",
+}
+"""What each code means with which a command ends: the help and docs/command.md say the same."""
 PIPE_WIDTH = 200  # a table that is piped somewhere is not folded at 80 columns
 
 
@@ -122,8 +136,14 @@ def session(ctx: typer.Context, url: str | None, *, as_json: bool) -> Iterator[S
 def exit_code(error: PilotlightError) -> int:
     """Return the code that a command ends with after this error."""
     match error:
-        case NotReachable() | NotConfigured():
+        case NotReachable():
             return EXIT_NOT_REACHABLE
+        case NotConfigured() | WrongInput():
+            return EXIT_WRONG_USAGE
+        case InvalidRequest() if error.fields:
+            return EXIT_WRONG_USAGE
+        case NotACheckpoint():
+            return EXIT_PREFLIGHT
         case TimedOut():
             return EXIT_TIMED_OUT
         case ApiError(problem_code=code) | DeploymentFailed(reason_code=code) if code == PREFLIGHT_REFUSED:

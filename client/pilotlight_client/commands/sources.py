@@ -9,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from pilotlight_client import rendering, wording
+from pilotlight_client.checkpoint import require_checkpoint
 from pilotlight_client.commands.options import AsJson, Timeout, Url, Watch
 from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, session
 from pilotlight_client.commands.watching import follow
@@ -52,13 +53,14 @@ def upload(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a folder; its import starts by itself."""
+    """Upload a folder with a checkpoint; its import starts by itself. One that lacks files is not sent."""
     with session(ctx, url, as_json=as_json) as work:
         require_name(name)
         found = read_folder(folder)
         before = work.pilotlight.upload(name)
         bucket = UploadBucket.of(work.pilotlight.health(), name)
         plan = plan_upload(found, bucket.stored())
+        require_checkpoint(found, plan.strangers)
         _warn(work.screen, found, plan)
         work.screen.if_interrupted = (
             f"Stopped; what is at {bucket.address} stays, and the next upload goes on from there."

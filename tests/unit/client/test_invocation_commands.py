@@ -129,7 +129,7 @@ def test_a_parameter_that_the_backend_lacks_is_named(command, api, a_problem):
     wrong = {"field": "parameters.top_k", "rule": "supported", "message": "Bedrock's OpenAI shape has no top_k"}
     api.failures = [a_problem(422, "unsupported-parameter", "A parameter is not supported.", errors=[wrong])]
 
-    told = command("invoke", "demo", "Hi", "--top-k", "3", code=1).stderr
+    told = command("invoke", "demo", "Hi", "--top-k", "3", code=2).stderr
 
     assert told == "A parameter is not supported; parameters.top_k: Bedrock's OpenAI shape has no top_k.\n"
 

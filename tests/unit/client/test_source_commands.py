@@ -52,7 +52,7 @@ def upload(status: str, **fields: object) -> dict[str, object]:
 def test_uploads_say_what_became_of_each_folder(command, api):
     api.uploads = [
         upload("STARTED", deployment="demo", reason="started as generation 1"),
-        upload("INCOMPLETE", missing=["model-00002-of-00002.safetensors"]),
+        upload("INCOMPLETE", reason="files are missing", missing=["model-00002-of-00002.safetensors"]),
         upload("HELD", held_by="demo"),
         upload("RESTING", look_at="2026-11-20T12:01:00Z"),
         upload("REFUSED", reason="the folder's name cannot name a deployment"),
@@ -62,7 +62,7 @@ def test_uploads_say_what_became_of_each_folder(command, api):
 
     for expected in (
         "deployment demo: started as generation 1",
-        "missing: model-00002-of-00002.safetensors",
+        "files are missing: model-00002-of-00002.safetensors",
         "held by demo: it starts when that is GONE",
         "will be looked at in 1 min",
         "the folder's name cannot name a deployment",

@@ -1,5 +1,5 @@
 import pytest
-from pilotlight_client.errors import UploadFailed
+from pilotlight_client.errors import NotACheckpoint, WrongInput
 from pilotlight_client.uploading import Stored, plan_upload, read_folder, require_name
 
 
@@ -51,7 +51,7 @@ def test_a_mark_of_completeness_in_the_folder_is_not_sent_before_the_rest(checkp
 
 
 def test_a_folder_without_anything_to_upload_is_refused(tmp_path):
-    with pytest.raises(UploadFailed, match="nothing to upload"):
+    with pytest.raises(NotACheckpoint, match="nothing to upload"):
         read_folder(tmp_path)
 
 
@@ -80,5 +80,5 @@ def test_the_etag_of_a_small_file_is_its_md5(checkpoint):
 
 @pytest.mark.parametrize("name", ["Demo", "a_b", "-a", "a--b", "a" * 33, "a\n", "../x"])
 def test_a_name_that_no_deployment_may_have_is_refused(name):
-    with pytest.raises(UploadFailed, match="cannot name a deployment"):
+    with pytest.raises(WrongInput, match="cannot name a deployment"):
         require_name(name)

@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
 from pydantic import BaseModel, ValidationError
 
-from pilotlight.contracts import broken_rules
+from pilotlight.domain.broken_rules import broken_rules
 from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.domain.values import Model
 from pilotlight.routes import CORRELATION_ID, CORRELATION_ID_PATTERN, IDEMPOTENCY_KEY_PATTERN, Parameter, Promise

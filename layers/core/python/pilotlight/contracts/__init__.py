@@ -1,6 +1,5 @@
 """What crosses a boundary: the payloads of tasks, and the bodies of the API. The examples are in events/."""
 
-from pilotlight.contracts.broken_rules import BrokenRule, broken_rules
 from pilotlight.contracts.requests import (
     LARGEST_PAGE,
     PAGE,
@@ -57,7 +56,6 @@ from pilotlight.contracts.views import (
 __all__ = [
     "LARGEST_PAGE",
     "PAGE",
-    "BrokenRule",
     "DeploymentList",
     "DeploymentRequest",
     "DeploymentTask",
@@ -101,6 +99,5 @@ __all__ = [
     "WakeStarted",
     "WarmUpTask",
     "WarmthView",
-    "broken_rules",
     "input_of",
 ]

@@ -9,7 +9,7 @@ from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
 from pilotlight.domain.source import SUPPORTED_FORMS
 from pilotlight.domain.spending import SpendCeiling
-from pilotlight.domain.values import Backend, DeploymentName, Request
+from pilotlight.domain.values import TAG_PATTERN, Backend, DeploymentName, Request
 
 MOST_TAGS = 20
 PAGE = 50
@@ -36,8 +36,6 @@ def _a_role_that_may_be_passed(arn: str) -> str:
         )
     return arn
 
-
-TAG_PATTERN = r"^[a-zA-Z0-9 ._:/=+@-]*$"
 
 # What Bedrock takes as key and value of a tag; it says so only when the import starts, after the weights were copied.
 # Source: Amazon Bedrock API reference, Tag.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from pilotlight.domain.broken_rules import broken_rules
 from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
 
@@ -169,7 +170,7 @@ def parse(content: bytes, model: type[AnyModel]) -> AnyModel:
     except ValidationError as exc:
         error = exc.errors(include_input=False, include_context=False, include_url=False)[0]
         field = ".".join(str(part)[:80] for part in error["loc"])
-        raise UnreadableError(f"its field {field!r} is wrong: {error['msg']}") from exc
+        raise UnreadableError(f"its field {field!r} is wrong: {broken_rules(exc)[0].message}") from exc
 
 
 def derived_tokenizer_config(tokenizer_config: bytes, template: str) -> bytes:

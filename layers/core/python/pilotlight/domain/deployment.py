@@ -204,10 +204,10 @@ class Deployment(Model):
         """Return when the sweep must look at this record next, and what for; None once it is GONE."""
         looks: list[tuple[datetime, str]] = []
         if self.status in UNDER_WAY:
-            looks.append((now + CHECK_INTERVAL, "see that it goes on"))
+            looks.append((now + CHECK_INTERVAL, "check that it goes on"))
         if self.status is Status.TEARING_DOWN:
             rest = backoff(self.teardown_round, CHECK_INTERVAL, LONGEST_TEARDOWN_REST)
-            return now + rest, "see that its teardown goes on"
+            return now + rest, "check that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
         if self.status is Status.SERVING:
@@ -217,11 +217,11 @@ class Deployment(Model):
     def _looks_while_serving(self, now: datetime) -> list[tuple[datetime, str]]:
         looks: list[tuple[datetime, str]] = []
         if self.lease.warn_at and not self.lease.warned:
-            looks.append((self.lease.warn_at, "tell that the lease ends soon"))
+            looks.append((self.lease.warn_at, "notice that the lease ends soon"))
         if self.keep_warm_warn_at:
-            looks.append((self.keep_warm_warn_at, "tell that keep-warm ends unless it is confirmed"))
+            looks.append((self.keep_warm_warn_at, "notice that keep-warm ends unless it is confirmed"))
         if self.wake:
-            looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "see that the wake goes on"))
+            looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "check that the wake goes on"))
         if self.wants_warm(now):
             looks.append((max(now + SWEEP_INTERVAL, self.wake_rests_until or now), "keep the model warm"))
         else:

@@ -189,6 +189,13 @@ def _judge_staging(
     return Verdict(decision=Decision.FAIL, reason="its staging died, and nobody waits for it: a retry begins afresh")
 
 
+def judge_strange_folder(newest_write: datetime | None, scene: Scene) -> Verdict | None:
+    """Judge a folder beside the artifacts whose name is no artifact's: whoever put it there removes it, or nobody."""
+    if newest_write is None:
+        return None
+    return told_when_old("its name is no artifact's, and no record tells of it", newest_write, scene)
+
+
 def judge_multipart(artifact: Artifact | None, begun_at: datetime, scene: Scene) -> Verdict | None:
     """Judge an unfinished upload of an artifact: a sealed one needs none; any other still may, or goes as a whole."""
     if artifact is None or artifact.status is not ArtifactStatus.SEALED:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 NAME_MAX = 32
+TAG_PATTERN = r"^[a-zA-Z0-9 ._:/=+@-]*$"
 
 DeploymentName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=NAME_MAX)]
 """Lower-case words joined by single hyphens, at most 32 characters: every name derived from it fits every service."""

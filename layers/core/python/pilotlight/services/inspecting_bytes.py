@@ -13,6 +13,7 @@ from pilotlight.domain.orphans import (
     judge_artifact,
     judge_invocation,
     judge_multipart,
+    judge_strange_folder,
     user_of,
 )
 from pilotlight.domain.reconciliation import Decision, Finding, Kind, Listing, Scene, finding_of
@@ -56,21 +57,29 @@ class InspectingArtifacts:
         self._clock = clock
 
     def list(self, cursor: str | None) -> Listing[str]:
-        """Return the ids of all artifacts with bytes, or with a record that is not GONE; bytes are listed first."""
+        """Return the ids of all artifacts with bytes, or with a record that is not GONE; bytes are listed first.
+
+        A folder whose name is no id is among them: it costs money too, and a person is to be told.
+        """
         found = {*self._inventory.artifact_ids()}
-        found |= {_artifact_of(upload.key) for upload in self._inventory.unfinished_uploads()}
+        begun = map(_artifact_of, (upload.key for upload in self._inventory.unfinished_uploads()))
+        found |= {artifact_id for artifact_id in begun if artifact_id}
         while True:
             records, cursor = self._artifacts.page(cursor, PAGE)
             found |= {record.id for record in records if record.status is not ArtifactStatus.GONE}
             if cursor is None:
-                return Listing(items=tuple(sorted(each for each in found if ARTIFACT_ID.fullmatch(each))))
+                return Listing(items=tuple(sorted(found)))
 
     def name_of(self, item: str) -> str:
         """Return the folder of an artifact."""
         return f"artifacts/{item}/"
 
     def inspect(self, item: str, scene: Scene) -> Finding | None:
-        """Judge an artifact by its record and those of its users."""
+        """Judge an artifact by its record and those of its users; a folder that is none, by its age alone."""
+        if not ARTIFACT_ID.fullmatch(item):
+            newest_write = self._inventory.newest_write(self.name_of(item))
+            verdict = judge_strange_folder(newest_write, scene)
+            return finding_of(verdict, self.kind, self.name_of(item), since=newest_write)
         artifact = self._artifacts.find(item)
         newest_write = self._newest_write(artifact, item)
         verdict = judge_artifact(

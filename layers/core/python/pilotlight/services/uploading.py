@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from pilotlight.contracts import DeploymentRequest, UploadSettings, broken_rules
+from pilotlight.contracts import DeploymentRequest, UploadSettings
+from pilotlight.domain.broken_rules import broken_rules
 from pilotlight.domain.checkpoint_config import WeightIndex, parse
 from pilotlight.domain.checkpoint_files import INDEX, READ_LIMITS
 from pilotlight.domain.completeness import missing_files

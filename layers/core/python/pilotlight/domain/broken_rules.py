@@ -9,9 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pilotlight.contracts.requests import TAG_PATTERN
 from pilotlight.domain.keep_warm import TIME_PATTERN
-from pilotlight.domain.values import NAME_MAX, NAME_PATTERN
+from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, TAG_PATTERN
 
 LONGEST_MESSAGE = 300
 OWN_WORDS = "Value error, "  # how pydantic begins what one of our own validators says
@@ -85,11 +84,9 @@ def broken_rules(error: ValidationError, whole: str = "body") -> tuple[BrokenRul
 
 
 def _message(each: Mapping[str, Any]) -> str:
-    kind, bounds = each["type"], each.get("ctx", {})
-    if kind in _BOUNDED:
-        told = _BOUNDED[kind](bounds)
-    else:
-        told = _KINDS.get(kind) or str(each["msg"]).removeprefix(OWN_WORDS)
+    kind = each["type"]
+    plain = _KINDS.get(kind) or str(each["msg"]).removeprefix(OWN_WORDS)
+    told = _BOUNDED[kind](each["ctx"]) if kind in _BOUNDED else plain
     return told if len(told) <= LONGEST_MESSAGE else f"{told[:LONGEST_MESSAGE]}…"
 
 
