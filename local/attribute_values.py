@@ -22,7 +22,7 @@ def install() -> None:
 
 
 def _straight(original: Any) -> Any:
-    def _serialize_type_structure(serializer: JSONSerializer, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    def _serialize_type_structure(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
         told = on_the_wire(value) if shape.name == "AttributeValue" and key else None
         if told is None:
             original(serializer, serialized, value, shape, key)
