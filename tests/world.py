@@ -46,6 +46,7 @@ from pilotlight.services.inspecting_bytes import InspectingArtifacts, Inspecting
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
+from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
@@ -162,14 +163,9 @@ class World:
         )
         self.importing = Importing(self.deployments, self.imports, self.spending, self.clock, rules)
         self.warming = Warming(
-            self.deployments,
-            self.backend,
-            self.executions,
-            self.accounting,
-            self.spending,
-            self.clock,
-            self.budget,
+            self.deployments, self.executions, self.accounting, self.spending, self.clock, self.budget
         )
+        self.probing = Probing(self.deployments, self.backend, self.accounting, self.spending, self.clock, self.budget)
         self.first_warm_up = FirstWarmUp(self.deployments, self.warming, self.clock)
         self.erasing = Erasing(self.artifacts, self.bucket, self.clock)
         self.tearing_down = TearingDown(
@@ -365,11 +361,11 @@ class World:
         """Do what `warm` does, to its end."""
         task = self.probe_task(name)
         while True:
-            decision = self.warming.probe(task)
+            decision = self.probing.probe(task)
             if decision.ready:
-                self.warming.mark_warm(task)
+                self.probing.mark_warm(task)
             elif decision.give_up:
-                self.warming.mark_wake_failed(WakeFailureTask(**dict(task), probe=decision))
+                self.probing.mark_wake_failed(WakeFailureTask(**dict(task), probe=decision))
             else:
                 self.clock.advance(seconds=decision.wait_seconds)
                 continue

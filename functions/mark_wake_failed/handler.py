@@ -7,4 +7,4 @@ from pilotlight.runtime import runtime, task
 @task(WakeFailureTask)
 def handler(work: WakeFailureTask) -> None:
     """End a wake without an answer, with the reason."""
-    runtime().warming.mark_wake_failed(work)
+    runtime().probing.mark_wake_failed(work)

@@ -7,4 +7,4 @@ from pilotlight.runtime import runtime, task
 @task(ProbeTask)
 def handler(work: ProbeTask) -> None:
     """End a wake with success."""
-    runtime().warming.mark_warm(work)
+    runtime().probing.mark_warm(work)

@@ -9,4 +9,4 @@ from pilotlight.runtime import runtime, task
 @task(ProbeTask)
 def handler(work: ProbeTask) -> dict[str, Any]:
     """Probe one deployment once: is its model ready to answer?"""
-    return runtime().warming.probe(work).dump()
+    return runtime().probing.probe(work).dump()

@@ -246,7 +246,7 @@ def test_a_wake_that_failed_leaves_the_claim_of_the_next_one_alone(crowded):
         return read()
 
     crowded.capacity.read, task = another_wakes_first, crowded.probe_task("second")
-    crowded.warming.mark_wake_failed(WakeFailureTask(**dict(task)))
+    crowded.probing.mark_wake_failed(WakeFailureTask(**dict(task)))
 
     assert crowded.wake("second").id != task.wake_id
     assert claims(crowded) == {"second-g1"}

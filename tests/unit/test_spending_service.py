@@ -97,7 +97,7 @@ def test_after_the_lease_a_wake_under_way_calls_nothing_more(world):
     world.clock.set(world.deployment().lease.ends_at)
     probes = world.backend.probes
 
-    decision = world.warming.probe(world.probe_task())
+    decision = world.probing.probe(world.probe_task())
 
     assert (decision.give_up, decision.refusal, world.backend.probes) == (True, "lease-ended", probes)
 
@@ -145,7 +145,7 @@ def test_a_ceiling_that_is_reached_in_the_middle_of_a_wake_ends_it_without_an_an
     go_cold(serving)
     serving.backend.cold_for = 100
     serving.warming.wake("llama", reason="x", correlation_id="c")
-    assert not serving.warming.probe(serving.probe_task()).give_up
+    assert not serving.probing.probe(serving.probe_task()).give_up
     limit(serving, 0.5)
 
     decision = serving.run_wake()
@@ -278,7 +278,7 @@ def test_a_probe_that_was_taken_and_not_answered_counts_as_spent_and_proves_no_w
     before = spent(serving)
     serving.backend.refusals.append(NothingAnswered("an answer of an unknown shape"))
 
-    decision = serving.warming.probe(serving.probe_task())
+    decision = serving.probing.probe(serving.probe_task())
 
     assert (decision.ready, decision.give_up) == (False, False)
     assert serving.deployment().wake.usd == pytest.approx(WINDOW_USD)
@@ -294,7 +294,7 @@ def test_probes_that_are_taken_and_never_answered_end_at_the_ceiling(serving):
 
     decisions = []
     while not (decisions and decisions[-1].give_up):
-        decisions.append(serving.warming.probe(serving.probe_task()))
+        decisions.append(serving.probing.probe(serving.probe_task()))
         serving.clock.advance(seconds=60)
 
     assert decisions[-1].refusal == "spend-ceiling-reached"
@@ -435,7 +435,7 @@ def test_a_wake_under_way_ends_at_its_next_probe(serving):
     go_cold(serving)
     serving.backend.cold_for = 100
     serving.warming.wake("llama", reason="x", correlation_id="c")
-    serving.warming.probe(serving.probe_task())
+    serving.probing.probe(serving.probe_task())
     serving.switch.on()
     probes = serving.backend.probes
 

@@ -79,12 +79,12 @@ def test_every_probe_is_on_the_timeline_and_those_during_loading_cost_nothing(co
     windows = cold.accounting.cost_so_far(cold.deployment(), cold.clock.now())
     wake(cold)
     for _ in range(5):
-        cold.warming.probe(cold.probe_task())
+        cold.probing.probe(cold.probe_task())
 
     assert cold.wake().usd == 0
     assert "probe 5 not ready" in cold.deployments.timeline("llama")[-1]
     assert cold.accounting.cost_so_far(cold.deployment(), cold.clock.now()) == windows
-    cold.warming.probe(cold.probe_task())
+    cold.probing.probe(cold.probe_task())
     assert cold.wake().usd == pytest.approx(cold.accounting.tariff(cold.deployment()).window.usd)
 
 
@@ -112,7 +112,7 @@ def test_a_wake_ends_within_its_bounds_with_the_reason(budget, reason):
 def test_after_a_wake_that_gave_up_the_next_caller_begins_another(cold):
     wake(cold)
     task = cold.probe_task()
-    cold.warming.mark_wake_failed(WakeFailureTask(**dict(task)))
+    cold.probing.mark_wake_failed(WakeFailureTask(**dict(task)))
 
     wake(cold)
 
@@ -142,7 +142,7 @@ def test_a_wake_whose_execution_died_is_replaced_by_the_next_who_asks(cold):
     assert cold.executions.is_running("warm", f"llama-g1-w{cold.wake().id}")
     assert cold.deployment().last_wake.reason == "its execution died"
     with pytest.raises(Superseded):
-        cold.warming.probe(old)
+        cold.probing.probe(old)
 
 
 def test_a_wake_that_ends_while_somebody_asks_for_it_is_not_followed_by_another(cold):
@@ -153,8 +153,8 @@ def test_a_wake_that_ends_while_somebody_asks_for_it_is_not_followed_by_another(
 
     def ended_just_now(machine, name, work):
         cold.backend.cold_for = 0
-        cold.warming.probe(task)
-        cold.warming.mark_warm(task)
+        cold.probing.probe(task)
+        cold.probing.mark_warm(task)
         cold.executions.end(machine, name)
         return start(machine, name, work)
 
@@ -184,10 +184,10 @@ def test_a_wake_past_its_deadline_is_replaced_and_its_probes_are_refused(cold):
 
     assert cold.wake().id != old.wake_id
     with pytest.raises(Superseded, match="was replaced"):
-        cold.warming.probe(old)
+        cold.probing.probe(old)
     with pytest.raises(Superseded):
-        cold.warming.mark_warm(old)
-    cold.warming.mark_wake_failed(WakeFailureTask(**dict(old)))
+        cold.probing.mark_warm(old)
+    cold.probing.mark_wake_failed(WakeFailureTask(**dict(old)))
     assert cold.deployment().wake is not None, "the old one does not end the new one"
 
 
@@ -197,8 +197,8 @@ def test_a_probe_that_comes_back_after_its_wake_is_over_is_refused(cold):
     cold.run_wake()
 
     with pytest.raises(Superseded, match="is over"):
-        cold.warming.probe(task)
-    assert cold.warming.mark_warm(task).last_wake.id == task.wake_id
+        cold.probing.probe(task)
+    assert cold.probing.mark_warm(task).last_wake.id == task.wake_id
 
 
 @pytest.mark.parametrize("status", [Status.IMPORTING, Status.FAILED, Status.TEARING_DOWN, Status.GONE])
@@ -399,7 +399,7 @@ def test_scale_down_ends_the_wake_under_way(cold):
     cold.warming.scale_down("llama")
 
     with pytest.raises(Superseded):
-        cold.warming.probe(task)
+        cold.probing.probe(task)
 
 
 def test_a_caller_may_wake_a_model_that_was_scaled_down_and_it_stays_quiet_after(cold):

@@ -54,6 +54,7 @@ from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
+from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.spending import Spending
@@ -281,9 +282,13 @@ class Runtime:
     def warming(self) -> Warming:
         """Waking models and keeping them warm."""
         budget = self.settings.wake_budget
-        return Warming(
-            self.deployments, self.backend, self.executions, self.accounting, self.spending, self.clock, budget
-        )
+        return Warming(self.deployments, self.executions, self.accounting, self.spending, self.clock, budget)
+
+    @cached_property
+    def probing(self) -> Probing:
+        """Probing models that are woken."""
+        budget = self.settings.wake_budget
+        return Probing(self.deployments, self.backend, self.accounting, self.spending, self.clock, budget)
 
     @cached_property
     def first_warm_up(self) -> FirstWarmUp:

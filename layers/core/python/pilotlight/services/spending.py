@@ -35,6 +35,7 @@ from pilotlight.domain.spending import (
     month_of,
     notice_due,
 )
+from pilotlight.domain.warmth import Warmth
 from pilotlight.ports import Clock, Deployments, KillSwitchPort
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.claiming import Claiming
@@ -184,6 +185,11 @@ class Spending:
     def let_go(self, deployment: Deployment, *, wake: str | None = None) -> None:
         """Give back what a wake, or a call, claimed for a deployment and did not get warm."""
         self._claiming.release(deployment, wake=wake)
+
+    def let_go_if_cold(self, deployment: Deployment, wake: str) -> None:
+        """Give back what a wake claimed, unless the model is warm all the same."""
+        if self._accounting.warmth(deployment, self._clock.now()).state is Warmth.COLD:
+            self.let_go(deployment, wake=wake)
 
     def require_possible(self, deployment: Deployment, purpose: Purpose) -> None:
         """Refuse what may not be spent now, and claim nothing. Raises: as `require`."""
