@@ -27,6 +27,18 @@ def test_every_link_between_our_pages_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_every_decision_is_in_the_list_and_every_number_that_is_not_there_is_told() -> None:
+    folder = ROOT / "docs/decisions"
+    numbers = [int(path.name[:4]) for path in folder.glob("[0-9]*.md")]
+    index = (folder / "README.md").read_text()
+
+    linked = re.findall(r"^- \[(\d{4})\]\((\1-[a-z0-9-]+\.md)\) \S", index, re.M)
+    told = {int(number) for number in re.findall(r"\b\d{4}\b", index.partition("\n- ")[0])}
+
+    assert [name for _, name in linked] == sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert told == set(range(1, max(numbers) + 1)) - set(numbers)
+
+
 def test_the_architecture_page_names_every_state_machine() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
 

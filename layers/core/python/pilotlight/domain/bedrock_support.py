@@ -11,6 +11,7 @@ LOOKED_UP = "2026-11-20"
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-central-1")
 
+MB = 10**6
 GB = 10**9
 LARGEST_TEXT_BYTES = 200 * GB  # less than this
 LARGEST_MULTIMODAL_BYTES = 100 * GB  # less than this

@@ -159,7 +159,7 @@ def _quantisation(checkpoint: Checkpoint, family: bedrock.Family | None) -> Chec
 
 def _size(facts: ModelFacts, family: bedrock.Family | None) -> Check:
     limit = family.largest_bytes if family else bedrock.LARGEST_TEXT_BYTES
-    found, supported = _gigabytes(facts.weight_bytes), f"less than {_gigabytes(limit)}"
+    found, supported = _amount(facts.weight_bytes), f"less than {_amount(limit)}"
     if facts.weight_bytes < limit:
         return _passed("size", found, supported)
     advice = "Take a smaller model of the family, or save the weights in bfloat16 if they are float32."
@@ -272,8 +272,8 @@ def _refused(name: str, found: str, supported: str, advice: str) -> Check:
     return Check(name=name, outcome=Outcome.REFUSED, found=found, supported=supported, advice=advice)
 
 
-def _gigabytes(size_bytes: int) -> str:
-    return f"{size_bytes / bedrock.GB:.1f} GB"
+def _amount(size_bytes: int) -> str:
+    return f"{size_bytes / bedrock.GB:.1f} GB" if size_bytes >= bedrock.GB / 10 else f"{size_bytes / bedrock.MB:.1f} MB"
 
 
 def _numbers(ids: frozenset[int]) -> str:
