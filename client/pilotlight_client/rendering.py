@@ -235,10 +235,10 @@ def kill_switch(view: KillSwitchView, now: datetime) -> Text:
 
 def _turned(view: KillSwitchView, now: datetime) -> str:
     """Return since when the switch stands as it does, who turned it and why, as far as that is known."""
-    since = f" since {wording.moment(view.get('since'), now)}" if view.get("since") else ""
+    since = f" {wording.moment(view.get('since'), now)}" if view.get("since") else ""
     by = f" by {view['by']}" if view.get("by") else ""
-    why = f": {view['reason']}" if view.get("reason") else ""
-    return f"{since}{by}{why}"
+    turned = f", turned{since}{by}" if since or by else ""
+    return turned + (f": {view['reason']}" if view.get("reason") else "")
 
 
 def _spent(view: SpendView) -> Text:
