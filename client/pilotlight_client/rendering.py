@@ -210,7 +210,7 @@ def footer(view: InvocationView) -> Text:
     return plain(" · ".join(parts), "dim")
 
 
-def health(view: HealthView, url: str) -> RenderableType:
+def health(view: HealthView, url: str, now: datetime) -> RenderableType:
     """Return who answers at the URL."""
     facts = _facts()
     facts.add_row("api", plain(f"{url} · {view['status']} · version {view['version']}"))
@@ -220,6 +220,9 @@ def health(view: HealthView, url: str) -> RenderableType:
         facts.add_row("S3 is at", plain(endpoint))
     if view.get("simulated"):
         facts.add_row("cloud", "simulated on this machine: nothing here costs money")
+    switch = view.get("kill_switch")
+    if switch and (switch["on"] or not switch["readable"]):
+        facts.add_row("kill switch", kill_switch(switch, now))
     return facts
 
 

@@ -38,6 +38,16 @@ def test_the_kill_switch_tells_why_it_is_on_or_off(view: KillSwitchView, told: s
     assert told in shown(rendering.kill_switch(view, NOW))
 
 
+def test_health_tells_of_a_switch_that_is_on_and_of_none_that_is_off() -> None:
+    here = {"status": "ok", "version": "1", "stack": "s", "region": "r", "upload_bucket": "b"}
+
+    on = rendering.health({**here, "kill_switch": a_switch(on=True, reason="the bill")}, "http://x", NOW)  # type: ignore[typeddict-item]
+    off = rendering.health({**here, "kill_switch": a_switch()}, "http://x", NOW)  # type: ignore[typeddict-item]
+
+    assert "The kill switch is on: the bill" in shown(on)
+    assert "kill switch" not in shown(off)
+
+
 @pytest.mark.parametrize(
     ("decision", "done", "told"),
     [
