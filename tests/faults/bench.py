@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tests.faults import guards as _guards  # noqa: F401 - it declares workflows, as the next one does
+from tests.faults import callers as _callers  # noqa: F401 - it declares workflows, as the next ones do
+from tests.faults import guards as _guards  # noqa: F401
 from tests.faults import mishaps as _mishaps  # noqa: F401
 from tests.faults import oracles
 from tests.faults.agenda import EndlessError
@@ -29,6 +30,7 @@ from tests.faults.workflows import (
 )
 
 COOLING_SECONDS = 600  # what only the reconciliation found is warm from its first wake until a window has passed
+LOADING_SECONDS = 240  # of a model that loads and loads: in a row, 120 probes, and a wake may make 20
 _REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
 
 
@@ -121,6 +123,10 @@ class Bench:
         """Let a user remove the deployment and see it through; give whether it was there."""
         return tear_down(self.stack, self._visit)
 
+    def scale_down(self) -> bool:
+        """Let a user scale the deployment down: he is refused unless it serves."""
+        return _took(self.stack.ask("POST", "/deployments/{name}/scale-down", name=NAME))
+
     def deploy_again(self) -> bool:
         """Let another user ask for the same name: he is refused while it is held."""
         return _took(self.stack.ask("POST", "/deployments", wanted("small"), key="second"))
@@ -134,8 +140,12 @@ class Bench:
         self.stack.bedrock.knobs.stick_next_import = True
 
     def never_ready(self) -> None:
-        """Let models load and load."""
+        """Let models load and load, for longer than one wake tries: whoever waits for hours wakes again and again."""
         self.stack.bedrock.knobs.never_ready = True
+        self.stack.agenda.spawn("ready at last", self._ready_at_last, after=LOADING_SECONDS, idle=True)
+
+    def _ready_at_last(self) -> None:
+        self.stack.bedrock.knobs.never_ready = False
 
     # ---- one run, step by step -------------------------------------------------------------------------------
 

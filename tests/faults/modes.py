@@ -12,7 +12,8 @@ from tests.faults.seam import WITHIN_SECONDS, Call, Meeting
 
 ZOMBIE_SECONDS = 1800  # longer than any timeout, and than all that is waited for because of one
 CREATE_JOB = "bedrock.CreateModelImportJob"
-INVOKE = "bedrock-runtime.InvokeModel"
+INVOKE = "bedrock-runtime.InvokeModel"  # has no such refusal as a conflict
+CALLS = ("api_invoke", "run_invocation")  # who calls a model while others take it away, also between what it reads
 
 Meet = Callable[[Meeting], AWSResponse]
 Act = Callable[[Meeting], bool]  # gives whether it changed anything
@@ -67,6 +68,10 @@ def _delete(meeting: Meeting) -> bool:
     return bool(meeting.seam.surroundings.delete())
 
 
+def _scale_down(meeting: Meeting) -> bool:
+    return bool(meeting.seam.surroundings.scale_down())
+
+
 def _deploy(meeting: Meeting) -> bool:
     return bool(meeting.seam.surroundings.deploy_again())
 
@@ -97,8 +102,10 @@ class Mode:
     meet: Meet
     passes: bool = True
     on_reads: bool = False
+    on_reads_of: tuple[str, ...] = ()  # functions whose reads go wrong so all the same
+    functions: tuple[str, ...] = ()  # the only ones whose calls do, where there are any
     only: str | None = None
-    never: str | None = None
+    never: tuple[str, ...] = ()
     stays: bool = False
     of_machines: bool = False
 
@@ -108,7 +115,9 @@ class Mode:
             return False
         if self.only is not None:
             return call.operation == self.only
-        return call.operation != self.never and (self.on_reads or not call.is_read)
+        if call.operation in self.never or (self.functions and call.function not in self.functions):
+            return False
+        return self.on_reads or not call.is_read or call.function in self.on_reads_of
 
 
 def _lasting(kind: str) -> Mode:
@@ -128,7 +137,7 @@ MODES = {
         Mode("error_after", _error_after, of_machines=True),
         Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True, of_machines=True),
         Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
-        Mode("conflict", lambda meeting: meeting.refused("conflict"), never=CREATE_JOB),
+        Mode("conflict", lambda meeting: meeting.refused("conflict"), never=(CREATE_JOB, INVOKE)),
         Mode("name_taken", lambda meeting: meeting.refused("conflict"), passes=False, only=CREATE_JOB),
         _lasting("denied"),
         _lasting("throttle"),
@@ -137,7 +146,8 @@ MODES = {
         Mode("sweep", partial(_beside, act=_sweep)),
         Mode("second_deploy", partial(_beside, act=_deploy)),
         Mode("retry", partial(_beside, act=_retry)),
-        Mode("teardown", partial(_beside, act=_delete)),
+        Mode("teardown", partial(_beside, act=_delete), on_reads_of=CALLS),
+        Mode("scale_down", partial(_beside, act=_scale_down), on_reads_of=CALLS, functions=CALLS),
         Mode("zombie", partial(_beside, zombie=True)),
         Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete)),
         Mode("stuck", _stuck, passes=False, only=CREATE_JOB),

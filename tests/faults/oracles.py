@@ -228,6 +228,8 @@ def _warm(stack: Stack, visit: Visit) -> Iterator[str]:
 
 def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield invocations that nobody answers."""
+    if visit.asks and not (visit.answer or visit.invocation or visit.refused or visit.unheard):
+        yield "a caller was told nothing"
     if visit.invocation is None:
         return
     view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)

@@ -51,7 +51,9 @@ class Workflow:
 class Visit:
     """What the users of one run remember."""
 
-    invocation: str | None = None
+    asks: bool = False  # somebody calls the model
+    invocation: str | None = None  # what he was told to ask for
+    answer: Answer | None = None  # what the model answered him at once
     answers: list[int] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)  # requests that were never answered for good
     removed: bool = False  # somebody asked for its removal
@@ -156,20 +158,6 @@ def failed(stack: Stack) -> None:
 
 
 # ---- the workflows ---------------------------------------------------------------------------------------------------
-
-
-def _invoke(stack: Stack, visit: Visit) -> None:
-    answer = insist(stack, visit, "POST", "/deployments/{name}/invocations", PROMPT, name=NAME)
-    visit.refused = answer if answer.status >= 400 else None
-    visit.invocation = answer.body.get("id") if answer.status < 400 else None
-    stack.settle()
-
-
-def _answered(stack: Stack, visit: Visit) -> bool:
-    if visit.invocation is None:
-        return visit.refused is not None and visit.removed
-    view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
-    return view.status == 200 and view.body["status"] == "SUCCEEDED"
 
 
 def warm_up(stack: Stack, visit: Visit) -> None:
@@ -285,7 +273,6 @@ def _of_uploads(function: str) -> bool:
 declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=lambda f: f in STAGING))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
 declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
-declare(Workflow("invocation", serving("small"), _invoke, _answered))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
 declare(Workflow("lease", serving("small", lease="2h"), _let_the_lease_end, is_gone, watched=everything))
 declare(Workflow("teardown", serving("large"), tear_down, is_gone))

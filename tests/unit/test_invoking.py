@@ -4,6 +4,7 @@ import pytest
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import (
+    AccessDenied,
     InvalidInput,
     InvocationFailed,
     InvocationTimedOut,
@@ -266,8 +267,9 @@ def test_a_throttled_call_is_queued_and_not_taken_for_cold(serving):
     assert len(serving.executions.of("warm")) == wakes
 
 
-def test_a_wake_that_cannot_be_begun_does_not_lose_the_question(cold):
-    cold.executions.refusals.append(Throttled("slow down"))
+@pytest.mark.parametrize("refusal", [Throttled("slow down"), AccessDenied("no such permission")])
+def test_a_wake_that_cannot_be_begun_does_not_lose_the_question(cold, refusal):
+    cold.executions.refusals.append(refusal)
 
     view = invoke(cold)
 
@@ -298,6 +300,23 @@ def test_a_caller_who_prefers_to_wait_gets_the_answer_that_came_meanwhile(cold):
 
     assert view.status is InvocationStatus.SUCCEEDED
     assert view.output.text == "Because of Rayleigh scattering."
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"), [("hold", "QUEUED"), ("get", "QUEUED"), ("release", "SUCCEEDED"), ("get_output", "QUEUED")]
+)
+def test_a_question_that_is_queued_is_accepted_whatever_goes_wrong_while_it_is_held(cold, broken, told, monkeypatch):
+    cold.clock.meanwhile.extend([] if broken == "get" else [lambda: None, cold.run_wake, lambda: work(cold)])
+    cold.backend.cold_for = 0
+
+    def deny(*_, **__):
+        raise AccessDenied("no such permission")
+
+    monkeypatch.setattr(cold.bodies if broken == "get_output" else cold.invocations, broken, deny)
+    view = invoke(cold, wait=20)
+
+    assert view.status == told
+    assert [invocation.id for invocation in cold.invocations.shelf.all()] == [view.id]
 
 
 @pytest.mark.parametrize(("wait", "held"), [(0, 0), (5, 5), (1000, LIMITS.longest_wait_seconds)])

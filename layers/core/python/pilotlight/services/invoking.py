@@ -13,7 +13,6 @@ from ulid import ULID
 from pilotlight.contracts import InvocationView
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
-    Conflict,
     DeadlinePassed,
     Held,
     InvalidInput,
@@ -119,7 +118,7 @@ class Invoking:
         invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
         self._enqueue(invocation, request)
         if cold:
-            with suppress(Retryable, Conflict):  # it is queued: its worker sees to the wake, or tells why not
+            with suppress(PilotlightError):  # it is queued: its worker sees to the wake, or tells why not
                 self._wake(name, correlation_id, seen_cold=seen_cold)
         return self._wait(invocation, patience)
 
@@ -185,10 +184,18 @@ class Invoking:
         self._queue.send(invocation.id, invocation.correlation_id)
 
     def _wait(self, invocation: Invocation, patience: float) -> InvocationView:
-        """Hold the request until its answer or the end of its patience; beyond a bound of held ones, not at all."""
+        """Hold the request until its answer or the end of its patience; beyond a bound of held ones, not at all.
+
+        It is queued by now: whatever goes wrong costs its caller the wait, and nobody a second answer.
+        """
         began = self._clock.now()
-        if patience <= 0 or not self._invocations.hold(began, self._limits.held_requests):
-            return self._view(invocation)
+        with suppress(PilotlightError):
+            if patience > 0 and self._invocations.hold(began, self._limits.held_requests):
+                return self._view(self._held(invocation, patience, began))
+        return self._view(invocation)
+
+    def _held(self, invocation: Invocation, patience: float, began: datetime) -> Invocation:
+        """Return the invocation as it is when it is over, or patience is."""
         try:
             waited = 0.0
             while waited < patience and not invocation.is_over:
@@ -196,8 +203,9 @@ class Invoking:
                 waited += POLL_SECONDS
                 invocation = self._invocations.get(invocation.id)
         finally:
-            self._invocations.release(began)
-        return self._view(invocation)
+            with suppress(PilotlightError):  # places are counted by the half minute: this one comes free with it
+                self._invocations.release(began)
+        return invocation
 
     def _fresh(self, deployment: Deployment, request: InvocationRequest, correlation_id: str) -> Invocation:
         now = self._clock.now()
