@@ -30,7 +30,7 @@ from tests.faults.workflows import (
 )
 
 COOLING_SECONDS = 600  # what only the reconciliation found is warm from its first wake until a window has passed
-LOADING_SECONDS = 240  # of a model that loads and loads: in a row, 120 probes, and a wake may make 20
+LOADING_SECONDS = 150  # of a model that loads and loads: time for 75 probes, of which a wake may make 20
 _REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
 
 

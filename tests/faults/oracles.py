@@ -19,7 +19,8 @@ from tests.faults.workflows import NAME, NEIGHBOUR, Visit
 
 UNDER_WAY = {"REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "TEARING_DOWN"}
 STRANGERS = ("stranger", f"{STACK}-{NAME}-g7", f"{STACK}-other-g1")
-MOST_PROBES = 100  # of a run: a wake has 20, and few wakes follow another
+MOST_PROBES = 20  # of a wake, by the stack's own setting
+MOST_CALLS = 10  # of a run, beside the probes
 FOREIGN_KEYS = ("notes/readme.txt", "artifacts-of-others/weights.bin")
 
 
@@ -222,8 +223,9 @@ def _warm(stack: Stack, visit: Visit) -> Iterator[str]:
     for arn, model in stack.bedrock.models.items():
         if arn not in visit.strangers and arn not in wanted and stack.bedrock.is_warm(arn):
             yield f"model {model.name} is still warm"
-    if (probes := stack.seam.made["bedrock-runtime.InvokeModel"]) > MOST_PROBES:
-        yield f"called a model {probes} times"
+    wakes, made = len(_executions("warm")), stack.seam.made["bedrock-runtime.InvokeModel"]
+    if made > wakes * MOST_PROBES + MOST_CALLS:
+        yield f"called a model {made} times, in {wakes} wakes"
 
 
 def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
