@@ -210,7 +210,7 @@ def footer(view: InvocationView) -> Text:
     return plain(" · ".join(parts), "dim")
 
 
-def health(view: HealthView, url: str) -> RenderableType:
+def health(view: HealthView, url: str, now: datetime) -> RenderableType:
     """Return who answers at the URL."""
     facts = _facts()
     facts.add_row("api", plain(f"{url} · {view['status']} · version {view['version']}"))
@@ -220,6 +220,9 @@ def health(view: HealthView, url: str) -> RenderableType:
         facts.add_row("S3 is at", plain(endpoint))
     if view.get("simulated"):
         facts.add_row("cloud", "simulated on this machine: nothing here costs money")
+    switch = view.get("kill_switch")
+    if switch and (switch["on"] or not switch["readable"]):
+        facts.add_row("kill switch", kill_switch(switch, now))
     return facts
 
 
@@ -235,10 +238,10 @@ def kill_switch(view: KillSwitchView, now: datetime) -> Text:
 
 def _turned(view: KillSwitchView, now: datetime) -> str:
     """Return since when the switch stands as it does, who turned it and why, as far as that is known."""
-    since = f" since {wording.moment(view.get('since'), now)}" if view.get("since") else ""
+    since = f" {wording.moment(view.get('since'), now)}" if view.get("since") else ""
     by = f" by {view['by']}" if view.get("by") else ""
-    why = f": {view['reason']}" if view.get("reason") else ""
-    return f"{since}{by}{why}"
+    turned = f", turned{since}{by}" if since or by else ""
+    return turned + (f": {view['reason']}" if view.get("reason") else "")
 
 
 def _spent(view: SpendView) -> Text:

@@ -245,7 +245,7 @@ def test_the_owner_is_told_once_at_four_fifths_and_once_at_the_whole(serving):
     told = [each["reason"] for each in serving.topic.messages if each["event"] == "spend-ceiling"]
     assert len(told) == 2
     assert "(80 %)" in told[0]
-    assert "(100 %)" in told[1]
+    assert "and the rest pays for no window): nothing is woken" in told[1]
 
 
 @pytest.mark.parametrize("seed", range(12))

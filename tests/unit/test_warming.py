@@ -386,6 +386,7 @@ def test_scale_down_without_a_window_is_quiet_until_somebody_asks_for_a_warm_up(
     world.bring(Status.SERVING, keep_warm=always_warm())
     world.warming.scale_down("llama")
     assert not world.deployment().wants_warm(world.clock.now() + timedelta(days=300))
+    assert "no probes until somebody asks for a warm-up" in world.deployments.timeline("llama")[-1]
 
     wake(world, end_quiet=True)
 

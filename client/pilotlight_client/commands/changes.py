@@ -43,7 +43,10 @@ def warm_up(
 def scale_down(ctx: typer.Context, name: Name, url: Url = None, as_json: AsJson = False) -> None:
     """Stop keeping a model warm until its next window; it is cold when the backend lets it go."""
     with session(ctx, url, as_json=as_json) as work:
-        _show(work, work.pilotlight.scale_down(name))
+        view = work.pilotlight.scale_down(name)
+        _show(work, view)
+        if (warmth := view.get("warmth")) and (until := warmth.get("warm_until")):
+            work.screen.note(f"Cold {wording.moment(until, work.pilotlight.now)} unless somebody calls.")
 
 
 def retry(

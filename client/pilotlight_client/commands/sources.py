@@ -115,7 +115,7 @@ def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None
     """Say who answers at the URL."""
     with session(ctx, url, as_json=as_json) as work:
         view = work.pilotlight.health()
-        work.screen.result(view, rendering.health(view, work.pilotlight.url))
+        work.screen.result(view, rendering.health(view, work.pilotlight.url, work.pilotlight.now))
 
 
 def _warn(screen: Screen, folder: Folder, plan: Plan) -> None:

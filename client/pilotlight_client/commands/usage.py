@@ -1,11 +1,17 @@
 """Wrong usage told in words: the command line's parser speaks of validators and of input."""
 
+import re
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-_SPOKEN = (("Value error, ", ""), ("Input should be a valid ", "it must be a "), ("Input should be ", "it must be "))
+_SPOKEN = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid "), "it must be a "),
+    (re.compile(r"Input should be "), "it must be "),
+    (re.compile(r", unable to parse string as .*"), ""),
+)
 
 
 class PlainUsage(TyperGroup):
@@ -17,5 +23,5 @@ class PlainUsage(TyperGroup):
             return super().invoke(ctx)
         except typer.BadParameter as error:
             for words, plain in _SPOKEN:
-                error.message = error.message.replace(words, plain)
+                error.message = words.sub(plain, error.message)
             raise

@@ -1,6 +1,7 @@
 import httpx
 import pytest
 
+NOW = "2026-11-20T12:00:00Z"
 STAGING = {
     "status": "STAGING",
     "progress": {"staged_bytes": 8_000_000_000, "total_bytes": 16_000_000_000, "percent": 50},
@@ -246,6 +247,13 @@ def test_scale_down_says_by_when_the_model_is_cold(command, api):
     api.has("demo")
 
     assert "Next: the model is cold, in 5 min" in command("scale-down", "demo").stderr
+
+
+def test_scale_down_of_a_warm_model_says_until_when_it_is_warm(command, api):
+    warmth = {"state": "WARM", "as_of": NOW, "warm_until": "2026-11-20T12:04:00Z", "cold_start_seconds": 110.0}
+    api.failures = [httpx.Response(202, json=api.has("demo", warmth=warmth), headers={"X-Pilotlight-Now": NOW})]
+
+    assert "Cold in 4 min (" in command("scale-down", "demo").stderr
 
 
 def test_keep_warm_sets_windows_and_lets_go_again(command, api):

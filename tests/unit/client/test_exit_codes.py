@@ -35,6 +35,7 @@ def test_the_help_tells_the_same_codes(command):
         ("keep-warm", "demo", "sometimes"),
         ("kill-switch", "maybe"),
         ("spend-ceiling", "demo", "0"),
+        ("spend-ceiling", "demo", "much"),
         ("invoke", "demo"),
         ("teardown", "demo"),
         ("upload", "no-such-folder", "--name", "demo"),
@@ -50,7 +51,7 @@ def test_whatever_is_wrong_with_what_was_typed_ends_with_2_in_plain_words(comman
     told = " ".join(command(*arguments, code=2).stderr.split())
 
     assert told
-    assert not [word for word in ("Value error", "Input should", "Traceback") if word in told]
+    assert not [word for word in ("Value error", "Input should", "unable to parse", "Traceback") if word in told]
 
 
 def test_what_the_api_refuses_for_what_it_is_ends_with_1(command, api, a_problem):

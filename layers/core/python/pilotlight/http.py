@@ -153,10 +153,10 @@ class Api(Chalice):  # type: ignore[misc]
         return idempotency_key_of(request.headers, request.context.get("identity"))
 
     @property
-    def caller(self) -> str:
-        """Who signed this request; in the embedded cloud nobody does."""
+    def caller(self) -> str | None:
+        """Who signed this request; None in the embedded cloud, where nobody does."""
         signed = self.current_request.context.get("identity") or {}
-        return str(signed.get("userArn") or signed.get("accountId") or "local")
+        return signed.get("userArn") or signed.get("accountId")
 
     def located(self, path: str) -> str:
         """Return a path of this API as its callers must write it: below the stage, where there is one."""

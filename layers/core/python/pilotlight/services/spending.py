@@ -77,7 +77,7 @@ class Spending:
         """Return the kill switch as it is."""
         return self._kill_switch.read()
 
-    def turn(self, *, on: bool, reason: str | None, by: str) -> KillSwitch:
+    def turn(self, *, on: bool, reason: str | None, by: str | None) -> KillSwitch:
         """Put the kill switch on or off, and return it as it is then.
 
         It is written whatever was read: that may be seconds old, and somebody else's turn may lie between.
@@ -231,7 +231,8 @@ class Spending:
         if share is None:
             return
         then = "nothing is woken or kept warm for it any more" if share == 100 else "at 100 % nothing is woken for it"
-        reason = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent ({share} %): {then}"
+        part = f"{share} %" if standing.percent >= share else f"{standing.percent:g} %, and the rest pays for no window"
+        reason = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent ({part}): {then}"
 
         def noted(before: Deployment) -> Change | None:
             known = before.spend_notice

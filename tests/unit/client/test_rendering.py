@@ -1,0 +1,67 @@
+"""What a person sees of documents that a fake API does not give."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pilotlight_client import rendering
+from pilotlight_client.views import KillSwitchView, OrphanPage
+from rich.console import Console
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def shown(picture: object) -> str:
+    console = Console(width=300)
+    with console.capture() as captured:
+        console.print(picture)
+    return captured.get()
+
+
+def a_switch(**fields: object) -> KillSwitchView:
+    return KillSwitchView(**{"on": False, "readable": True, **fields})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (a_switch(), "The kill switch is off."),
+        (a_switch(reason="it was a drill"), "The kill switch is off: it was a drill."),
+        (
+            a_switch(reason="it was a drill", since="2026-11-20T11:55:00Z", by="ada"),
+            "The kill switch is off, turned 5 min ago (",
+        ),
+        (a_switch(by="ada", reason="it was a drill"), "The kill switch is off, turned by ada: it was a drill."),
+        (a_switch(on=True, reason="the bill"), "The kill switch is on: the bill. Nothing is created, woken"),
+    ],
+)
+def test_the_kill_switch_tells_why_it_is_on_or_off(view: KillSwitchView, told: str) -> None:
+    assert told in shown(rendering.kill_switch(view, NOW))
+
+
+def test_health_tells_of_a_switch_that_is_on_and_of_none_that_is_off() -> None:
+    here = {"status": "ok", "version": "1", "stack": "s", "region": "r", "upload_bucket": "b"}
+
+    on = rendering.health({**here, "kill_switch": a_switch(on=True, reason="the bill")}, "http://x", NOW)  # type: ignore[typeddict-item]
+    off = rendering.health({**here, "kill_switch": a_switch()}, "http://x", NOW)  # type: ignore[typeddict-item]
+
+    assert "The kill switch is on: the bill" in shown(on)
+    assert "kill switch" not in shown(off)
+
+
+@pytest.mark.parametrize(
+    ("decision", "done", "told"),
+    [
+        ("remove", True, "remove: done"),
+        ("remove", False, "remove: still to do"),
+        ("look", False, "look: yours to decide"),
+        ("leave", False, "left alone for now"),
+    ],
+)
+def test_an_orphan_is_told_with_what_is_left_to_do_and_by_whom(decision: str, done: bool, told: str) -> None:
+    finding = {"kind": "artifact", "resource": "artifacts/x/", "decision": decision, "reason": "why", "done": done}
+    page = OrphanPage(items=[finding])  # type: ignore[typeddict-item]
+
+    picture = shown(rendering.orphans(page, NOW))
+
+    assert told in picture
+    assert "not done" not in picture
