@@ -74,12 +74,16 @@ class Call:
 
 @dataclass
 class Seam:
-    """Counts calls and lets some of them go wrong: `plan` says which, by number, and how."""
+    """Counts calls and lets some of them go wrong: `plan` says which, by number, and how.
+
+    A call that cannot go wrong as it was planned, because what went wrong before has changed what is called, is left
+    alone, and the next that can is met.
+    """
 
     clock: Clock
     lambdas: Lambdas
     surroundings: Any = None  # whoever acts beside the calls: see workflows.Surroundings
-    plan: Mapping[int, Fault] = field(default_factory=dict)
+    plan: dict[int, Fault] = field(default_factory=dict)  # what is yet to be met
     watched: Callable[[str], bool] = lambda _: True
     calls: list[Call] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
@@ -119,8 +123,7 @@ class Seam:
         if call is None:
             return send()
         meeting = Meeting(self, call, caller, request, send)
-        fault = self.plan.get(call.number)
-        if fault and fault.applies(call):
+        if fault := self._due(call):
             self.met.append(f"{call.number} {call}")
             caller.met_a_fault = True
             return fault.meet(meeting)
@@ -128,6 +131,13 @@ class Seam:
             caller.met_a_fault = True
             return meeting.refused(self.lasting[operation][0])
         return send()
+
+    def _due(self, call: Call) -> Fault | None:
+        """Give what was planned for this call, or for an earlier one that could not go wrong so."""
+        for number in sorted(self.plan):
+            if number <= call.number and self.plan[number].applies(call):
+                return self.plan.pop(number)
+        return None
 
     def _passing(self, original: Any) -> Any:
         def send(stubber: Any, event_name: str, request: Any, **rest: Any) -> Any:

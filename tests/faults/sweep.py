@@ -22,7 +22,7 @@ from tests.faults.workflows import WORKFLOWS
 SINGLES = 1900  # of some 12,000: what a full run has the time for
 PAIRS = 2000
 MOST_DRAWS = 3  # times the pairs that are wanted: of those whose faults are not all met, others are drawn
-BEYOND = 8  # how far past the last call of a clean run a second fault may lie
+BEYOND = 4  # how far past the last call of a clean run a second fault may lie
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,11 @@ def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> It
         first = chance.choice(faults[name])
         # the second may come in what the first one leads to: in a retry, or in a compensation
         later = first[0] + chance.randint(1, max(len(calls) - first[0], 1) + BEYOND)
-        fits = [mode.name for mode in MODES.values() if later > len(calls) or mode.applies(calls[later - 1])]
+        fits = [
+            mode.name
+            for mode in MODES.values()
+            if (mode.applies(calls[later - 1]) if later <= len(calls) else mode.only is None)
+        ]
         yield Run(name, (first, (later, chance.choice(fits))))
 
 
