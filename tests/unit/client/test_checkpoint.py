@@ -1,12 +1,15 @@
 """A folder is looked at before a byte of it is sent, and everything that it lacks is told at once."""
 
 import json
+from itertools import combinations
 
 import pytest
 from pilotlight.domain.checkpoint_files import INDEX as PRODUCT_INDEX
 from pilotlight.domain.completeness import NEEDED as PRODUCT_NEEDS
+from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.file_names import LONGEST_KEY_BYTES as PRODUCT_LONGEST
 from pilotlight.domain.file_names import MOST_FILES as PRODUCT_MOST
+from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight_client import checkpoint
 from pilotlight_client.checkpoint import INDEX, NEEDED, SINGLE, require_checkpoint
 from pilotlight_client.errors import NotACheckpoint
@@ -42,6 +45,19 @@ def test_the_client_asks_for_what_the_product_asks_for():
 
 def test_a_whole_checkpoint_passes(folder):
     require_checkpoint(read_folder(folder))
+
+
+@pytest.mark.parametrize("left_out", [names for size in range(5) for names in combinations((*NEEDED, SINGLE), size)])
+def test_what_is_missing_is_what_the_product_would_say(folder, left_out):
+    for name in left_out:
+        (folder / name).unlink()
+    (folder / "readme.md").write_text("x")
+    files = tuple(SourceFile(path=path.name, size_bytes=1) for path in folder.iterdir())
+    listing = Listing(source=Source.parse("s3://bucket/uploads/demo/"), files=files)
+
+    told = refusal(folder).missing if left_out else ()
+
+    assert told == missing_files(listing, None)
 
 
 def test_everything_that_is_missing_is_told_at_once(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pilotlight_client.commands.session import EXIT_CODES
+from pilotlight_client.errors import PilotlightError
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| (\d+) \| (.+) \|$", re.MULTILINE)
@@ -15,6 +16,15 @@ def test_the_page_tells_the_same_codes():
     page = (ROOT / "docs/command.md").read_text(encoding="utf-8")
 
     assert {int(code): meaning for code, meaning in ROW.findall(page)} == EXIT_CODES
+
+
+def test_the_page_tells_every_code_that_the_command_itself_gives():
+    page = (ROOT / "docs/command.md").read_text(encoding="utf-8")
+
+    def codes(error: type[PilotlightError]) -> set[str]:
+        return {error.code}.union(*(codes(leaf) for leaf in error.__subclasses__()))
+
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) == codes(PilotlightError) - {"error"} | {"interrupted"}
 
 
 def test_the_help_tells_the_same_codes(command):
