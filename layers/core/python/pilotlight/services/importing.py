@@ -169,7 +169,7 @@ class Importing:
             if before.imported is None:
                 return None
             after = before.changed(imported=before.imported.changed(starting_at=now))
-            return change(before, after, EventKind.IMPORT, "asks Bedrock for the import job", now)
+            return change(before, after, EventKind.IMPORT, "asking Bedrock for the import job", now)
 
         amend(self._deployments, deployment.name, starting)
         try:
