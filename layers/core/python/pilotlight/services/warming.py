@@ -197,12 +197,13 @@ class Warming:
         def quiet(before: Deployment) -> Change:
             before.require_serving()
             opening = before.keep_warm.next_opening(now)
+            until = opening or now + UNTIL_ASKED
             rests = f"no probes until {iso(opening)}" if opening else "no probes until somebody asks for a warm-up"
             belief = self._accounting.warmth(before, now)
             cold_by = (
                 f"cold by {iso(belief.warm_until)} unless somebody calls it" if belief.warm_until else "cold already"
             )
-            after = before.changed(quiet_until=opening or now + UNTIL_ASKED, wake=None, waiting_for=None)
+            after = before.changed(quiet_until=until, wake=None, waiting_for=None)
             return change(before, after, EventKind.KEEP_WARM, f"scaled down: {rests}; {cold_by}", now)
 
         return amend(self._deployments, name, quiet)
