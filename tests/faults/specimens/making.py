@@ -130,8 +130,8 @@ MUTANTS = (
         "an artifact is kept for nobody",
         "that a teardown may have given the artifact back before it was taken",
         "services.deploying:Deploying._require_still_wanted",
-        "self._deployments.get(deployment.name).require(deployment.generation, Status.STAGING)",
-        "pass",
+        "current.generation != deployment.generation or current.status in (Status.TEARING_DOWN, Status.GONE)",
+        "False",
         (Hunt("stage", ("teardown",), "start_staging *"),),
     ),
     Mutant(
