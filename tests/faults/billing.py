@@ -1,7 +1,8 @@
 """What the simulated service bills, judged by nothing of the product but its records: was it right to spend that?
 
 Every call that opens a billing window is judged by what was so when it was made: who owns the model, the lease, the
-kill switch, the ceiling. A call that a fault held up was made by whoever had asked before: it is not judged.
+kill switch, the ceiling, how much is warm at once. A call that a fault held up was made by whoever had asked before: it
+is not judged.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from moto.ssm.models import ssm_backends
 
 from local.identity import ACCOUNT_ID, REGION
+from tests.faults import ledger
+from tests.faults.ledger import USD_PER_UNIT_WINDOW
 
 if TYPE_CHECKING:
     from tests.faults.lambdas import Invocation
     from tests.faults.stack import Stack
 
-USD_PER_UNIT_WINDOW = 5 * 0.05718  # Source: Amazon Bedrock pricing page, Custom Model Import, us-east-1
 DEFAULT_CEILING_USD = 500.0
+DEFAULT_UNITS = 32
 SPENDS = ("SERVING", "WARMING")
 ROUNDED_USD = 0.01
 LONGEST_ANSWER = timedelta(seconds=30)  # the ledger has when an answer came, and this its beginning
@@ -76,7 +79,7 @@ class Billing:
             caller = opening.caller
             if caller.failed or caller.dead or caller.delayed or caller.met_a_fault:
                 continue
-            booked = self._stack.windows(opening.deployment, opening.generation)
+            booked = ledger.windows(self._stack, opening.deployment, opening.generation)
             if not any(starts - LONGEST_ANSWER <= opening.moment < ends for starts, ends in booked):
                 yield f"a window of {opening.deployment} at {opening.moment:%H:%M:%S} is in no ledger"
 
@@ -90,8 +93,20 @@ class Billing:
         if is_on and not self._stack.seam.fails_now("ssm.GetParameter"):
             yield "with the kill switch on"
         ceiling = (record.get("spend_ceiling") or {}).get("usd", DEFAULT_CEILING_USD)
+        if (warm := self._warm_units()) > self._most_units:
+            yield f"while {warm} units were warm, of {self._most_units}"
         if usd > ceiling + ROUNDED_USD:
             yield f"beyond its ceiling: ${usd:.2f} of ${ceiling:.2f}"
+
+    def _warm_units(self) -> int:
+        """Give the units of models that keep warm because they have answered: one that only loaded is not billed."""
+        service = self._stack.bedrock
+        answered = (arn for arn, model in service.models.items() if model.warmth.loading_since is None)
+        return sum(service.models[arn].inspection.units for arn in answered if service.is_warm(arn))
+
+    @property
+    def _most_units(self) -> int:
+        return int(self._stack.lambdas.variables.get("MAX_CUSTOM_MODEL_UNITS", DEFAULT_UNITS))
 
     def _windows(self, model_arn: str) -> int:
         return sum(window.model_arn == model_arn for window in self._stack.bedrock.windows())

@@ -19,8 +19,9 @@ from pilotlight.runtime import Runtime, using
 from pilotlight.services import checkpoint_reader
 from pilotlight.settings import Settings
 
-from local.authorization import Role, may
+from local.authorization import Role
 from local.identity import ACCOUNT_ID, REGION
+from tests.faults import dead_letters
 from tests.faults.agenda import Actor, Clock, Signal
 from tests.faults.replacing import replace
 
@@ -110,6 +111,7 @@ class Lambdas:
         self._clock = clock
         self._prefix = f"{stack_name}-"
         self._environment = environment
+        self.variables: dict[str, str] = {}  # of this run's stack, where it is another one than all others
         self._handlers: dict[str, Callable[[Any, Any], Any]] = {}
         self._functions: dict[str, Any] = {}
         self._runtimes: dict[str, Runtime] = {}
@@ -128,9 +130,14 @@ class Lambdas:
         """Let what handlers do in threads be done one after the other: a call of a thread is nobody's."""
         replace(checkpoint_reader, "ThreadPoolExecutor", lambda _: OneByOne)
 
-    def reset(self) -> None:
-        """Begin with cold sandboxes."""
+    def configure(self, **variables: str) -> None:
+        """Let functions have other variables from now on, in fresh sandboxes."""
+        self.variables = variables
         self._runtimes.clear()
+
+    def reset(self, variables: dict[str, str]) -> None:
+        """Begin with cold sandboxes, which have these variables beside those of the template."""
+        self.configure(**variables)
         self.lost.clear()
         self.unexpected.clear()
 
@@ -191,11 +198,9 @@ class Lambdas:
             self._clock.agenda.sleep(pause)
 
     def _lose(self, name: str, event: Any) -> None:
-        """Let an event end in the function's dead-letter queue, which its role must be allowed to send to."""
+        """Let an event end where the function leaves what it could not handle."""
         self.lost.append((name, event))
-        function = self._functions[name]
-        if queue := (function.dead_letter_config or {}).get("TargetArn"):
-            may(Role(function.role, name), "sqs:SendMessage", queue)
+        dead_letters.send(self._functions[name], name, event)
 
     def _run(self, invocation: Invocation) -> None:
         name = invocation.function
@@ -221,7 +226,7 @@ class Lambdas:
     def _runtime(self, name: str) -> Runtime:
         if name not in self._runtimes:
             variables = {key: str(value) for key, value in self._functions[name].environment_vars.items()}
-            settings = Settings.from_environment({**variables, "AWS_REGION": REGION, **self._environment})
+            settings = Settings.from_environment({**variables, **self._environment, **self.variables})
             self._runtimes[name] = WarmRuntime(settings, self._clock)
         return self._runtimes[name]
 

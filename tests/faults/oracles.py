@@ -14,6 +14,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
+from tests.faults import dead_letters, ledger
 from tests.faults.stack import SOURCE_BUCKET, STACK, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
 
@@ -54,7 +55,7 @@ def strangers(stack: Stack) -> dict[str, str]:
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
     of_records = [_strangers, _neighbour, _models, _records, _folders, _objects]
-    found = [*of_records, _quiet, _doubled, _warm, _calls, _answers, _lost, _billed]
+    found = [*of_records, _quiet, _doubled, _warm, _calls, _answers, _lost, _billed, _served, _kept]
     return [violation for look in found for violation in look(stack, visit)]
 
 
@@ -171,8 +172,9 @@ def _quiet(stack: Stack, _: Visit) -> Iterator[str]:
         for execution in machine.executions:
             if execution.status == "RUNNING":
                 yield f"execution {execution.name} of {machine.name} still runs"
+    kept = dead_letters.dead_letter_queues()  # what lies there is judged apart
     for queue in sqs_backends[ACCOUNT_ID][REGION].queues.values():
-        if queue._messages:
+        if queue._messages and queue not in kept:
             yield f"{len(queue._messages)} messages are left in {queue.name}"
 
 
@@ -251,9 +253,10 @@ def _answers(stack: Stack, visit: Visit) -> Iterator[str]:
 
 
 def _lost(stack: Stack, visit: Visit) -> Iterator[str]:
-    """Yield events that nobody handled, and errors of handlers that are none of ours."""
+    """Yield events that nobody handled, what became of those, and errors of handlers that are none of ours."""
     if visit.withstood:
         yield from (f"an event of {name} is lost" for name, _ in stack.lambdas.lost)
+    yield from dead_letters.astray(stack.lambdas.lost)
     yield from stack.lambdas.unexpected
 
 
@@ -261,6 +264,24 @@ def _billed(stack: Stack, _: Visit) -> Iterator[str]:
     """Yield billing windows that nobody should have opened, or that nobody noted."""
     yield from stack.billing.wrong
     yield from stack.billing.unbooked()
+    yield from ledger.wrong(stack)
+    if not stack.seam.met:
+        yield from ledger.unbilled(stack)
+
+
+def _served(stack: Stack, _: Visit) -> Iterator[str]:
+    """Yield deployments that were said to serve before their model had ever answered."""
+    for name in stack.records("DEPLOYMENT"):
+        for event in ledger.lines(stack, name, "EVENT"):
+            began = ledger.billed(stack, name, event["generation"])
+            at = datetime.fromisoformat(event["at"]).timestamp()
+            if event.get("after") == "SERVING" and not any(window.start <= at for window in began):
+                yield f"{name} was SERVING at {event['at']} and had not answered"
+
+
+def _kept(_: Stack, visit: Visit) -> Iterator[str]:
+    """Yield what a workflow promises beside its end, and was not so."""
+    yield from (f"not so: {what}" for what, is_so in visit.kept.items() if not is_so)
 
 
 def _keys(bucket: str) -> set[str]:

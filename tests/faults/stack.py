@@ -155,14 +155,14 @@ class Stack:
 
     def snapshot(self) -> Callable[[], None]:
         """Give what puts everything back as it is now, the time and chance included."""
-        restore, moment = snapshots.take(), self.clock.moment
+        restore, moment, variables = snapshots.take(), self.clock.moment, self.lambdas.variables
 
         def put_back() -> None:
             self.agenda.clear()
             self.seam.disarm()
             restore()
             self.clock.moment = moment
-            self.lambdas.reset()
+            self.lambdas.reset(variables)
             self.answers.clear()
             self.gave_up.clear()
             self.billing.clear()
@@ -265,17 +265,8 @@ class Stack:
             for item in by_range.values():
                 attributes = item.attrs
                 if attributes["sk"].value == "META" and attributes["pk"].value.startswith(f"{kind}#"):
-                    found[attributes["pk"].value.partition("#")[2]] = _plain(item.to_json()["Attributes"])
+                    found[attributes["pk"].value.partition("#")[2]] = plain(item.to_json()["Attributes"])
         return found
-
-    def windows(self, name: str, generation: int) -> list[tuple[datetime, datetime]]:
-        """Give the billing windows of a generation, as the product's ledger has them."""
-        table = dynamodb_backends[ACCOUNT_ID][REGION].tables[self.outputs["TableName"]]
-        lines = (item for by_range in table.items.values() for item in by_range.values())
-        ours = (each for each in lines if each.attrs["pk"].value == f"DEPLOYMENT#{name}")
-        of_it = (each for each in ours if each.attrs["sk"].value.startswith(f"WINDOW#{generation:06d}#"))
-        found = [_plain(each.to_json()["Attributes"]) for each in of_it]
-        return [(datetime.fromisoformat(each["starts_at"]), datetime.fromisoformat(each["ends_at"])) for each in found]
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Give a deployment's record, empty where there is none."""
@@ -296,7 +287,8 @@ class Stack:
         return min((_seconds(look) for look in looks), default=None)
 
 
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+def plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Give a record without DynamoDB's types."""
     from pilotlight.adapters.table import decode
 
     return decode(attributes)

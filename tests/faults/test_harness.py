@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
+from moto.awslambda.models import lambda_backends
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults import workers
 from tests.faults.bench import Bench, Result, Run
+from tests.faults.dead_letters import dead_letter_queues
 from tests.faults.modes import MODES
 from tests.faults.sweep import pairs_of, sampled, singles_of
 from tests.faults.workflows import WORKFLOWS
@@ -132,3 +136,44 @@ def test_a_machine_that_does_not_try_again_is_found_out(bench: Bench, clean: dic
 def numbers(result: Result, pattern: str) -> int:
     """Give how often such a call was made."""
     return sum(fnmatchcase(str(call), pattern) for call in result.calls)
+
+
+# ---- events that are lost --------------------------------------------------------------------------------------------
+
+LOST = ("upload", "note_upload *UpdateItem: denied_stays")  # for longer than Lambda tries again
+
+
+def test_an_event_that_nobody_took_lies_in_its_queue(bench: Bench, clean: dict[str, Result]):
+    result = bench.run(broken(clean, *LOST))
+
+    (queue,) = dead_letter_queues()
+    assert not result.violations
+    assert 0 < len(queue.messages) == len(bench.stack.lambdas.lost)
+
+
+def test_an_event_that_lies_in_no_queue_is_a_violation(bench: Bench, clean: dict[str, Result], monkeypatch):
+    (function,) = (each for each in functions() if each.function_name.endswith("-note-upload"))
+    monkeypatch.setattr(function, "dead_letter_config", None)
+
+    result = bench.run(broken(clean, *LOST))
+
+    assert "an event of note_upload is lost, and lies in no queue" in result.violations
+
+
+def test_a_queue_of_lost_events_that_no_alarm_tells_of_is_a_violation(
+    bench: Bench, clean: dict[str, Result], monkeypatch
+):
+    (alarm,) = (each for name, each in alarms().items() if "LostEvents" in name)
+    monkeypatch.setattr(alarm, "metric_name", "NumberOfMessagesReceived")  # which is no message's that nobody reads
+
+    result = bench.run(broken(clean, *LOST))
+
+    assert any("no alarm tells of" in each for each in result.violations)
+
+
+def functions() -> list[Any]:
+    return list(lambda_backends[ACCOUNT_ID][REGION].list_functions())
+
+
+def alarms() -> dict[str, Any]:
+    return dict(cloudwatch_backends[ACCOUNT_ID][REGION].alarms)

@@ -62,6 +62,7 @@ class Visit:
     removed_at_once: int = 0  # by the first reconciliation
     was_still: bool = False  # nothing was spent or created with the kill switch on
     young_is_left: bool = False  # after the first reconciliation
+    kept: dict[str, bool] = field(default_factory=dict)  # what was promised, and whether it was so
     withstood: bool = True  # nothing went wrong for longer than users and events try again
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
 

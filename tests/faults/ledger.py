@@ -1,0 +1,86 @@
+"""Does the product's ledger count each window once? Its months must be the sum of its windows, by their own prices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from pilotlight.adapters.table import decode
+
+from local.bedrock.simulation import Job
+from local.bedrock.warmth import Window
+from local.identity import ACCOUNT_ID, REGION
+
+if TYPE_CHECKING:
+    from tests.faults.stack import Stack
+
+USD_PER_UNIT_WINDOW = 5 * 0.05718  # Source: Amazon Bedrock pricing page, Custom Model Import, us-east-1
+ROUNDED_USD = 0.001
+
+
+def lines(stack: Stack, name: str, kind: str) -> list[dict[str, Any]]:
+    """Give what lies beside a deployment's record: its EVENTs, its WINDOWs, what it has SPENT, in order."""
+    table = dynamodb_backends[ACCOUNT_ID][REGION].tables[stack.outputs["TableName"]]
+    ours = table.items.get(DynamoType({"S": f"DEPLOYMENT#{name}"}), {})
+    of_it = sorted((key.value, item) for key, item in ours.items() if key.value.startswith(f"{kind}#"))
+    return [decode(item.to_json()["Attributes"]) for _, item in of_it]
+
+
+def windows(stack: Stack, name: str, generation: int) -> list[tuple[datetime, datetime]]:
+    """Give the billing windows of a generation: when they start and end."""
+    found = [each for each in lines(stack, name, "WINDOW") if each["generation"] == generation]
+    return [(datetime.fromisoformat(each["starts_at"]), datetime.fromisoformat(each["ends_at"])) for each in found]
+
+
+def wrong(stack: Stack) -> Iterator[str]:
+    """Yield the deployments whose months are not what their windows cost, and the windows of which there are two."""
+    for name in stack.records("DEPLOYMENT"):
+        opened = lines(stack, name, "WINDOW")
+        cost = sum(_priced(each, opened, _units(stack, name, each["generation"])) for each in opened)
+        told = sum(float(each["usd"]) for each in lines(stack, name, "SPENT"))
+        if abs(told - cost) > ROUNDED_USD:
+            yield f"the ledger of {name} says ${told:.2f} of windows that cost ${cost:.2f}"
+        starts = Counter((each["generation"], each.get("late_for") or each["starts_at"]) for each in opened)
+        yield from (f"{name} has {count} windows from {at} on" for (_, at), count in starts.items() if count > 1)
+
+
+def unbilled(stack: Stack) -> Iterator[str]:
+    """Yield the generations of which the ledger has more windows than the service billed: not where calls failed."""
+    for name in stack.records("DEPLOYMENT"):
+        noted = Counter(int(each["generation"]) for each in lines(stack, name, "WINDOW"))
+        for generation, count in noted.items():
+            there = len(billed(stack, name, generation))
+            if count > there:
+                yield f"the ledger of {name} has {count} windows of generation {generation}, and {there} were billed"
+
+
+def billed(stack: Stack, name: str, generation: int) -> list[Window]:
+    """Give the windows that the service billed for a generation."""
+    models = {job.model_arn for job in _jobs(stack, name, generation)}
+    return [window for window in stack.bedrock.windows() if window.model_arn in models]
+
+
+def _priced(window: dict[str, Any], all_of_them: list[dict[str, Any]], units: int) -> float:
+    """Give what a window costs, with the idle window after it where no other one follows at once."""
+    follows = any(
+        each["generation"] == window["generation"]
+        and each["starts_at"] == window["ends_at"]
+        and not each.get("late_for")
+        for each in all_of_them
+    )
+    return units * USD_PER_UNIT_WINDOW * (1 if follows and not window.get("late_for") else 2)
+
+
+def _units(stack: Stack, name: str, generation: int) -> int:
+    """Give the units of a generation's model, which may be gone."""
+    verdicts = [job.verdict for job in _jobs(stack, name, generation) if job.status != "Failed"]
+    return max((verdict.units for verdict in verdicts if not isinstance(verdict, str)), default=0)
+
+
+def _jobs(stack: Stack, name: str, generation: int) -> list[Job]:
+    whose = {"pilotlight:deployment": name, "pilotlight:generation": str(generation)}.items()
+    return [job for job in stack.bedrock.jobs if whose <= job.tags.items()]
