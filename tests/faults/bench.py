@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tests.faults import callers as _callers  # noqa: F401 - it declares workflows, as the next ones do
+from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
+from tests.faults import callers as _callers  # noqa: F401
 from tests.faults import guards as _guards  # noqa: F401
 from tests.faults import mishaps as _mishaps  # noqa: F401
 from tests.faults import oracles

@@ -5,9 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from pilotlight.domain import names
 
 from local.identity import ACCOUNT_ID, REGION
+from tests.faults.happenings import machine_arn
 from tests.faults.oracles import plant_model
 from tests.faults.stack import STACK, Stack
 from tests.faults.workflows import (
@@ -47,6 +51,12 @@ def _out_of_step(stack: Stack) -> None:
     upload_folder(stack, after_each=stack.agenda.clear)
     _lose_an_invocation(stack)
     stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
+
+
+def _out_of_step_and_orphaned(stack: Stack) -> None:
+    """Begin with that, and with a model of nobody."""
+    _out_of_step(stack)
+    plant_model(stack, f"pilotlight-{NAME}-g0", **_of_ours(NAME, 0))
 
 
 def _of_ours(deployment: str, generation: int) -> dict[str, str]:
@@ -97,6 +107,57 @@ def disagreements(stack: Stack) -> list[str]:
     return [what for what, is_so in found.items() if is_so]
 
 
+def _at_work_for_nobody(stack: Stack) -> None:
+    """Begin with an execution that works for a generation that is over, long ago; nothing ever moves it."""
+    run = names.teardown_name(NEIGHBOUR, 0, 1, stack.clock.now())
+    stack.client("stepfunctions").start_execution(stateMachineArn=machine_arn("teardown"), name=run, input="{}")
+    stack.agenda.clear()
+    stack.clock.sleep(2 * 86_400)
+
+
+def _reconcile_with_a_broken_list(stack: Stack, visit: Visit) -> None:
+    """Let one machine's executions be on no list, for one pass; what the others run is not touched in it."""
+    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
+    listed = list(machines)
+    before = _running()
+    machines[:] = [machine for machine in listed if not machine.name.endswith("-warm")]
+    stack.reconcile()
+    machines[:] = listed
+    visit.kept["nothing is stopped by a broken list"] = before == _running() != set()
+    stack.reconcile()
+    visit.kept["it is stopped by a whole one"] = not _running()
+
+
+def _running() -> set[str]:
+    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
+    return {each.name for machine in machines for each in machine.executions if each.status == "RUNNING"}
+
+
+def _reconcile_dry(stack: Stack, visit: Visit) -> None:
+    """Let a pass only say what it would do, and the next ones do it."""
+    before = _lying(stack)
+    stack.lambdas.configure(RECONCILE_DRY_RUN="true")
+    stack.reconcile()
+    visit.kept["a dry run changes nothing"] = before == _lying(stack)
+    stack.lambdas.configure()
+    reconcile(stack, visit)
+    visit.kept["a wet one does"] = before != _lying(stack)
+
+
+def _lying(stack: Stack) -> Any:
+    """Give all that a reconciliation might remove, give back or set right."""
+    buckets = s3_backends[ACCOUNT_ID]["aws"].buckets.values()
+    objects = [
+        (bucket.name, sorted(dict.keys(bucket.keys)), sorted(dict.keys(bucket.multiparts))) for bucket in buckets
+    ]
+    records = [stack.records(kind) for kind in ("DEPLOYMENT", "ARTIFACT", "UPLOAD", "INVOCATION")]
+    return objects, records, sorted(stack.bedrock.models), _running()
+
+
+def _all_kept(_: Stack, visit: Visit) -> bool:
+    return bool(visit.kept) and all(visit.kept.values())
+
+
 # ---- the kill switch -------------------------------------------------------------------------------------------------
 
 
@@ -140,4 +201,16 @@ def _works_again(stack: Stack, visit: Visit) -> bool:
 
 
 declare(Workflow("out-of-step", _out_of_step, reconcile, _set_right, watched=lambda f: f == "reconcile"))
+declare(
+    Workflow(
+        "broken-list",
+        _at_work_for_nobody,
+        _reconcile_with_a_broken_list,
+        _all_kept,
+        watched=everything,
+        alive=True,
+        swept=False,
+    )
+)
+declare(Workflow("dry-run", _out_of_step_and_orphaned, _reconcile_dry, _all_kept, watched=everything, swept=False))
 declare(Workflow("kill-switch", _switched_off, _spend_in_vain_then_go_on, _works_again, watched=everything))

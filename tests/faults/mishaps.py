@@ -9,6 +9,7 @@ from tests.faults import oracles
 from tests.faults.stack import ROOT, STACK, Stack
 from tests.faults.workflows import (
     NAME,
+    NEIGHBOUR,
     PROMPT,
     Visit,
     Workflow,
@@ -164,6 +165,7 @@ def _many_orphans(stack: Stack) -> None:
 
 def _reconcile_with_a_young_one(stack: Stack, visit: Visit) -> None:
     oracles.plant_model(stack, YOUNG, **OF_GONE)
+    young_upload = _begin_an_upload(stack)
     for model in stack.bedrock.models.values():
         if model.name == YOUNG:
             model.created = stack.clock.moment
@@ -171,13 +173,29 @@ def _reconcile_with_a_young_one(stack: Stack, visit: Visit) -> None:
     stack.reconcile()
     visit.removed_at_once = before - len(stack.bedrock.models)
     visit.young_is_left = any(model.name == YOUNG for model in stack.bedrock.models.values())
-    stack.reconcile(passes=6)
+    stack.reconcile(passes=2)
+    visit.kept["a young upload is left alone"] = young_upload in _uploads(stack)
+    stack.reconcile(passes=4)
+    visit.kept["an old one is not"] = young_upload not in _uploads(stack)
+
+
+def _begin_an_upload(stack: Stack) -> str:
+    """Begin an upload in parts of weights that are sealed, and give its id."""
+    key = f"artifacts/{stack.deployment(NEIGHBOUR)['artifact_id']}/weights/model.safetensors"
+    begun = stack.client("s3").create_multipart_upload(Bucket=stack.artifact_bucket, Key=key)
+    return str(begun["UploadId"])
+
+
+def _uploads(stack: Stack) -> set[str]:
+    listed = stack.client("s3").list_multipart_uploads(Bucket=stack.artifact_bucket).get("Uploads", [])
+    return {str(each["UploadId"]) for each in listed}
 
 
 def _removed_little(stack: Stack, visit: Visit) -> bool:
     """Say whether the first pass removed no more than it may, and nothing young, and the others the rest."""
     left = [model.name for model in stack.bedrock.models.values() if model.name.startswith(("pilotlight-old", YOUNG))]
-    return visit.removed_at_once == MOST_REMOVALS and visit.young_is_left and not left
+    kept = visit.young_is_left and all(visit.kept.values())
+    return visit.removed_at_once == MOST_REMOVALS and kept and not left
 
 
 declare(Workflow("again", nothing, _deploy_twice, serves, swept=False))

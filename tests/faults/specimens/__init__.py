@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from tests.faults.mutating import Mutant
-from tests.faults.specimens import making, removing, serving
+from tests.faults.specimens import bounding, machines, making, removing, serving
 
-MUTANTS: tuple[Mutant, ...] = (*making.MUTANTS, *serving.MUTANTS, *removing.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *making.MUTANTS,
+    *serving.MUTANTS,
+    *bounding.MUTANTS,
+    *removing.MUTANTS,
+    *machines.MUTANTS,
+)

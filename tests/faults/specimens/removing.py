@@ -144,4 +144,28 @@ MUTANTS = (
         "return None",
         (Hunt("lost-event"),),
     ),
+    Mutant(
+        "reconciliation aborts what has just begun",
+        "that an upload in parts may be somebody's who has not noted it yet",
+        "domain.orphans:judge_multipart",
+        'return removed_when_old("an upload was begun twice, and its artifact is sealed", since, scene)',
+        'return removed_when_old("an upload was begun twice", since.replace(year=2020), scene)',
+        (Hunt("orphans"),),
+    ),
+    Mutant(
+        "reconciliation believes a broken list",
+        "that what is on no list may be there",
+        "services.reconciling:_Work.allowed",
+        "if not listing.is_whole:",
+        "if False:",
+        (Hunt("broken-list"),),
+    ),
+    Mutant(
+        "a dry run does what it tells",
+        "that somebody only wanted to know",
+        "services.reconciling:Reconciling._inspect",
+        "if finding is None or finding.decision not in ACTS or self._rules.dry_run:",
+        "if finding is None or finding.decision not in ACTS:",
+        (Hunt("dry-run"),),
+    ),
 )
