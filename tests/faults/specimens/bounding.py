@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "a probe asks nobody for money",
         "that there may be none any more when the model could answer",
-        "services.warming:Warming.probe",
+        "services.probing:Probing.probe",
         "if permission.refusal:",
         "if False:",
         (Hunt("dear-wake"),),
