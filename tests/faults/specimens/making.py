@@ -135,6 +135,14 @@ MUTANTS = (
         (Hunt("stage", ("teardown",), "start_staging *"),),
     ),
     Mutant(
+        "a late step takes the artifact back",
+        "that a deployment which has gone on keeps its artifact",
+        "services.deploying:Deploying._require_still_wanted",
+        "if current.generation != deployment.generation or current.status in (Status.TEARING_DOWN, Status.GONE):",
+        "if current.status is not Status.STAGING:",
+        (Hunt("deploy", ("zombie",), "start_staging *PutItem"),),
+    ),
+    Mutant(
         "sealed before it is whole",
         "that a file in parts is there only when they are joined",
         "services.staging:Staging._sealed",
