@@ -28,7 +28,7 @@ PROBLEM = {
         "retry_after_seconds": {"type": "number"},
         "errors": {
             "type": "array",
-            "description": "Which field broke which rule, without a word of the input.",
+            "description": "Which field broke which rule, and what to write instead.",
             "items": {
                 "type": "object",
                 "required": ["field", "rule", "message"],

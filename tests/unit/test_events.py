@@ -45,6 +45,7 @@ ANSWERED = "get-invocation"
 # What the API answers to each example where `assistant` serves and `house-style` has failed.
 OUTCOMES = {
     "create-deployment": 202,
+    "create-deployment-ceiling-too-low": 409,
     "create-deployment-kill-switch-on": 503,
     "create-deployment-name-taken": 409,
     "create-deployment-not-as-json": 415,
@@ -80,6 +81,7 @@ OUTCOMES = {
     "retry-deployment-serving": 409,
     "scale-down-deployment": 202,
     "turn-kill-switch": 200,
+    "turn-kill-switch-blank-reason": 422,
     "turn-kill-switch-wrong": 422,
     "warm-up-deployment": 202,
 }
