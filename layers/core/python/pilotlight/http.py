@@ -81,7 +81,7 @@ def problem_of(error: PilotlightError) -> Response:
 
 
 def problem_of_validation(error: ValidationError) -> Response:
-    """Return what broke which rule, field by field, without a word of the input."""
+    """Return what broke which rule, field by field, and what to write instead."""
     broken = broken_rules(error)
     places = "one place" if len(broken) == 1 else f"{len(broken)} places"
     more = f"; and {len(broken) - MOST_TOLD} more" if len(broken) > MOST_TOLD else ""
