@@ -7,6 +7,7 @@ no more than a run without a fault does, and is told apart.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from tests.faults.workflows import WORKFLOWS
 SINGLES = 1900  # of some 12,000: what a full run has the time for
 PAIRS = 2000
 MOST_DRAWS = 3  # times the pairs that are wanted: of those whose faults are not all met, others are drawn
+TELLS_EVERY_SECONDS = 30.0
 BEYOND = 4  # how far past the last call of a clean run a second fault may lie
 
 
@@ -54,8 +56,8 @@ def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = 
     singles = [each for group in everything.values() for each in group]
     chosen = singles if most_singles is None else sampled(everything, chance, most_singles)
     chance.shuffle(chosen)  # the long ones among the short
-    alone = list(workers.runs(pool, chosen))
-    together = list(_pairs(pool, clean, chance, pairs))
+    alone = list(_told(workers.runs(pool, chosen), f"of {len(chosen)} single faults"))
+    together = list(_told(_pairs(pool, clean, chance, pairs), f"pairs, until {pairs} of them count"))
     broken = [f"{result.run}: {each}" for result in clean.values() for each in result.violations]
     broken += [f"{done.text}: nothing went wrong in it" for done in alone if not done.met]
     broken += [f"{done.text}: {'; '.join(done.violations)}" for done in (*alone, *together) if done.violations]
@@ -97,6 +99,18 @@ def sampled(groups: dict[tuple[str, ...], list[Run]], chance: random.Random, mos
     others = [each for runs in groups.values() for each in runs]
     chance.shuffle(others)
     return list(dict.fromkeys([*first.values(), *second.values(), *rest, *others]))[:most]
+
+
+def _told(outcomes: Iterable[Outcome], what: str) -> Iterator[Outcome]:
+    """Yield outcomes, and tell on the way how far one is, and of each violation at once."""
+    told = began = time.monotonic()
+    for number, done in enumerate(outcomes, start=1):
+        if done.violations:
+            sys.stderr.write(f"sweep: {done.text}: {'; '.join(done.violations)}\n")
+        if time.monotonic() - told > TELLS_EVERY_SECONDS:
+            told = time.monotonic()
+            sys.stderr.write(f"sweep: {number} {what}, after {told - began:.0f} s\n")
+        yield done
 
 
 def _pairs(pool: Any, clean: dict[str, Result], chance: random.Random, wanted: int) -> Iterator[Outcome]:
