@@ -11,11 +11,7 @@ from pilotlight_client import wording
 from pilotlight_client.views import (
     DeploymentView,
     EventView,
-    HealthView,
     InvocationView,
-    KillSwitchView,
-    OrphanPage,
-    OrphanView,
     PreflightView,
     SpendView,
     UploadView,
@@ -55,7 +51,7 @@ def status_text(status: str) -> Text:
 
 def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     """Return everything about one deployment at a glance."""
-    facts = _facts()
+    facts = facts_table()
     facts.add_row("name", Text.assemble((view["name"], "bold"), _numbers(view)))
     facts.add_row("status", _status(view, now))
     if failure := view.get("failure"):
@@ -92,7 +88,7 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
 
 def deployments(views: Iterable[DeploymentView], now: datetime) -> RenderableType:
     """Return deployments as a table, or how to make the first one."""
-    table = _table("name", "status", "warmth", "source", "cost so far", "per hour", "lease")
+    table = listing("name", "status", "warmth", "source", "cost so far", "per hour", "lease")
     for view in views:
         warmth = view.get("warmth")
         ends = view.get("lease_ends_at")
@@ -120,7 +116,7 @@ def event(view: EventView) -> Text:
 def preflight(view: PreflightView) -> RenderableType:
     """Return the checks as a table, under a sentence that says what they come to."""
     verdict = view["verdict"]
-    table = _table("", "check", "found", "supported", "what to do")
+    table = listing("", "check", "found", "supported", "what to do")
     for check in verdict["checks"]:
         outcome = check["outcome"]
         table.add_row(
@@ -137,7 +133,7 @@ def preflight(view: PreflightView) -> RenderableType:
 
 def uploads(views: Iterable[UploadView], bucket: str, prefix: str, now: datetime) -> RenderableType:
     """Return uploaded folders as a table, or where to upload to."""
-    table = _table("folder", "status", "size", "what of it", "changed")
+    table = listing("folder", "status", "size", "what of it", "changed")
     for view in views:
         table.add_row(
             plain(view["folder"], "bold"),
@@ -168,31 +164,6 @@ def upload_story(view: UploadView, now: datetime) -> str:
             return view.get("reason") or "at rest"
 
 
-def orphans(view: OrphanPage, now: datetime) -> RenderableType:
-    """Return what a reconciliation found as a table, or that it found nothing."""
-    table = _table("kind", "what", "decision", "why", "since")
-    for found in view["items"]:
-        told = _decided(found)
-        why = ": ".join(part for part in (found["reason"], found.get("trouble")) if part)
-        table.add_row(
-            found["kind"], plain(found["resource"]), told, plain(why), wording.moment(found.get("since"), now)
-        )
-    return table if table.row_count else plain("Nothing: all that there is has its owner.")
-
-
-def _decided(found: OrphanView) -> str:
-    """Return what a reconciliation decided, and whether it has done it: of `look` and `leave` nothing is to be done."""
-    match found["decision"]:
-        case "look":
-            return "look: yours to decide"
-        case "leave":
-            return "left alone for now"
-        case decision if found["done"]:
-            return f"{decision}: done"
-        case decision:
-            return f"{decision}: still to do"
-
-
 def footer(view: InvocationView) -> Text:
     """Return what an answer took: tokens, latency, cold or warm, cost."""
     usage: Usage = view.get("usage") or {}
@@ -210,40 +181,6 @@ def footer(view: InvocationView) -> Text:
     return plain(" · ".join(parts), "dim")
 
 
-def health(view: HealthView, url: str, now: datetime) -> RenderableType:
-    """Return who answers at the URL."""
-    facts = _facts()
-    facts.add_row("api", plain(f"{url} · {view['status']} · version {view['version']}"))
-    facts.add_row("stack", plain(f"{view['stack']} in {view['region']}"))
-    facts.add_row("uploads go to", plain(f"s3://{view['upload_bucket']}/uploads/<name>/"))
-    if endpoint := view.get("s3_endpoint"):
-        facts.add_row("S3 is at", plain(endpoint))
-    if view.get("simulated"):
-        facts.add_row("cloud", "simulated on this machine: nothing here costs money")
-    switch = view.get("kill_switch")
-    if switch and (switch["on"] or not switch["readable"]):
-        facts.add_row("kill switch", kill_switch(switch, now))
-    return facts
-
-
-def kill_switch(view: KillSwitchView, now: datetime) -> Text:
-    """Return what the kill switch does in a sentence."""
-    if not view["readable"]:
-        why = view.get("reason") or "nobody knows why"
-        return plain(f"The kill switch cannot be read ({why}): nothing new begins.", "bold red")
-    if not view["on"]:
-        return plain(f"The kill switch is off{_turned(view, now)}.", "green")
-    return plain(f"The kill switch is on{_turned(view, now)}. Nothing is created, woken or kept warm.", "bold red")
-
-
-def _turned(view: KillSwitchView, now: datetime) -> str:
-    """Return since when the switch stands as it does, who turned it and why, as far as that is known."""
-    since = f" {wording.moment(view.get('since'), now)}" if view.get("since") else ""
-    by = f" by {view['by']}" if view.get("by") else ""
-    turned = f", turned{since}{by}" if since or by else ""
-    return turned + (f": {view['reason']}" if view.get("reason") else "")
-
-
 def _spent(view: SpendView) -> Text:
     ceiling = view["ceiling"]
     told = f"{wording.money(view['spent'])} of ${ceiling['usd']:,.2f} in {view['period']}, {view['percent']:.0f} %"
@@ -252,14 +189,16 @@ def _spent(view: SpendView) -> Text:
     return plain(f"{told}; at 100 %: {view['at_ceiling']}", "bold red" if view["percent"] >= 100 else "yellow")
 
 
-def _facts() -> Table:
+def facts_table() -> Table:
+    """Return an empty table of facts, a row each."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     return facts
 
 
-def _table(*headings: str) -> Table:
+def listing(*headings: str) -> Table:
+    """Return an empty table with these headings."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:
         table.add_column(heading, overflow="fold")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pilotlight_client import rendering
+from pilotlight_client import rendering, stack_rendering
 from pilotlight_client.commands.options import AsJson, Name, Url
 from pilotlight_client.commands.session import Session, session
 from pilotlight_client.errors import ApiError
@@ -59,7 +59,7 @@ def kill_switch(
             view = work.pilotlight.kill_switch()
         else:
             view = work.pilotlight.turn_kill_switch(on=wanted is Wanted.ON, reason=reason)
-        work.screen.result(view, rendering.kill_switch(view, work.pilotlight.now))
+        work.screen.result(view, stack_rendering.kill_switch(view, work.pilotlight.now))
 
 
 def warn(work: Session) -> None:
@@ -71,4 +71,4 @@ def warn(work: Session) -> None:
     except ApiError:
         return
     if view["on"] or not view["readable"]:
-        work.screen.note(rendering.kill_switch(view, work.pilotlight.now))
+        work.screen.note(stack_rendering.kill_switch(view, work.pilotlight.now))

@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
-from pilotlight_client import rendering, wording
+from pilotlight_client import rendering, stack_rendering, wording
 from pilotlight_client.checkpoint import require_checkpoint
 from pilotlight_client.commands.options import AsJson, Timeout, Url, Watch
 from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, session
@@ -102,7 +102,7 @@ def orphans(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> Non
     """Show what nobody owns, and what the reconciliation did about it."""
     with session(ctx, url, as_json=as_json) as work:
         page = work.pilotlight.orphans()
-        work.screen.result(page, rendering.orphans(page, work.pilotlight.now))
+        work.screen.result(page, stack_rendering.orphans(page, work.pilotlight.now))
         if not page.get("as_of"):
             work.screen.note("No reconciliation has ended yet: one begins every quarter hour.")
         for kind, why in page["incomplete"].items():
@@ -115,7 +115,7 @@ def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None
     """Say who answers at the URL."""
     with session(ctx, url, as_json=as_json) as work:
         view = work.pilotlight.health()
-        work.screen.result(view, rendering.health(view, work.pilotlight.url, work.pilotlight.now))
+        work.screen.result(view, stack_rendering.health(view, work.pilotlight.url, work.pilotlight.now))
 
 
 def _warn(screen: Screen, folder: Folder, plan: Plan) -> None:

@@ -1,9 +1,9 @@
-"""What a person sees of documents that a fake API does not give."""
+"""What a person sees of the stack itself."""
 
 from datetime import UTC, datetime
 
 import pytest
-from pilotlight_client import rendering
+from pilotlight_client import stack_rendering
 from pilotlight_client.views import KillSwitchView, OrphanPage
 from rich.console import Console
 
@@ -35,14 +35,14 @@ def a_switch(**fields: object) -> KillSwitchView:
     ],
 )
 def test_the_kill_switch_tells_why_it_is_on_or_off(view: KillSwitchView, told: str) -> None:
-    assert told in shown(rendering.kill_switch(view, NOW))
+    assert told in shown(stack_rendering.kill_switch(view, NOW))
 
 
 def test_health_tells_of_a_switch_that_is_on_and_of_none_that_is_off() -> None:
     here = {"status": "ok", "version": "1", "stack": "s", "region": "r", "upload_bucket": "b"}
 
-    on = rendering.health({**here, "kill_switch": a_switch(on=True, reason="the bill")}, "http://x", NOW)  # type: ignore[typeddict-item]
-    off = rendering.health({**here, "kill_switch": a_switch()}, "http://x", NOW)  # type: ignore[typeddict-item]
+    on = stack_rendering.health({**here, "kill_switch": a_switch(on=True, reason="the bill")}, "http://x", NOW)  # type: ignore[typeddict-item]
+    off = stack_rendering.health({**here, "kill_switch": a_switch()}, "http://x", NOW)  # type: ignore[typeddict-item]
 
     assert "The kill switch is on: the bill" in shown(on)
     assert "kill switch" not in shown(off)
@@ -61,7 +61,7 @@ def test_an_orphan_is_told_with_what_is_left_to_do_and_by_whom(decision: str, do
     finding = {"kind": "artifact", "resource": "artifacts/x/", "decision": decision, "reason": "why", "done": done}
     page = OrphanPage(items=[finding])  # type: ignore[typeddict-item]
 
-    picture = shown(rendering.orphans(page, NOW))
+    picture = shown(stack_rendering.orphans(page, NOW))
 
     assert told in picture
     assert "not done" not in picture

@@ -1,0 +1,69 @@
+"""What a person sees of the stack itself: who answers, the kill switch, and what nobody owns."""
+
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from pilotlight_client import wording
+from pilotlight_client.rendering import listing, plain
+from pilotlight_client.views import HealthView, KillSwitchView, OrphanPage, OrphanView
+
+
+def orphans(view: OrphanPage, now: datetime) -> RenderableType:
+    """Return what a reconciliation found as a table, or that it found nothing."""
+    table = listing("kind", "what", "decision", "why", "since")
+    for found in view["items"]:
+        told = _decided(found)
+        why = ": ".join(part for part in (found["reason"], found.get("trouble")) if part)
+        table.add_row(
+            found["kind"], plain(found["resource"]), told, plain(why), wording.moment(found.get("since"), now)
+        )
+    return table if table.row_count else plain("Nothing: all that there is has its owner.")
+
+
+def _decided(found: OrphanView) -> str:
+    """Return what a reconciliation decided, and whether it has done it: of `look` and `leave` nothing is to be done."""
+    match found["decision"]:
+        case "look":
+            return "look: yours to decide"
+        case "leave":
+            return "left alone for now"
+        case decision if found["done"]:
+            return f"{decision}: done"
+        case decision:
+            return f"{decision}: still to do"
+
+
+def health(view: HealthView, url: str, now: datetime) -> RenderableType:
+    """Return who answers at the URL."""
+    facts = facts_table()
+    facts.add_row("api", plain(f"{url} · {view['status']} · version {view['version']}"))
+    facts.add_row("stack", plain(f"{view['stack']} in {view['region']}"))
+    facts.add_row("uploads go to", plain(f"s3://{view['upload_bucket']}/uploads/<name>/"))
+    if endpoint := view.get("s3_endpoint"):
+        facts.add_row("S3 is at", plain(endpoint))
+    if view.get("simulated"):
+        facts.add_row("cloud", "simulated on this machine: nothing here costs money")
+    switch = view.get("kill_switch")
+    if switch and (switch["on"] or not switch["readable"]):
+        facts.add_row("kill switch", kill_switch(switch, now))
+    return facts
+
+
+def kill_switch(view: KillSwitchView, now: datetime) -> Text:
+    """Return what the kill switch does in a sentence."""
+    if not view["readable"]:
+        why = view.get("reason") or "nobody knows why"
+        return plain(f"The kill switch cannot be read ({why}): nothing new begins.", "bold red")
+    if not view["on"]:
+        return plain(f"The kill switch is off{_turned(view, now)}.", "green")
+    return plain(f"The kill switch is on{_turned(view, now)}. Nothing is created, woken or kept warm.", "bold red")
+
+
+def _turned(view: KillSwitchView, now: datetime) -> str:
+    """Return since when the switch stands as it does, who turned it and why, as far as that is known."""
+    since = f" {wording.moment(view.get('since'), now)}" if view.get("since") else ""
+    by = f" by {view['by']}" if view.get("by") else ""
+    turned = f", turned{since}{by}" if since or by else ""
+    return turned + (f": {view['reason']}" if view.get("reason") else "")
