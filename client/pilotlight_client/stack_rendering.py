@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pilotlight_client import wording
-from pilotlight_client.rendering import listing, plain
+from pilotlight_client.rendering import facts_table, listing, plain
 from pilotlight_client.views import HealthView, KillSwitchView, OrphanPage, OrphanView
 
 
