@@ -1,7 +1,8 @@
 """Copy one span of a checkpoint: the parts of it that S3 does not hold yet."""
 
 from pilotlight.contracts import SpanTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(SpanTask)

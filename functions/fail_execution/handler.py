@@ -1,7 +1,8 @@
 """Fail a deployment whose execution ended in a way that the execution could not catch itself."""
 
 from pilotlight.contracts import ExecutionEvent
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(ExecutionEvent)

@@ -1,7 +1,8 @@
 """Turn dead letters of the queue into failed invocations, so that whoever asks is told."""
 
 from pilotlight.contracts import QueueBatch
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 REASON = "It was tried as often as the queue allows and never answered; send it again."
 

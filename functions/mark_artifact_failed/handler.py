@@ -1,7 +1,8 @@
 """Keep why an artifact could not be staged."""
 
 from pilotlight.contracts import StagingFailureTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(StagingFailureTask)

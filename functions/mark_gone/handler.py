@@ -1,7 +1,8 @@
 """End a teardown: nothing of the deployment is left."""
 
 from pilotlight.contracts import DeploymentTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(DeploymentTask)

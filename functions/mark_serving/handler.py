@@ -1,7 +1,8 @@
 """Let a warm deployment take invocations."""
 
 from pilotlight.contracts import DeploymentTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(DeploymentTask)

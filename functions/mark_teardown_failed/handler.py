@@ -1,7 +1,8 @@
 """Keep why one round of a teardown failed."""
 
 from pilotlight.contracts import FailureTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(FailureTask)

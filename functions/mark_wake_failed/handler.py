@@ -1,7 +1,8 @@
 """End a wake without an answer, with the reason."""
 
 from pilotlight.contracts import WakeFailureTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(WakeFailureTask)

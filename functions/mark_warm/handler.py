@@ -1,7 +1,8 @@
 """End a wake with success."""
 
 from pilotlight.contracts import ProbeTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(ProbeTask)

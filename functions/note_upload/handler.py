@@ -1,7 +1,8 @@
 """Note that an object was uploaded, so that its folder is looked at when it rests."""
 
 from pilotlight.contracts import UploadEvent
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(UploadEvent)

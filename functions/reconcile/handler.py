@@ -4,7 +4,8 @@ from typing import Any
 
 from pilotlight.contracts import ScheduledTick
 from pilotlight.reconciler import reconciling
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(ScheduledTick)

@@ -1,7 +1,8 @@
 """Join the parts of every file and write the manifest."""
 
 from pilotlight.contracts import StagingTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(StagingTask)

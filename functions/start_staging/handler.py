@@ -3,7 +3,8 @@
 from typing import Any
 
 from pilotlight.contracts import DeploymentTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(DeploymentTask)

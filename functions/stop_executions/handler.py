@@ -1,7 +1,8 @@
 """End the other executions of a deployment that is being torn down."""
 
 from pilotlight.contracts import DeploymentTask
-from pilotlight.runtime import runtime, task
+from pilotlight.runtime import runtime
+from pilotlight.task import task
 
 
 @task(DeploymentTask)

@@ -81,9 +81,10 @@ def test_a_rule_finds_what_breaks_it(rule: Callable[[Module], Iterator[str]], pa
         ),
         (f"{CORE}/services/warming.py", "from pilotlight.domain import warmth\nfrom pilotlight.ports import Clock"),
         (f"{CORE}/adapters/hub.py", "from botocore.exceptions import ClientError\nfrom mypy_boto3_s3 import S3Client"),
-        (f"{CORE}/runtime.py", "import os\nimport boto3\nfrom pilotlight.adapters.hub import Hub\nos.environ['A']"),
+        (f"{CORE}/wiring.py", "import boto3\nfrom pilotlight.adapters.hub import Hub"),
+        (f"{CORE}/runtime.py", "import os\nfrom pilotlight.services.warming import Warming\nos.environ['A']"),
         (f"{CORE}/http.py", "from chalice import Chalice\ntry: f()\nexcept Exception: g()"),
-        ("functions/probe/handler.py", "from pilotlight.runtime import runtime, task"),
+        ("functions/probe/handler.py", "from pilotlight.runtime import runtime\nfrom pilotlight.task import task"),
         ("local/demo.py", "import pilotlight_client"),
     ],
 )

@@ -102,8 +102,8 @@ def test_whoever_may_deploy_may_make_every_type_of_resource_and_turn_the_switch_
 
 
 def test_a_vpc_reaches_every_service_that_the_code_calls() -> None:
-    runtime = (ROOT / "layers/core/python/pilotlight/runtime.py").read_text()
-    called = {ENDPOINTS.get(name, name) for name in re.findall(r'\bclient\("([a-z0-9-]+)"', runtime)}
+    wiring = (ROOT / "layers/core/python/pilotlight/wiring.py").read_text()
+    called = {ENDPOINTS.get(name, name) for name in re.findall(r'\bclient\("([a-z0-9-]+)"', wiring)}
     section = OPERATIONS_PAGE.read_text().partition("\n## In a VPC\n")[2].partition("\n## ")[0]
 
     assert len(called) >= 10

@@ -1,7 +1,7 @@
 """What waits for something waits shorter than whoever waits for it; and together they fit into a new account."""
 
-from pilotlight.runtime import CONTROL
 from pilotlight.settings import Settings
+from pilotlight.wiring import CONTROL
 
 from tests.architecture.template_rules import Template
 from tools import cloudformation

@@ -20,8 +20,9 @@ from pilotlight.domain.deployment import Deployment, Failure, Status
 from pilotlight.domain.invocation import InvocationStatus
 from pilotlight.domain.source import SourceKind
 from pilotlight.domain.upload import UploadStatus
-from pilotlight.runtime import TRANSFER, Runtime, using
+from pilotlight.runtime import Runtime, using
 from pilotlight.settings import Settings
+from pilotlight.wiring import TRANSFER
 
 from local.gateway import Gateway, RestApi, Route
 from local.workers import Outcome

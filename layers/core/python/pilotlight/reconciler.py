@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pilotlight.adapters.inventory import S3Inventory
 from pilotlight.domain.pricing import rate_in
-from pilotlight.runtime import TRANSFER, Runtime
+from pilotlight.runtime import Runtime
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.inspecting import (
     InspectingDeployments,
@@ -14,6 +14,7 @@ from pilotlight.services.inspecting import (
 )
 from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
 from pilotlight.services.reconciling import Reconciling
+from pilotlight.wiring import TRANSFER
 
 # Of the wall's time, of which a Lambda has 300 s: one item that is begun in time may take the rest.
 LONGEST_PASS = timedelta(seconds=200)
