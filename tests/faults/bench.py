@@ -9,7 +9,10 @@ from http import HTTPStatus
 
 from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
 from tests.faults import callers as _callers  # noqa: F401
+from tests.faults import changes as _changes  # noqa: F401
 from tests.faults import guards as _guards  # noqa: F401
+from tests.faults import halts as _halts  # noqa: F401
+from tests.faults import leftovers as _leftovers  # noqa: F401
 from tests.faults import mishaps as _mishaps  # noqa: F401
 from tests.faults import oracles
 from tests.faults.agenda import EndlessError
@@ -80,6 +83,7 @@ class Bench:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._visit = Visit()
+        self._size = "small"
         self._beginnings: dict[str, Callable[[], None]] = {}
         self.reconciles = True  # after each run: what is left then is nobody's
         stack.seam.surroundings = self
@@ -93,6 +97,7 @@ class Bench:
         """Do one run and judge it."""
         workflow, stack = WORKFLOWS[run.workflow], self.stack
         self._begin(workflow)
+        self._size = workflow.size
         stack.seam.arm({number: MODES[mode] for number, mode in run.plan}, workflow.watched)
         visit = self._visit = Visit(strangers=oracles.strangers(stack))
         try:
@@ -130,7 +135,7 @@ class Bench:
 
     def deploy_again(self) -> bool:
         """Let another user ask for the same name: he is refused while it is held."""
-        return _took(self.stack.ask("POST", "/deployments", wanted("small"), key="second"))
+        return _took(self.stack.ask("POST", "/deployments", wanted(self._size), key="second"))
 
     def retry(self) -> bool:
         """Let a user ask for another attempt: he is refused unless it has failed."""

@@ -177,8 +177,9 @@ def stray_executions(stack: Stack) -> None:
         "teardown": names.teardown_name(NAME, 1, 1, now),
         "stage-artifact": names.staging_name(artifact, 1, now),
     }
+    task = json.dumps({"deployment": NAME, "generation": 1, "attempt": 9, "correlation_id": "stray"})
     for machine, name in runs.items():
-        stack.client("stepfunctions").start_execution(stateMachineArn=machine_arn(machine), name=name, input="{}")
+        stack.client("stepfunctions").start_execution(stateMachineArn=machine_arn(machine), name=name, input=task)
     stack.agenda.clear()
 
 

@@ -144,7 +144,7 @@ MODES = {
         _lasting("error"),
         Mode("duplicate", partial(_beside, act=_same_event)),
         Mode("sweep", partial(_beside, act=_sweep)),
-        Mode("second_deploy", partial(_beside, act=_deploy)),
+        Mode("second_deploy", partial(_beside, act=_deploy), on_reads_of=("reconcile",)),
         Mode("retry", partial(_beside, act=_retry)),
         Mode("teardown", partial(_beside, act=_delete), on_reads_of=CALLS),
         Mode("scale_down", partial(_beside, act=_scale_down), on_reads_of=CALLS, functions=CALLS),

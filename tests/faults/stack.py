@@ -78,8 +78,8 @@ class Stack:
         self.billing = Billing(self)
         self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
-        self.template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
-        self.tick: dict[str, Any] = json.loads((ROOT / "events/sweep/every-minute.json").read_text())
+        self.template = example("api/create-deployment")
+        self.tick, self.quarter = example("sweep/every-minute"), example("reconcile/every-quarter-hour")
 
     def __enter__(self) -> Stack:
         self._install()
@@ -224,7 +224,7 @@ class Stack:
         """Let so many quarters of an hour pass, each with its reconciliation."""
         for _ in range(passes):
             self.clock.sleep(900)
-            self.lambdas.send("reconcile", {**self.tick, "id": f"pass at {self.clock.moment:.0f}"})
+            self.lambdas.send("reconcile", {**self.quarter, "id": f"pass at {self.clock.moment:.0f}"})
             self.agenda.run()
 
     def settle(self, done: Callable[[], bool] = lambda: False) -> None:
@@ -285,6 +285,11 @@ class Stack:
             if record.get("next_look_at") and (held or record["status"] != "HELD")
         ]
         return min((_seconds(look) for look in looks), default=None)
+
+
+def example(case: str) -> Any:
+    """Give an event as an example of the contracts has it."""
+    return json.loads((ROOT / f"events/{case}.json").read_text())
 
 
 def plain(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from local.authorization import Decision
-from local.checkpoints import write_checkpoint
-from local.hub import Hub
+from tests.faults import workers
 from tests.faults.authority import enforced
-from tests.faults.bench import Bench, Run
+from tests.faults.bench import Run
 from tests.faults.grants import unmissed
 from tests.faults.occasions import OCCASIONS, come_to
-from tests.faults.stack import Stack
 from tests.faults.workflows import WORKFLOWS
 
 # Grants that nothing drives, each with the reason why it stands all the same.
@@ -35,20 +33,14 @@ WHAT_TO_DO = (
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Decision]]:
+def seen() -> Iterator[list[Decision]]:
     """Give every decision about every call that all workflows and all occasions make."""
-    folder = tmp_path_factory.mktemp("hub")
-    write_checkpoint(folder, shards=1, shard_bytes=100_000, clutter=False)
-    with Hub() as hub:
-        hub.add("acme/small", folder)
-        with Stack(hub.url) as stack:
-            bench = Bench(stack)
-            with enforced(stack) as decisions:
-                for workflow in WORKFLOWS:
-                    bench.run(Run(workflow))
-                for occasion in OCCASIONS:
-                    come_to(bench, occasion)
-                yield decisions
+    with workers.bench() as bench, enforced(bench.stack) as decisions:
+        for workflow in WORKFLOWS:
+            bench.run(Run(workflow))
+        for occasion in OCCASIONS:
+            come_to(bench, occasion)
+        yield decisions
 
 
 def test_nobody_is_refused_what_it_needs(seen: list[Decision]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.faults.bench import Bench, Result, Run
+from tests.faults.hubs import hub
 from tests.faults.stack import Stack
 
 Given = TypeVar("Given")
@@ -34,7 +35,7 @@ _bench: list[Bench] = []
 @contextmanager
 def bench() -> Iterator[Bench]:
     """Give a bench in this process."""
-    with Stack() as stack:
+    with hub() as address, Stack(address) as stack:
         made = Bench(stack)
         gc.collect()
         gc.freeze()  # what a stack is made of stays: looking through it again and again takes a tenth of a run

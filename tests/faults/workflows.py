@@ -44,6 +44,7 @@ class Workflow:
     ends: Callable[[Stack, Visit], bool]
     watched: Callable[[str], bool] = but_sweeps
     alive: bool = False  # it begins while executions run: those cannot be put back, and it begins anew each time
+    size: str = "small"  # of the model that somebody else asks for by the same name, where a fault lets him
     swept: bool = True  # every single fault in it, and pairs: or as it is only, where its calls are swept elsewhere
 
 
@@ -255,16 +256,22 @@ def _orphaned(stack: Stack) -> None:
     stack.clock.sleep(2 * 86_400)  # what is young, nobody takes for lost
 
 
+def reconciles(function: str) -> bool:
+    """Watch the reconciliation."""
+    return function == "reconcile"
+
+
 def reconcile(stack: Stack, _: Visit) -> None:
     stack.reconcile(passes=4)
 
 
 def _nothing_lost(stack: Stack, _: Visit) -> bool:
     gone = [name for name, record in stack.records("ARTIFACT").items() if record["status"] == "GONE"]
-    listed = stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix=f"artifacts/{gone[0]}/")
-    uploads = stack.client("s3").list_multipart_uploads(Bucket=stack.artifact_bucket).get("Uploads", [])
+    s3, bucket = stack.client("s3"), stack.artifact_bucket
+    listed = [s3.list_objects_v2(Bucket=bucket, Prefix=f"artifacts/{name}/")["KeyCount"] for name in gone]
+    uploads = s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     models = {model.name for model in stack.bedrock.models.values()}
-    return not listed["KeyCount"] and not uploads and f"pilotlight-{NAME}-g1" not in models
+    return not any(listed) and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
 def _of_uploads(function: str) -> bool:
@@ -280,6 +287,6 @@ declare(Workflow("teardown", serving("large"), tear_down, is_gone))
 declare(Workflow("teardown-import", importing, tear_down, is_gone, alive=True))
 declare(Workflow("retry", failed, _retry, serves))
 declare(Workflow("stranger", _taken_by_a_stranger, _meet_the_stranger, is_gone))
-declare(Workflow("reconcile", _orphaned, reconcile, _nothing_lost, watched=lambda f: f == "reconcile"))
+declare(Workflow("reconcile", _orphaned, reconcile, _nothing_lost, watched=reconciles, size="large"))
 declare(Workflow("redeploy", _gone_before, _next_generation, serves))
 declare(Workflow("upload", nothing, _upload, serves, watched=_of_uploads))
