@@ -1,23 +1,27 @@
 """In every zone, through every change of its clock, a window is opened once and closed once."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from pilotlight.domain.keep_warm import Window
 
-from tests.faults.schedules import LATEST, SWEPT_ZONES, Tally, all_zones, run
+from tests.faults.mutating import Mutant, mutated
+from tests.faults.schedules import BEGINS, all_zones, run
 from tests.faults.wall_clocks import WEEK, Hours, eras, open_times
+from tests.faults.window_sweep import SWEPT_ZONES, sweep_at_changes
+from tests.faults.window_tally import LATEST, Tally
 
 WITH_CHANGES = (*SWEPT_ZONES, "Africa/Cairo", "America/Havana", "Asia/Beirut", "Pacific/Chatham")
 
 
 def test_no_window_is_missed_or_doubled_where_clocks_change():
-    looked = run(years=1, zones=WITH_CHANGES)
+    looked = run(years=1, zones=WITH_CHANGES, most_swept=5)
 
     assert (looked.missed, looked.doubled) == (0, 0), looked.examples
     assert looked.windows > 100
-    assert looked.swept > 10_000
+    assert looked.swept > 20_000
 
 
 def test_every_zone_of_the_data_base_is_one_that_a_window_may_name():
@@ -80,3 +84,20 @@ def test_the_seed_alone_decides_what_is_lost():
 
     assert one == again
     assert one.looks != other.looks
+
+
+@pytest.mark.parametrize(
+    ("where", "text", "instead"),
+    [
+        ("domain.keep_warm:Window.is_open", "now < closes", "now < closes + DAY / 48"),
+        ("domain.keep_warm:Window.is_open", "now < closes", "now < closes - DAY / 48"),
+    ],
+    ids=["closes late", "closes early"],
+)
+def test_the_real_sweep_of_a_window_that_keeps_other_hours_is_found_out(where, text, instead):
+    last, tally = BEGINS + timedelta(days=365), Tally()
+
+    with mutated(Mutant("other hours", "", where, text, instead, ())):
+        sweep_at_changes(tally, "Europe/Berlin", BEGINS, last, random.Random(1))
+
+    assert tally.missed

@@ -5,7 +5,7 @@ zone is a row of eras, each with one offset; a window of a day is open from the 
 the start or more, up to the last moment before which it shows less than the end. Moments are seconds of the epoch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -66,8 +66,13 @@ def eras(zone: str, first: date, last: date) -> tuple[Era, ...]:
 
 def open_times(zone: tuple[Era, ...], hours: Hours, first: date, last: date) -> list[tuple[int, int]]:
     """Return when a window is open on its days from one day to another, in order; times that adjoin are one."""
+    return united(_each_day(zone, hours, first, last))
+
+
+def united(times: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return times in order, those that overlap or adjoin as one."""
     merged: list[tuple[int, int]] = []
-    for opens, closes in _each_day(zone, hours, first, last):
+    for opens, closes in sorted(times):
         if merged and opens <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(closes, merged[-1][1]))
         else:
