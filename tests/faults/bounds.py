@@ -187,6 +187,12 @@ def _deploy_in_vain(stack: Stack, visit: Visit) -> None:
     visit.kept["told why"] = UNLUCKY in (stack.deployment(NAME).get("failure") or {}).get("reason", "")
 
 
+def _deploy_what_never_loads(stack: Stack, visit: Visit) -> None:
+    stack.bedrock.knobs.never_ready = True
+    deploy(stack, visit, "small")
+    visit.kept["it fails"] = stack.status(NAME) == "FAILED"
+
+
 def _deploy_at_a_limit(stack: Stack, visit: Visit) -> None:
     """Deploy while the bucket takes no parts for longer than a span is tried."""
     stack.seam.lasting["s3.UploadPart"] = ("throttle", stack.clock.moment + RATE_LIMIT_SECONDS)
@@ -204,4 +210,5 @@ _bound("expired", serving("small"), _deliver_too_late)
 _bound("unconfirmed", _kept_warm, _forget_to_confirm)
 _bound("hostile-templates", _hostile_checkpoints, _deploy_hostile)
 _bound("refused-import", nothing, _deploy_in_vain)
+_bound("never-loads", nothing, _deploy_what_never_loads)
 declare(Workflow("rate-limited", nothing, _deploy_at_a_limit, serves, watched=everything, swept=False))

@@ -59,7 +59,7 @@ MUTANTS = (
         "warm.asl.yaml:Ready?",
         "{Variable: $.probe.give_up, BooleanEquals: true, Next: MarkWakeFailed}",
         "{Variable: $.probe.give_up, BooleanEquals: true, Next: MarkWarm}",
-        (Hunt("deploy", ("never_ready",)),),
+        (Hunt("never-loads"),),
     ),
     Mutant(
         "the teardown's machine does not wait for the import",
