@@ -4,7 +4,6 @@ What moto lacks is a fake: the hub, Bedrock, and executions, which here never go
 turned by hand, so that nobody who prefers to wait does.
 """
 
-import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -39,8 +38,8 @@ from tests.factories import (
     an_invocation,
     an_upload,
 )
+from tests.faults.product import ROOT, loaded
 from tools import cloudformation
-from tools.cloudformation import ROOT
 
 REGION = "us-east-1"
 HUB_SOURCE = "local/small-llama"
@@ -61,7 +60,7 @@ class Stage:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._app = _app()
+        self._app = loaded(ROOT / "functions/api/app.py").app
         self.gateway = Gateway(_routes(), self._invoke)
 
     def populate(self) -> None:
@@ -182,16 +181,6 @@ def _put_invocation(runtime: Runtime, invocation_id: str, status: InvocationStat
     runtime.invocations.put(an_invocation(invocation_id, now=now, status=status, was_cold=True, **told))
     if status is InvocationStatus.SUCCEEDED:
         runtime.bodies.put_output(invocation_id, {"text": "Yes.", "reasoning": "It is asked.", "stop_reason": "stop"})
-
-
-def _app() -> Any:
-    """Return the API as Lambda imports it."""
-    spec = importlib.util.spec_from_file_location("pilotlight_api_on_stage", ROOT / "functions/api/app.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.app
 
 
 def _routes() -> RestApi:

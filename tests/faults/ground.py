@@ -3,20 +3,14 @@
 Executions are started and never run: what they do is another matter. Time stands until it is moved.
 """
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
 from moto import mock_aws
 from moto.awslambda.models import lambda_backends
 from moto.iam.access_control import PermissionResult
@@ -28,22 +22,12 @@ from pilotlight.settings import Settings
 from local import bedrock, object_store, service_models, step_functions, tables
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import simulation
-from local.cloudformation import deploy
 from local.identity import ACCOUNT_ID, REGION, environment
-from local.sam import translate
+from tests.faults import product
+from tests.faults.product import QUIET, ROOT, STACK, api_event, client_of, example
 from tests.faults.replacing import put_back, replace
 
-ROOT = Path(__file__).parents[2]
-STACK = "pilotlight"
 BEGINS = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-QUIET = {
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_METRICS_DISABLED": "true",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-}
 
 
 class StandingClock:
@@ -113,10 +97,7 @@ class Ground:
         tables.install()
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)  # whoever calls, may
         replace(ExecutionWorker, "start", lambda _: lambda worker: self.begun.append(_arn_of(worker)))
-        parameters = {"PartMib": "5", "HubEndpoint": "http://127.0.0.1:9"}
-        made = deploy(
-            translate(ROOT / "template.yaml", parameters), stack_name=STACK, parameters=parameters, client=self.client
-        )
+        made = product.deployed(self.client)
         self.outputs = dict(made.outputs)
         simulation().settings = BedrockSettings(imported_models=100_000, import_jobs=100_000, cold_start_seconds=0)
         return self
@@ -127,9 +108,7 @@ class Ground:
     def client(self, service: str) -> Any:
         """Give a client of the harness."""
         if service not in self._clients:
-            config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-            session: Any = boto3.session.Session()
-            self._clients[service] = session.client(service, region_name=REGION, config=config)
+            self._clients[service] = client_of(service)
         return self._clients[service]
 
     def runtime(self, function: str) -> Runtime:
@@ -149,14 +128,14 @@ class Ground:
         if not (ROOT / "functions/reconcile").is_dir():
             return None
         reconcile = self.handler("reconcile")
-        tick = json.loads((ROOT / "events/reconcile/every-quarter-hour.json").read_text())
+        tick = example("reconcile/every-quarter-hour")
         return lambda: reconcile({**tick, "id": str(uuid4())})
 
     def handler(self, function: str) -> Callable[[Any], Any]:
         """Give a function to call with events: a sandbox of its own, as every Lambda at work is one."""
         api = function in ("api", "api_invoke")
-        loaded = _load(ROOT / "functions" / ("api/app.py" if api else f"{function}/handler.py"))
-        handle, runtime = loaded.app if api else loaded.handler, self.runtime(function)
+        module = product.loaded(ROOT / "functions" / ("api/app.py" if api else f"{function}/handler.py"))
+        handle, runtime = module.app if api else module.handler, self.runtime(function)
 
         def call(event: Any) -> Any:
             with using(runtime):
@@ -167,17 +146,6 @@ class Ground:
 
 def _arn_of(worker: ExecutionWorker) -> str:
     return str(worker._evaluation_details.execution_details.arn)
-
-
-def _load(path: Path) -> ModuleType:
-    name = f"ground_{path.parent.name}_{uuid4().hex}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)
@@ -193,15 +161,8 @@ class ApiCaller:
 
     def __init__(self, ground: Ground, function: str = "api") -> None:
         self._call = ground.handler(function)
-        self._template: dict[str, Any] = json.loads((ROOT / "events/api/create-deployment.json").read_text())
 
     def ask(self, method: str, resource: str, body: Any = None, *, key: str | None = None, **path: str) -> Answer:
         """Call as the gateway does, and give the answer."""
-        event = json.loads(json.dumps(self._template))
-        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        event |= {"resource": resource, "path": resource.format(**path), "httpMethod": method, "headers": headers}
-        event |= {"pathParameters": path or None, "body": None if body is None else json.dumps(body)}
-        event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
-        event["requestContext"] |= {"resourcePath": resource, "httpMethod": method, "path": "/v1" + event["path"]}
-        told = self._call(event)
+        told = self._call(api_event(method, resource, body, key=key, path=path))
         return Answer(told["statusCode"], json.loads(told["body"] or "null"))

@@ -13,7 +13,8 @@ from pilotlight.domain import names
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.happenings import machine_arn
 from tests.faults.oracles import plant_model
-from tests.faults.stack import STACK, Stack
+from tests.faults.product import STACK
+from tests.faults.stack import Stack
 from tests.faults.workflows import (
     NAME,
     NEIGHBOUR,

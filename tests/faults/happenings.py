@@ -9,7 +9,8 @@ from typing import Any
 from pilotlight.domain import names
 
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults.stack import SOURCE_BUCKET, STACK, Stack
+from tests.faults.product import STACK
+from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import NAME, PROMPT, Visit, deploy, insist, tear_down, wanted
 
 OWN_ROLE = "pilotlight-import-own"

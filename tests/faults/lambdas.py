@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from local.authorization import Role
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults import dead_letters
 from tests.faults.agenda import Actor, Clock, Signal
+from tests.faults.product import loaded
 from tests.faults.replacing import replace
 
 EVENT_RETRIES_SECONDS = (60, 120)  # Source: AWS Lambda developer guide, asynchronous invocation
@@ -124,7 +123,7 @@ class Lambdas:
             name = function.function_name.removeprefix(self._prefix).replace("-", "_")
             module, attribute = function.handler.split(".")
             self._functions[name] = function
-            self._handlers[name] = _loaded(name, function.code_directory / f"{module}.py", attribute)
+            self._handlers[name] = getattr(loaded(function.code_directory / f"{module}.py"), attribute)
 
     def install(self) -> None:
         """Let what handlers do in threads be done one after the other: a call of a thread is nobody's."""
@@ -235,15 +234,3 @@ class Lambdas:
 def _environment(name: str) -> Iterator[None]:
     os.environ["AWS_LAMBDA_FUNCTION_NAME"] = name
     yield
-
-
-def _loaded(name: str, path: Any, attribute: str) -> Callable[[Any, Any], Any]:
-    module_name = f"faults_function_{name}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    handler: Callable[[Any, Any], Any] = getattr(module, attribute)
-    return handler

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from tests.faults import oracles
-from tests.faults.stack import ROOT, STACK, Stack
+from tests.faults.product import ROOT, STACK
+from tests.faults.stack import Stack
 from tests.faults.workflows import (
     NAME,
     NEIGHBOUR,

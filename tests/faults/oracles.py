@@ -15,7 +15,8 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults import dead_letters, ledger
-from tests.faults.stack import SOURCE_BUCKET, STACK, Stack
+from tests.faults.product import STACK
+from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
 
 UNDER_WAY = {"REQUESTED", "STAGING", "IMPORTING", "CREATING", "WARMING", "TEARING_DOWN"}

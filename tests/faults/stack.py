@@ -14,7 +14,6 @@ from typing import Any
 
 import boto3
 import botocore.endpoint
-from botocore.config import Config
 from botocore.retries.quota import RetryQuota
 from botocore.useragent import UserAgentString
 from moto import mock_aws
@@ -28,33 +27,20 @@ from local.bedrock import runtime
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
-from local.cloudformation import deploy
 from local.identity import ACCOUNT_ID, REGION, environment
-from local.sam import translate
-from tests.faults import machines, routing, snapshots
+from tests.faults import machines, product, routing, snapshots
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
 from tests.faults.billing import Billing
 from tests.faults.invoker import Invoker
 from tests.faults.lambdas import Invocation, Lambdas
+from tests.faults.product import NO_HUB, QUIET, STACK, api_event, client_of, example
 from tests.faults.replacing import put_back, replace
 from tests.faults.seam import Seam
 
-ROOT = Path(__file__).parents[2]
-STACK = "pilotlight"
 EPOCH = 1_795_200_000.0  # a Friday in November 2026
-PART_MIB = "5"
-NO_HUB = "http://127.0.0.1:9"
 SOURCE_BUCKET = "checkpoints-of-a-user"
 ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
-QUIET = {
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_METRICS_DISABLED": "true",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-}
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
 LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
@@ -78,14 +64,11 @@ class Stack:
         self.billing = Billing(self)
         self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
-        self.template = example("api/create-deployment")
         self.tick, self.quarter = example("sweep/every-minute"), example("reconcile/every-quarter-hour")
 
     def __enter__(self) -> Stack:
         self._install()
-        parameters = {"PartMib": PART_MIB, "HubEndpoint": self._hub_url, "SourceBuckets": SOURCE_BUCKET}
-        translated = translate(ROOT / "template.yaml", parameters)
-        made = deploy(translated, stack_name=STACK, parameters=parameters, client=self.client)
+        made = product.deployed(self.client, HubEndpoint=self._hub_url, SourceBuckets=SOURCE_BUCKET)
         self.outputs, self.resources = dict(made.outputs), dict(made.resources)
         self.lambdas.load()
         self.consumers = routing.install(self.clock, self.lambdas)
@@ -141,14 +124,13 @@ class Stack:
     def client(self, service: str, role_arn: str | None = None) -> Any:
         """Give a client of the harness, or of a role: its calls are not counted."""
         if (service, role_arn) not in self._clients:
-            config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
             keys = self._keyring.of_role(role_arn, "states").credentials if role_arn else None
             session: Any = boto3.session.Session(
                 keys.access_key_id if keys else None,
                 keys.secret_access_key if keys else None,
                 keys.session_token if keys else None,
             )
-            self._clients[service, role_arn] = session.client(service, region_name=REGION, config=config)
+            self._clients[service, role_arn] = client_of(service, session)
         return self._clients[service, role_arn]
 
     # ---- where a run begins ----------------------------------------------------------------------------------
@@ -202,13 +184,7 @@ class Stack:
     ) -> Answer:
         """Call the API as the gateway does, and give what it answers: a dead Lambda is a 502."""
         function = "api_invoke" if resource.endswith("/invocations") else "api"
-        event = json.loads(json.dumps(self.template))
-        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        headers |= {"Prefer": f"wait={wait}"} if wait else {}
-        event |= {"resource": resource, "path": resource.format(**path), "httpMethod": method, "headers": headers}
-        event |= {"pathParameters": path or None, "body": json.dumps(body) if body is not None else None}
-        event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
-        event["requestContext"] |= {"resourcePath": resource, "httpMethod": method, "path": "/v1" + event["path"]}
+        event = api_event(method, resource, body, key=key, wait=wait, path=path)
         done = self.lambdas.invoke(function, event)
         return Answer.of(done)
 
@@ -285,11 +261,6 @@ class Stack:
             if record.get("next_look_at") and (held or record["status"] != "HELD")
         ]
         return min((_seconds(look) for look in looks), default=None)
-
-
-def example(case: str) -> Any:
-    """Give an event as an example of the contracts has it."""
-    return json.loads((ROOT / f"events/{case}.json").read_text())
 
 
 def plain(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from pilotlight.domain.upload import COMPLETE_MARK, ROOT, SETTINGS_FILE
 
 from local.checkpoints import write_checkpoint
 from local.index_lag import lag
-from tests.faults.ground import ROOT as REPOSITORY
 from tests.faults.ground import ApiCaller, Ground
+from tests.faults.product import ROOT as REPOSITORY
 
 ROUNDS = 3
 LOST = 0.05
