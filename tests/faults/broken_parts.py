@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 FIGURES = (3, 1, 0)
@@ -22,6 +23,14 @@ def dies(seed: int) -> tuple[int, ...]:
     """End as those end whose memory the machine wants back."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable: it is dead")
+
+
+def loses_a_worker(seed: int) -> tuple[int, ...]:
+    """Share runs out to a process that ends like this, and wait for them."""
+    from tests.faults import workers  # which takes seconds, of every process that needs something else of here
+
+    with workers.workers(1, start=partial(dies, seed)) as pool:
+        return tuple(len(result.calls) for result in workers.clean(pool, ["deploy"]).values())
 
 
 def never_ends(seed: int) -> tuple[int, ...]:

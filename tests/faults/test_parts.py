@@ -9,7 +9,16 @@ import pytest
 from tests.faults import alone
 from tests.faults.__main__ import main, told_by
 from tests.faults.alone import Broken
-from tests.faults.broken_parts import FIGURES, dies, gives, leaves_a_child, never_ends, raises, waits_for
+from tests.faults.broken_parts import (
+    FIGURES,
+    dies,
+    gives,
+    leaves_a_child,
+    loses_a_worker,
+    never_ends,
+    raises,
+    waits_for,
+)
 from tests.faults.parts import PARTS, Part
 from tests.faults.report import LINES
 
@@ -28,6 +37,13 @@ def test_a_part_that_breaks_says_where() -> None:
 
 def test_a_part_that_dies_says_of_what() -> None:
     assert alone.done(dies, 60, seed=1) == Broken("its process died with -9")
+
+
+def test_a_part_of_whose_processes_one_dies_says_so() -> None:
+    done = alone.done(loses_a_worker, 60, seed=1)
+
+    assert isinstance(done, Broken)
+    assert "BrokenProcessPool" in done.why
 
 
 def test_a_part_that_never_ends_is_ended() -> None:

@@ -43,9 +43,9 @@ def bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def workers(jobs: int, start: Callable[[], object] | None = None) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of processes with a bench each: one that dies breaks the pool, where another kind would wait."""
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_start) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=start or _start) as pool:
         try:
             yield pool
         finally:
