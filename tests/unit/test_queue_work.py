@@ -113,6 +113,22 @@ def test_a_fault_that_passes_lets_the_message_come_back(queued, refusal):
     assert record(queued).status is InvocationStatus.SUCCEEDED
 
 
+def test_while_answers_cannot_be_kept_none_is_generated_again(queued, monkeypatch):
+    def slow_down(*_):
+        raise Throttled("slow down")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queued.bodies, "put_output", slow_down)
+        broken.setattr(queued.bodies, "put_request", slow_down)
+        assert [run(queued) for _ in range(5)] == [False] * 5
+    in_vain = len(queued.backend.prompts)
+
+    assert run(queued)
+
+    assert in_vain == 1, "nobody knows before the first time"
+    assert record(queued).status is InvocationStatus.SUCCEEDED
+
+
 def test_a_fault_after_the_answer_does_not_make_the_model_generate_again(queued):
     def table_is_away(*_):
         raise Unavailable("the table is away")

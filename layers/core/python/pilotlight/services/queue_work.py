@@ -111,6 +111,8 @@ class QueueWork:
         """Return the answer, and whose it is: the kept one of an earlier delivery, or a fresh one, kept at once.
 
         It is kept before anything else is done with it: a fault after the call must not make the model generate again.
+        Where a try has failed before, it is found out first whether anything can be kept: else each delivery would
+        generate, and be paid for, in vain.
         """
         request = self._bodies.get_request(invocation.id)
         deployment = self._deployments.get(invocation.deployment)
@@ -118,6 +120,8 @@ class QueueWork:
         if kept is not None:
             return deployment.changed(generation=invocation.generation), Answered.model_validate(kept)
         deployment.require(invocation.generation).require_serving()
+        if invocation.attempts > 1:
+            self._bodies.put_request(invocation.id, request)
         answered = self._answering.call(
             deployment,
             self._answering.render(deployment, request),
