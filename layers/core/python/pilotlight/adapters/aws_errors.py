@@ -22,6 +22,8 @@ THROTTLED = frozenset(
 DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "403"}
 )
+# Another call changes the same thing at this moment: the service asks for the call to be made again.
+MET_ANOTHER = frozenset({"OperationAborted", "ConditionalRequestConflict", "ConflictException"})
 SERVER_FAULT = 500
 
 
@@ -36,14 +38,14 @@ def message_of(error: ClientError) -> str:
 
 
 def translate(error: ClientError, what: str) -> PilotlightError:
-    """Return the domain's error for what is the same in every service: throttling, permission, faults of AWS."""
+    """Return the domain's error for what is the same in every service: throttling, permission, conflicts, faults."""
     code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     told = f"{what}: {message_of(error)} ({code})"
     if code in THROTTLED:
         return Throttled(told, aws_code=code)
     if code in DENIED:
         return AccessDenied(told, aws_code=code)
-    if status >= SERVER_FAULT:
+    if status >= SERVER_FAULT or code in MET_ANOTHER:
         return Unavailable(told, aws_code=code)
     return Terminal(told, aws_code=code)
 
