@@ -17,7 +17,7 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-MOST_TURNS = 20_000  # of one run: more is a loop that never ends
+MOST_TURNS = 50_000  # of one run: more is a loop that never ends
 
 
 class EndlessError(AssertionError):
@@ -120,6 +120,11 @@ class Agenda:
             return
         self._book(actor, seconds)
         self._hub.switch()
+
+    def give_way(self) -> None:
+        """Let those act first who are due now."""
+        if self.current is not None and self._due and self._due[0][0] <= self._clock.moment:
+            self.sleep(0.0)
 
     def wait(self, signal: Signal, seconds: float) -> bool:
         """Let others act until the signal is set or the time is over; give whether it is set."""

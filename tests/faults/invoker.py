@@ -8,8 +8,11 @@ from typing import Any
 
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError, ConnectionClosedError
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
 
 from local.authorization import Call, Role, require
+from tests.faults.agenda import Signal
+from tests.faults.machines import machine_at_work
 from tests.faults.seam import INVOKE, Seam
 
 
@@ -21,16 +24,36 @@ class Invoker:
         self._role = Role(role_arn, "states")
 
     def invoke(self, FunctionName: str, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - as boto3 calls them
-        """Give the answer of a function. Raises: ClientError, with the code that Step Functions puts after `Lambda.`"""
+        """Give the answer of a function, which goes on where its task has no time left.
+
+        Raises: ClientError, with the code that Step Functions puts after `Lambda.`; EvalTimeoutError.
+        """
         require(Call.of(self._role, "lambda:InvokeFunction", FunctionName))
-        name = self._seam.lambdas.named(FunctionName)
-        request = AWSRequest("POST", f"https://lambda/{name}")
+        clock = self._seam.clock
+        machine, heard = machine_at_work(clock.agenda), Signal()
+        answers: list[dict[str, Any] | ClientError] = []
+
+        def ask() -> None:
+            answers.append(self._answer(self._seam.lambdas.named(FunctionName), json.loads(Payload)))
+            clock.agenda.set(heard)
+
+        clock.agenda.spawn(f"call of {machine.name}", ask, purpose=machine)
+        if not clock.agenda.wait(heard, machine.deadline - clock.moment):
+            raise EvalTimeoutError
+        (answer,) = answers
+        if isinstance(answer, ClientError):
+            raise answer
+        return answer
+
+    def _answer(self, name: str, event: Any) -> dict[str, Any] | ClientError:
+        """Give what becomes of the call."""
         try:
-            answer = self._seam.meet(INVOKE, request, lambda: self._invoked(name, json.loads(Payload)), name)
+            request = AWSRequest("POST", f"https://lambda/{name}")
+            answer = self._seam.meet(INVOKE, request, lambda: self._invoked(name, event), name)
         except ConnectionClosedError as exc:
-            raise _failure("SdkClientException", str(exc)) from exc
+            return _failure("SdkClientException", str(exc))
         if isinstance(answer, AWSResponse):
-            raise _failure(answer.headers["x-amzn-errortype"], answer.text)
+            return _failure(answer.headers["x-amzn-errortype"], answer.text)
         told: dict[str, Any] = answer
         return told
 

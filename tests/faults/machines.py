@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.dist
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import (
     InlineIterationComponent,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import JobPool
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local import step_functions
+from tests.faults.agenda import Agenda, Signal
 from tests.faults.replacing import replace
 
 if TYPE_CHECKING:
@@ -31,13 +34,16 @@ if TYPE_CHECKING:
 
     from tests.faults.agenda import Clock
 
+LONGEST_WAIT_SECONDS = 7 * 86_400.0  # no execution of ours lasts longer
+
 
 @dataclass
 class Machine:
-    """A state machine at work, in an execution: somebody who calls functions and services, and never crashes."""
+    """A state machine at work, in an execution or in an item of a Map: somebody who calls, and never crashes."""
 
     name: str
     functions: tuple[str, ...]  # which it calls
+    deadline: float = math.inf  # when the task that it is at has no time left
     met_a_fault: bool = False
     dead = False
 
@@ -54,16 +60,25 @@ def _functions(definition: str) -> tuple[str, ...]:
     return tuple(sorted({name.replace("-", "_") for name in named}))
 
 
+def machine_at_work(agenda: Agenda) -> Machine:
+    """Give the machine whose turn it is."""
+    actor = agenda.current
+    assert actor is not None
+    assert isinstance(actor.purpose, Machine), actor.name
+    return actor.purpose
+
+
 def install(clock: Clock, client: Callable[[str, str], Any]) -> None:
     """Take over the interpreter: its waits are the agenda's, its calls go to these clients: of a service and a role."""
     step_functions.install(clock)  # type: ignore[arg-type]
     agenda = clock.agenda
     replace(ExecutionWorker, "start", lambda _: lambda worker: _begin(worker, clock))
     replace(Program, "eval", lambda _: lambda program, env: _run(program, env, clock))
-    replace(ExecutionState, "_evaluate_with_timeout", lambda _: _evaluate)
+    replace(ExecutionState, "_evaluate_with_timeout", lambda _: _evaluating(clock))
+    replace(JobPool, "__init__", lambda original: _with_a_bell(original, agenda))
     replace(WaitFunction, "_wait_interval", lambda _: _waiting(clock))
     for component in (InlineIterationComponent, DistributedIterationComponent):
-        replace(component, "_launch_worker", lambda _: _work_at_once)
+        replace(component, "_launch_worker", lambda _: _launching(agenda))
     replace(retrier_decl, "time", lambda _: SimpleNamespace(sleep=agenda.sleep))
     for module in list(sys.modules.values()):
         if module.__name__.startswith("moto.stepfunctions.parser") and hasattr(module, "boto_client_for"):
@@ -98,19 +113,26 @@ def _run(program: Program, env: Any, clock: Clock) -> None:
     EvalComponent.eval(program, env)
 
 
-def _evaluate(state: ExecutionState, env: Any) -> None:
-    """Evaluate a state once. Its timeout is that of its Lambda, which is shorter in every machine of ours."""
-    state.timeout.eval(env=env)
-    env.stack.pop()
-    frame = env.open_frame()
-    frame.states.reset(input_value=env.states.get_input())
-    frame.stack = copy.deepcopy(env.stack)
-    try:
-        state._eval_execution(frame)
-    finally:
-        frame.set_ended()
-        env.close_frame(frame)
-    output = frame.stack[-1]
+def _evaluating(clock: Clock) -> Callable[..., None]:
+    """Evaluate a state once. Its TimeoutSeconds are for whoever waits for its Lambda: nothing else takes time."""
+
+    def _evaluate_with_timeout(state: ExecutionState, env: Any) -> None:
+        state.timeout.eval(env=env)
+        machine_at_work(clock.agenda).deadline = clock.moment + env.stack.pop()
+        frame = env.open_frame()
+        frame.states.reset(input_value=env.states.get_input())
+        frame.stack = copy.deepcopy(env.stack)
+        try:
+            state._eval_execution(frame)
+        finally:
+            frame.set_ended()
+            env.close_frame(frame)
+        _take_result(state, env, frame.stack[-1])
+
+    return _evaluate_with_timeout
+
+
+def _take_result(state: ExecutionState, env: Any, output: Any) -> None:
     env.stack.append(output)
     if state.assign_decl:
         state.assign_decl.eval(env=env)
@@ -122,8 +144,40 @@ def _evaluate(state: ExecutionState, env: Any) -> None:
         env.states.reset(input_value=env.stack.pop())
 
 
-def _work_at_once(component: Any, env: Any, eval_input: Any, job_pool: Any) -> Any:
-    """Work through a Map's items in their order."""
-    worker = component._create_worker(env=env, eval_input=eval_input, job_pool=job_pool)
-    worker.eval()
-    return worker
+# ---- the items of a Map ----------------------------------------------------------------------------------------------
+
+
+class Bell:
+    """What a pool of threads waits for, for actors."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._rung = Signal()
+
+    def set(self) -> None:
+        """Let those go on who wait for it."""
+        self._agenda.set(self._rung)
+
+    def wait(self) -> None:
+        """Wait until somebody rings: an item always ends, as its Lambdas do."""
+        self._agenda.wait(self._rung, LONGEST_WAIT_SECONDS)
+
+
+def _with_a_bell(original: Any, agenda: Agenda) -> Callable[..., None]:
+    def __init__(pool: JobPool, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(pool, *args, **kwargs)
+        pool._termination_event = Bell(agenda)
+
+    return __init__
+
+
+def _launching(agenda: Agenda) -> Callable[..., Any]:
+    """Let each who works through a Map's items be an actor: as many of them act beside one another as the Map says."""
+
+    def _launch_worker(component: Any, env: Any, eval_input: Any, job_pool: Any) -> Any:
+        machine = machine_at_work(agenda)
+        worker = component._create_worker(env=env, eval_input=eval_input, job_pool=job_pool)
+        agenda.spawn(f"item of {machine.name}", worker.eval, purpose=Machine(machine.name, machine.functions))
+        return worker
+
+    return _launch_worker

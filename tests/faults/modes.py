@@ -8,6 +8,7 @@ from functools import partial
 
 from botocore.awsrequest import AWSResponse
 
+from tests.faults.seam import INVOKE as LAMBDA
 from tests.faults.seam import WITHIN_SECONDS, Call, Meeting
 
 ZOMBIE_SECONDS = 1800  # longer than any timeout, and than all that is waited for because of one
@@ -39,6 +40,19 @@ def _lost(meeting: Meeting) -> AWSResponse:
 def _error_after(meeting: Meeting) -> AWSResponse:
     meeting.send()
     return meeting.refused("error")
+
+
+def _unheard(meeting: Meeting) -> AWSResponse:
+    """Let a function run whose answer never comes: its machine waits as long as the task may last."""
+    answer = meeting.send()
+    meeting.seam.clock.sleep(ZOMBIE_SECONDS)
+    return answer
+
+
+def _belated(meeting: Meeting) -> AWSResponse:
+    """Let a function run when its machine has long given the call up."""
+    meeting.seam.clock.sleep(ZOMBIE_SECONDS)
+    return meeting.send()
 
 
 def _beside(meeting: Meeting, *, zombie: bool = False, act: Act | None = None) -> AWSResponse:
@@ -151,6 +165,8 @@ MODES = {
         Mode("zombie", partial(_beside, zombie=True)),
         Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete)),
         Mode("stuck", _stuck, passes=False, only=CREATE_JOB),
+        Mode("unheard", _unheard, only=LAMBDA, of_machines=True),
+        Mode("belated", _belated, only=LAMBDA, of_machines=True),
         Mode("never_ready", _never_ready, passes=False, only=INVOKE),
     )
 }

@@ -94,10 +94,11 @@ class _Once:
 
 
 def when(act: Act) -> Meet:
-    """Let somebody do something just before a call."""
+    """Let somebody do something just before a call, when all others have done what they were at."""
 
     def happens(meeting: Meeting) -> AWSResponse:
         stack = meeting.seam.surroundings.stack
+        stack.clock.sleep(1)
         stack.agenda.spawn("somebody", lambda: act(stack))
         stack.clock.sleep(1)
         return meeting.send()

@@ -116,6 +116,7 @@ class Seam:
         caller = self._caller
         if caller is None:
             return send()
+        self.clock.agenda.give_way()  # between two calls of one who acts, another one acts
         if caller.dead:
             raise Crash
         self.made[operation] += 1

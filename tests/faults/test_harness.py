@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from fnmatch import fnmatchcase
 from typing import Any
@@ -122,15 +123,50 @@ def test_a_function_whose_answer_a_machine_does_not_get_is_invoked_again(bench: 
     assert numbers(result, "delete_model *TransactWriteItems") == 1
 
 
-def test_a_machine_that_does_not_try_again_is_found_out(bench: Bench, clean: dict[str, Result], monkeypatch):
-    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
-    (deploy,) = (machine for machine in machines if machine.name == "pilotlight-deploy")
-    run = broken(clean, "deploy", "machine:deploy * check_import: throttle")
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("throttle", "Lambda.TooManyRequestsException"),
+        ("error_after", "Lambda.ServiceException"),
+        ("lost", "Lambda.SdkClientException"),
+        ("unheard", "States.Timeout"),
+    ],
+)
+def test_a_machine_that_does_not_try_again_is_found_out(bench: Bench, clean, monkeypatch, mode, error):
+    run = broken(clean, "deploy", f"machine:deploy * check_import: {mode}")
     assert not bench.run(run).violations
 
-    monkeypatch.setattr(deploy, "definition", deploy.definition.replace("Lambda.TooManyRequests", "Lambda.TooFew"))
+    rewrite(monkeypatch, "deploy", f'"{error}"', '"Lambda.Unheard-of"')
 
     assert "did not end well" in bench.run(run).violations[0]
+
+
+def test_items_of_a_map_take_turns(clean: dict[str, Result]):
+    steps = [call.step for call in clean["stage"].calls if call.function == "copy_span"]
+
+    assert steps.count(1) > 1
+    assert steps[: steps.count(1)] == [1] * steps.count(1)
+
+
+def test_as_many_items_of_a_map_act_at_once_as_it_says(bench: Bench, monkeypatch):
+    rewrite(monkeypatch, "stage-artifact", '"MaxConcurrency":8', '"MaxConcurrency":2')
+
+    result = bench.run(Run("stage"))
+
+    calls = [str(call) for call in result.calls]
+    assert (
+        calls[: calls.index("copy_span dynamodb.GetItem")].count("machine:stage-artifact lambda.Invoke copy_span") == 2
+    )
+    assert not result.violations
+
+
+def rewrite(monkeypatch, machine: str, text: str, instead: str) -> None:
+    """Let a machine be another one, for the test."""
+    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
+    (it,) = (each for each in machines if each.name == f"pilotlight-{machine}")
+    definition = json.dumps(json.loads(it.definition), separators=(",", ":"))
+    assert text in definition
+    monkeypatch.setattr(it, "definition", definition.replace(text, instead))
 
 
 def numbers(result: Result, pattern: str) -> int:
