@@ -28,6 +28,7 @@ from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
 from local.identity import ACCOUNT_ID, REGION, environment
+from local.index_lag import lag
 from tests.faults import machines, product, routing, snapshots
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
@@ -43,6 +44,7 @@ SOURCE_BUCKET = "checkpoints-of-a-user"
 ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
+INDEX_LAG_SECONDS = 5.0  # by which the table's indexes are behind: longer than they ought to be
 LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
 
 
@@ -96,6 +98,8 @@ class Stack:
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
         tables.install()
+        lag.set(INDEX_LAG_SECONDS, self.clock.timestamp)
+        self._closing.callback(lag.set, 0.0, self.clock.timestamp)
         replace(runtime, "invoke", self._noting_answers)
         # who may do what is proven elsewhere: here everybody acts as the account itself
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)
