@@ -102,6 +102,25 @@ def test_what_former_generations_spent_this_month_counts_for_a_month_s_ceiling_a
     assert ask(world, spend_ceiling={"usd": spent + 0.1, "per": "deployment"}).generation == 2
 
 
+def test_a_repeat_of_a_taken_request_is_taken_though_the_model_has_spent_its_ceiling_meanwhile(world, monkeypatch):
+    def died(*_):
+        raise KeyboardInterrupt
+
+    ceiling = {"usd": 1.2}
+    with monkeypatch.context() as dying:
+        dying.setattr(world.keys, "answer", died)
+        with pytest.raises(KeyboardInterrupt):
+            ask(world, key="k", spend_ceiling=ceiling)
+    world.bring(Status.SERVING)
+    world.clock.advance(minutes=30)
+    assert world.spending.view(world.deployment()).percent > 90, "what is left pays for nothing"
+
+    view = ask(world, key="k", spend_ceiling=ceiling)
+
+    assert (view.status, view.generation) == (Status.SERVING, 1)
+    assert len(world.executions.of("deploy")) == 1
+
+
 def test_a_retry_that_its_ceiling_cannot_pay_for_is_refused_until_there_is_more(world):
     world.bring(Status.FAILED)
     world.requesting.limit_spending("llama", SpendCeiling(usd=0.01))

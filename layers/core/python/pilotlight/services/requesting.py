@@ -75,6 +75,15 @@ class Requesting:
         return view
 
     def _start(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
+        """Reserve the name and start the execution; what an earlier run of the same request reserved is accepted.
+
+        That is looked at before money is: by now the model may have spent what its ceiling had left.
+        """
+        deployment = self._reserved_by(key, wanted.name) or self._reserve(wanted, correlation_id, key)
+        self.resume(deployment)
+        return deployment
+
+    def _reserve(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
         self._spending.require_creation()
         now = self._clock.now()
         fresh = Deployment(
@@ -97,14 +106,16 @@ class Requesting:
         fresh = fresh.changed(next_look_at=look and look[0], next_step=look and look[1])
         event = Event(at=now, kind=EventKind.STATUS, reason=f"asked for {wanted.source}", generation=1)
         try:
-            deployment = self._deployments.reserve(fresh, event)
+            return self._deployments.reserve(fresh, event)
         except NameTaken:
-            holder = self._deployments.find(wanted.name)
-            if key is None or holder is None or holder.request_key != key:
-                raise
-            deployment = holder  # an earlier run of this same request came this far
-        self.resume(deployment)
-        return deployment
+            if holder := self._reserved_by(key, wanted.name):
+                return holder
+            raise
+
+    def _reserved_by(self, key: str | None, name: str) -> Deployment | None:
+        """Return the deployment for which an earlier run of the same request reserved the name."""
+        holder = self._deployments.find(name) if key else None
+        return holder if holder and holder.is_live and holder.request_key == key else None
 
     def resume(self, deployment: Deployment) -> bool:
         """Start the execution that carries out a request; False where it was there already."""
