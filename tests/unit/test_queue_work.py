@@ -93,6 +93,23 @@ def test_a_model_that_is_not_ready_lets_the_message_come_back_and_makes_sure_of_
     assert record(queued).was_cold
 
 
+def test_a_model_that_does_not_load_rests_between_wakes_however_often_the_message_comes(queued):
+    queued.backend.cold_for = 1_000
+    queued.run_wake()
+    wakes = len(queued.executions.of("warm"))
+
+    for _ in range(3):
+        assert run(queued) is False
+
+    assert len(queued.executions.of("warm")) == wakes
+    assert "The last wake ended without an answer: the model is woken again at" in record(queued).waiting_for
+
+    queued.clock.advance(seconds=61)
+    assert run(queued) is False
+    assert len(queued.executions.of("warm")) == wakes + 1
+    assert record(queued).waiting_for is None
+
+
 def test_a_wake_that_cannot_be_begun_now_does_not_hold_the_invocation(queued):
     queued.backend.cold_for = 1
     queued.executions.refusals.append(Throttled("slow down"))

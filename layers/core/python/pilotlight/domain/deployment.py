@@ -184,7 +184,7 @@ class Deployment(Model):
 
     @property
     def wake_rests_until(self) -> datetime | None:
-        """Until when only a caller wakes it, after wakes without an answer: 1, 2, 4 … 30 minutes."""
+        """Until when only a new caller wakes it, after wakes without an answer: 1, 2, 4 … 30 minutes."""
         if self.last_wake is None or not self.failed_wakes:
             return None
         return self.last_wake.at + backoff(self.failed_wakes, SWEEP_INTERVAL, LONGEST_WAKE_REST)

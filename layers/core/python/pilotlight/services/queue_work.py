@@ -19,7 +19,7 @@ from pilotlight.domain.errors import (
     Superseded,
 )
 from pilotlight.domain.invocation import Answered, Invocation, InvocationStatus, redelivery_seconds
-from pilotlight.domain.values import Model
+from pilotlight.domain.values import Model, iso
 from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
 from pilotlight.services.answering import Answering
 from pilotlight.services.warming import Warming
@@ -93,8 +93,8 @@ class QueueWork:
             try:
                 deployment, answered = self._answered(invocation)
             except ModelNotReady:
-                self._ensure_wake(invocation)
-                return self._come_back(invocation, was_cold=True, waiting_for=None)
+                rests = self._ensure_wake(invocation)
+                return self._come_back(invocation, was_cold=True, waiting_for=rests)
             over = self._answering.settle(deployment, invocation, answered)
             self._invocations.save(invocation, over)
         except Held as why:
@@ -132,11 +132,16 @@ class QueueWork:
         self._bodies.put_output(invocation.id, answered.dump())
         return deployment, answered
 
-    def _ensure_wake(self, invocation: Invocation) -> None:
+    def _ensure_wake(self, invocation: Invocation) -> str | None:
         """Make sure that a wake is under way; where that cannot be done now, the next delivery sees to it.
 
+        A model that does not load is given its rest after each wake: returns until when, for whoever waits.
         Raises: LeaseEnded, SpendCeilingReached: nobody will wake it; what is Held: nobody may now.
         """
+        deployment = self._deployments.get(invocation.deployment)
+        rests_until = deployment.wake_rests_until
+        if deployment.wake is None and rests_until and self._clock.now() < rests_until:
+            return f"The last wake ended without an answer: the model is woken again at {iso(rests_until)}."
         try:
             self._warming.wake(
                 invocation.deployment,
@@ -146,7 +151,8 @@ class QueueWork:
         except Held:
             raise
         except (Retryable, Superseded):
-            return
+            pass
+        return None
 
     def _claim(self, invocation: Invocation) -> Invocation:
         until = self._clock.now() + timedelta(seconds=self._limits.claim_seconds)
