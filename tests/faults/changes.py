@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from tests.faults.hubs import MODEL
@@ -85,6 +85,16 @@ def _renew(stack: Stack, visit: Visit) -> None:
         stack.settle(lambda: serves(stack, visit))
 
 
+def _renew_in_its_last_seconds(stack: Stack, visit: Visit) -> None:
+    """Renew a lease when it is all but over, and let the schedules act on an index that has not heard of it."""
+    ends = datetime.fromisoformat(stack.deployment(NAME)["lease"]["ends_at"]).timestamp()
+    stack.clock.sleep(ends - 2 - stack.clock.moment)
+    insist(stack, visit, "PUT", "/deployments/{name}/lease", {"lease": "permanent"}, name=NAME)
+    stack.clock.sleep(3)
+    stack.sweep()
+    stack.settle()
+
+
 def _shorten(stack: Stack, visit: Visit) -> None:
     insist(stack, visit, "PUT", "/deployments/{name}/lease", {"lease": "1h"}, name=NAME)
     stack.settle(lambda: is_gone(stack, visit))
@@ -133,6 +143,7 @@ def _accepted(_: Stack, visit: Visit) -> bool:
 
 declare(Workflow("window", serving("small"), _let_a_window_pass, _was_warm_in_time, watched=everything))
 declare(Workflow("renewal", serving("small", lease="2h"), _renew, serves, watched=lambda f: f in ("api", "sweep")))
+declare(Workflow("late-renewal", serving("small", lease="2h"), _renew_in_its_last_seconds, serves, swept=False))
 declare(Workflow("shortened-lease", serving("small"), _shorten, is_gone, watched=lambda f: f in ("api", "sweep")))
 declare(Workflow("ceiling-change", serving("small"), _lower_then_raise, _spends_again))
 declare(Workflow("hub", nothing, lambda s, v: deploy(s, v, "small", source=f"hf://{MODEL}"), serves, watched=staging))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.faults import oracles
-from tests.faults.product import ROOT, STACK
+from tests.faults.product import STACK, example
 from tests.faults.stack import Stack
 from tests.faults.workflows import (
     NAME,
@@ -30,10 +30,6 @@ from tests.faults.workflows import (
 YOUNG, OLD = "pilotlight-young-g1", 25  # orphans: one that may be noted yet, and more than a pass may remove
 MOST_REMOVALS = 20
 FOLDER_FUNCTIONS = ("note_upload", "sweep", "reconcile")
-
-
-def _example(function: str, case: str) -> Any:
-    return json.loads((ROOT / f"events/{function}/{case}.json").read_text())
 
 
 def _gone_for_good(stack: Stack, _: Visit) -> bool:
@@ -81,7 +77,7 @@ def _remove_uploaded(stack: Stack, _: Visit) -> None:
 
 def _retry_before_word_of_the_death(stack: Stack, visit: Visit) -> None:
     stack.ask("POST", "/deployments/{name}/retry", name=NAME)
-    word = _example("fail_execution", "aborted")
+    word = example("fail_execution/aborted")
     word["detail"]["input"] = json.dumps(_first_attempt())
     stack.run("fail_execution", word)
     _see_through(stack, visit)
@@ -89,7 +85,7 @@ def _retry_before_word_of_the_death(stack: Stack, visit: Visit) -> None:
 
 def _retry_before_word_of_the_failure(stack: Stack, visit: Visit) -> None:
     stack.ask("POST", "/deployments/{name}/retry", name=NAME)
-    stack.run("mark_failed", _example("mark_failed", "import-failed") | _first_attempt())
+    stack.run("mark_failed", example("mark_failed/import-failed") | _first_attempt())
     _see_through(stack, visit)
 
 

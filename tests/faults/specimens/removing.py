@@ -168,4 +168,18 @@ MUTANTS = (
         "if finding is None or finding.decision not in ACTS:",
         (Hunt("dry-run"),),
     ),
+    Mutant(
+        "judged by what the index says",
+        "that an index is behind its table",
+        "services.sweeping:Sweeping.look",
+        """deployment = self._deployments.get(name)
+    if self._lease_is_over(deployment):
+        reason = f"lease of {deployment.lease} ended"
+        self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id, still=self._lease_is_over)""",
+        """deployment = next(each for each in self._deployments.page(None, 100)[0] if each.name == name)
+    if self._lease_is_over(deployment):
+        reason = f"lease of {deployment.lease} ended"
+        self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id, still=bool)""",
+        (Hunt("late-renewal"),),
+    ),
 )
