@@ -199,7 +199,7 @@ class Bench:
             return []
         if len(modes) <= 1 and all(mode.passes for mode in modes):
             return [f"one passing fault, and it did not end well: {self._state()}"]
-        again = self._visit = Visit(strangers=visit.strangers, may_ask_twice=True, withstood=visit.withstood)
+        again = self._visit = visit.anew()
         if removed:
             tear_down(stack, again)
         elif stack.status(NAME) == "FAILED":

@@ -60,7 +60,9 @@ def _seconds_until_it_opens(stack: Stack) -> float:
 
 
 def _is_loaded(stack: Stack) -> bool:
-    return stack.bedrock.is_warm(stack.deployment(NAME)["imported"]["model_arn"])
+    imported = stack.deployment(NAME).get("imported") or {}
+    arn = imported.get("model_arn")
+    return arn in stack.bedrock.models and stack.bedrock.is_warm(arn)
 
 
 def _was_warm_in_time(stack: Stack, visit: Visit) -> bool:

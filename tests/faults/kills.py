@@ -119,14 +119,14 @@ def _live(world: World, log: _Log, seed: int, number: int) -> None:
     try:
         begin: Callable[[World, str, random.Random], None] = _upload if number % 4 == 3 else _deploy
         begin(world, name, luck)
-        serving = world.until(name, "SERVING")
+        serving = _until(world, name, "SERVING")
         log.endings["SERVING"] += 1
         calls = [call for _ in range(3) if (call := _ask(world, name, luck))]
         for call in calls:
             log.answers[_answer(world, call)] += 1
         _require(world, log, name)
         _insist(lambda: world.http.delete(f"/deployments/{name}"))
-        world.until_gone(name)
+        _until(world, name, "GONE")
         log.endings["GONE"] += 1
         artifact = serving.get("artifact_id")
         nothing_left = lambda: not world.left_behind(name, artifact)  # noqa: E731
@@ -134,6 +134,16 @@ def _live(world: World, log: _Log, seed: int, number: int) -> None:
     except AssertionError as exc:
         log.violations.append(f"life {number}: {exc}; {_ends(world, name)}")
         world.http.delete(f"/deployments/{name}")  # what it leaves behind is not counted again
+
+
+def _until(world: World, name: str, status: str) -> dict[str, Any]:
+    """Give a deployment once it has that status: the record tells when, the API, which may be killed, what it is."""
+    ends = {status, "FAILED"}
+    is_there = lambda: world.record(f"DEPLOYMENT#{name}").get("status") in ends  # noqa: E731
+    eventually(is_there, f"{name} to be {status}", but=lambda: str(world.reasons(name)))
+    view = _insist(lambda: world.http.get(f"/deployments/{name}"))
+    assert view["status"] == status, f"{name} is {view['status']}: {view.get('failure')}"
+    return view
 
 
 def _ends(world: World, name: str) -> str:

@@ -180,7 +180,7 @@ def _quiet(stack: Stack, _: Visit) -> Iterator[str]:
             yield f"{len(queue._messages)} messages are left in {queue.name}"
 
 
-def _doubled(stack: Stack, _: Visit) -> Iterator[str]:
+def _doubled(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield what was made twice."""
     models = Counter(model.name for model in stack.bedrock.models.values())
     yield from (f"{count} models are named {name}" for name, count in models.items() if count > 1)
@@ -196,7 +196,7 @@ def _doubled(stack: Stack, _: Visit) -> Iterator[str]:
     told = (json.loads(execution.execution_input) for execution in _executions("deploy"))
     tries = Counter((work["deployment"], work["generation"], work["attempt"]) for work in told)
     yield from (f"attempt {each} was carried out {count} times" for each, count in tries.items() if count > 1)
-    if extra := set(stack.records("DEPLOYMENT")) - {NAME, NEIGHBOUR}:
+    if extra := set(stack.records("DEPLOYMENT")) - {NAME, NEIGHBOUR} - visit.may_be_made:
         yield f"made up deployments {extra}"
 
 

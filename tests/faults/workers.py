@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
@@ -91,7 +92,11 @@ def _start() -> None:
 
 
 def _run(bench: Bench, text: str) -> Outcome:
-    result = bench.run(Run.of(text))
+    try:
+        result = bench.run(Run.of(text))
+    except Exception as exc:  # noqa: BLE001 - what a run comes to is told, and the others go on
+        told = " ".join("".join(traceback.format_exception(exc)[-3:]).split())
+        return Outcome(text, (f"the run broke off: {told}",), (text,), counts=True)
     return Outcome(text, result.violations, result.met, result.counts)
 
 

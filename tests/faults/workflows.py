@@ -65,7 +65,14 @@ class Visit:
     young_is_left: bool = False  # after the first reconciliation
     kept: dict[str, bool] = field(default_factory=dict)  # what was promised, and whether it was so
     withstood: bool = True  # nothing went wrong for longer than users and events try again
+    may_be_made: set[str] = field(default_factory=set)  # deployments beside the one that it is about
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
+
+    def anew(self) -> Visit:
+        """Give the visit of those who ask once more, after all faults: what had happened by then has happened."""
+        return Visit(
+            strangers=self.strangers, may_ask_twice=True, withstood=self.withstood, may_be_made=self.may_be_made
+        )
 
 
 WORKFLOWS: dict[str, Workflow] = {}

@@ -16,6 +16,7 @@ from pilotlight.domain.pricing import WINDOW, BillingWindow, Tariff
 from pilotlight.domain.values import Model, Moment, Request, iso
 
 LEAST_TIME = timedelta(seconds=10)  # of a call: with less it would be cut off, and paid for all the same
+SMALLEST_CEILING_USD = 0.01  # a smaller amount is none, and the smallest floats are no number of DynamoDB's
 LARGEST_CEILING_USD = 1_000_000
 MICRO = 1e-6  # what sums of rounded prices may be off by
 FIRST_NOTICE, LAST_NOTICE = 80, 100  # percent
@@ -31,7 +32,7 @@ class Per(StrEnum):
 class SpendCeiling(Request):
     """How much a deployment may spend."""
 
-    usd: float = Field(gt=0, le=LARGEST_CEILING_USD, strict=True)
+    usd: float = Field(ge=SMALLEST_CEILING_USD, le=LARGEST_CEILING_USD, strict=True)
     per: Per = Per.MONTH
 
     def __str__(self) -> str:
