@@ -135,7 +135,9 @@ class Bench:
 
     def scale_down(self) -> bool:
         """Let a user scale the deployment down: he is refused unless it serves."""
-        return _took(self.stack.ask("POST", "/deployments/{name}/scale-down", name=NAME))
+        took = _took(self.stack.ask("POST", "/deployments/{name}/scale-down", name=NAME))
+        self._visit.scaled_down = self._visit.scaled_down or took
+        return took
 
     def deploy_again(self) -> bool:
         """Let another user ask for the same name: he is refused while it is held."""
@@ -202,16 +204,26 @@ class Bench:
         again = self._visit = visit.anew()
         if removed:
             tear_down(stack, again)
-        elif stack.status(NAME) == "FAILED":
-            insist(stack, again, "POST", "/deployments/{name}/retry", name=NAME)
-            stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
-        if not removed and (workflow.ends is not serves or stack.status(NAME) in (None, "GONE")):
-            workflow.drive(stack, again)
+        else:
+            self._ask_once_more(workflow, again)
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
         if (is_gone if removed else workflow.ends)(stack, again):
             return oracles.safety(stack, again)
         return [f"even asked again, it did not end well: {self._state()}"]
+
+    def _ask_once_more(self, workflow: Workflow, again: Visit) -> None:
+        """Let users retry what failed and do anew what they did; what was held until then may have failed meanwhile."""
+        self._retry_if_failed(again)
+        if workflow.ends is not serves or self.stack.status(NAME) in (None, "GONE"):
+            workflow.drive(self.stack, again)
+            self._retry_if_failed(again)
+
+    def _retry_if_failed(self, again: Visit) -> None:
+        stack = self.stack
+        if stack.status(NAME) == "FAILED":
+            insist(stack, again, "POST", "/deployments/{name}/retry", name=NAME)
+            stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
 
     def _state(self) -> str:
         record = self.stack.deployment(NAME)

@@ -11,7 +11,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from pilotlight.adapters.table import decode
 
-from local.bedrock.simulation import Job
+from local.bedrock.simulation import Job, Model
 from local.bedrock.warmth import Window
 from local.identity import ACCOUNT_ID, REGION
 
@@ -61,6 +61,7 @@ def unbilled(stack: Stack) -> Iterator[str]:
 def billed(stack: Stack, name: str, generation: int) -> list[Window]:
     """Give the windows that the service billed for a generation."""
     models = {job.model_arn for job in _jobs(stack, name, generation)}
+    models |= {model.arn for model in _models(stack, name, generation)}
     return [window for window in stack.bedrock.windows() if window.model_arn in models]
 
 
@@ -78,9 +79,20 @@ def _priced(window: dict[str, Any], all_of_them: list[dict[str, Any]], units: in
 def _units(stack: Stack, name: str, generation: int) -> int:
     """Give the units of a generation's model, which may be gone."""
     verdicts = [job.verdict for job in _jobs(stack, name, generation) if job.status != "Failed"]
-    return max((verdict.units for verdict in verdicts if not isinstance(verdict, str)), default=0)
+    made = [verdict.units for verdict in verdicts if not isinstance(verdict, str)]
+    return max(made + [model.inspection.units for model in _models(stack, name, generation)], default=0)
 
 
 def _jobs(stack: Stack, name: str, generation: int) -> list[Job]:
-    whose = {"pilotlight:deployment": name, "pilotlight:generation": str(generation)}.items()
-    return [job for job in stack.bedrock.jobs if whose <= job.tags.items()]
+    whose = _tags(name, generation)
+    return [job for job in stack.bedrock.jobs if whose.items() <= job.tags.items()]
+
+
+def _models(stack: Stack, name: str, generation: int) -> list[Model]:
+    """Give the models that there are, also one that was planted and that no job made."""
+    whose = _tags(name, generation)
+    return [model for model in stack.bedrock.models.values() if whose.items() <= model.tags.items()]
+
+
+def _tags(name: str, generation: int) -> dict[str, str]:
+    return {"pilotlight:deployment": name, "pilotlight:generation": str(generation)}

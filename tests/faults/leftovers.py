@@ -95,8 +95,8 @@ def _retry_if_failed(stack: Stack, visit: Visit) -> None:
 def _fail_then_retry(stack: Stack, visit: Visit) -> None:
     """Let the reconciliation fail the staging; a retry stages afresh."""
     reconcile(stack, visit)
-    artifact = stack.records("ARTIFACT")[stack.deployment(NAME)["artifact_id"]]
-    visit.was_still = artifact["status"] != "STAGING"
+    artifact = stack.records("ARTIFACT").get(stack.deployment(NAME).get("artifact_id", ""), {})
+    visit.was_still = artifact.get("status") != "STAGING"
     _retry_if_failed(stack, visit)
 
 

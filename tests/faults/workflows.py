@@ -65,6 +65,7 @@ class Visit:
     young_is_left: bool = False  # after the first reconciliation
     kept: dict[str, bool] = field(default_factory=dict)  # what was promised, and whether it was so
     withstood: bool = True  # nothing went wrong for longer than users and events try again
+    scaled_down: bool = False  # by somebody who came between
     may_be_made: set[str] = field(default_factory=set)  # deployments beside the one that it is about
     may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
 

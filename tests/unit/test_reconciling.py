@@ -212,6 +212,21 @@ def test_bytes_that_a_zombie_wrote_after_the_deletion_are_removed(world: World) 
     assert world.artifacts.get(artifact_id or "").status is ArtifactStatus.GONE
 
 
+@pytest.mark.parametrize(("late", "left"), [(("manifest.json",), 0), (("manifest.json", "weights/a.safetensors"), 2)])
+def test_a_manifest_that_came_late_is_removed_unless_there_are_weights_that_it_could_be_of(
+    world: World, late: tuple[str, ...], left: int
+) -> None:
+    artifact_id = world.bring(Status.SERVING).artifact_id
+    world.bring(Status.GONE)
+    for path in late:
+        world.bucket.put(f"artifacts/{artifact_id}/{path}", b"{}")
+    world.clock.advance(minutes=61)
+
+    world.reconcile()
+
+    assert len(world.bucket.objects) == left
+
+
 @pytest.mark.parametrize("name", ["backup", "a123", f"{STRAY}-copy", STRAY.upper(), "", "..", "mine#1"])
 def test_a_folder_beside_the_artifacts_is_told_and_never_removed(world: World, name: str) -> None:
     world.bring(Status.GONE)

@@ -145,17 +145,17 @@ def judge_artifact(
     *,
     newest_write: datetime | None,
     is_staging: bool,
-    has_manifest: bool = False,
+    is_sealed: bool = False,
 ) -> Verdict | None:
     """Judge an artifact by its record and those of its users.
 
     `newest_write` is when the newest of its bytes was written, None where it has none; `is_staging` says that its
-    execution is under way, `has_manifest` that it was sealed.
+    execution is under way, `is_sealed` that it was sealed, and has weights.
     """
     if artifact is None:
         return told_when_old("its bytes have no record", newest_write, scene) if newest_write else None
     if artifact.status is ArtifactStatus.GONE:
-        return _judge_late_bytes(artifact, newest_write, scene, has_manifest=has_manifest)
+        return _judge_late_bytes(artifact, newest_write, scene, is_sealed=is_sealed)
     if artifact.status is ArtifactStatus.DELETING:
         return removed_when_old("whoever was deleting it has not ended", artifact.updated_at, scene)
     if over := ended_users(artifact, records):
@@ -167,13 +167,13 @@ def judge_artifact(
 
 
 def _judge_late_bytes(
-    artifact: Artifact, newest_write: datetime | None, scene: Scene, *, has_manifest: bool
+    artifact: Artifact, newest_write: datetime | None, scene: Scene, *, is_sealed: bool
 ) -> Verdict | None:
     """Judge the bytes of one that is GONE: a zombie leaves a few, and only a whole staging a manifest."""
     if newest_write is None:
         return None
     since = max(newest_write, artifact.updated_at)
-    if has_manifest:
+    if is_sealed:
         return told_when_old("it was sealed after its record says that it was deleted", since, scene)
     return removed_when_old("bytes were written after it was deleted", since, scene)
 

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from pilotlight.domain import names
-from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key
+from pilotlight.domain.artifact import Artifact, ArtifactStatus, manifest_key, weights_prefix
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import Superseded
 from pilotlight.domain.orphans import (
@@ -88,7 +88,7 @@ class InspectingArtifacts:
             scene,
             newest_write=newest_write,
             is_staging=artifact is not None and self._is_staging(artifact),
-            has_manifest=newest_write is not None and self._has_manifest(item),
+            is_sealed=newest_write is not None and self._is_sealed(item),
         )
         since = artifact.updated_at if artifact else newest_write
         return finding_of(verdict, self.kind, self.name_of(item), since=since)
@@ -108,8 +108,10 @@ class InspectingArtifacts:
         in_use = artifact and artifact.status is not ArtifactStatus.GONE and artifact.users
         return None if in_use else self._inventory.newest_write(f"artifacts/{artifact_id}/")
 
-    def _has_manifest(self, artifact_id: str) -> bool:
-        return self._inventory.newest_write(manifest_key(artifact_id)) is not None
+    def _is_sealed(self, artifact_id: str) -> bool:
+        """Say whether a manifest lies there, and weights that it could be of: alone it is what a late writer left."""
+        parts = (manifest_key(artifact_id), weights_prefix(artifact_id))
+        return all(self._inventory.newest_write(each) is not None for each in parts)
 
     def _users(self, artifact: Artifact | None) -> dict[str, Deployment | None]:
         parsed = {user: user_of(user) for user in (artifact.users if artifact else ())}
@@ -122,12 +124,12 @@ class InspectingArtifacts:
 
     def _remove(self, artifact_id: str, scene: Scene) -> None:
         newest_write = self._inventory.newest_write(f"artifacts/{artifact_id}/")
-        has_manifest = self._has_manifest(artifact_id)
+        is_sealed = self._is_sealed(artifact_id)
         now = self._clock.now()
 
         def condemned(before: Artifact | None) -> Artifact:
             verdict = judge_artifact(
-                before, {}, scene, newest_write=newest_write, is_staging=False, has_manifest=has_manifest
+                before, {}, scene, newest_write=newest_write, is_staging=False, is_sealed=is_sealed
             )
             if before is None or verdict is None or verdict.decision is not Decision.REMOVE:
                 raise Superseded(f"Artifact {artifact_id} is wanted again.", artifact_id=artifact_id)
