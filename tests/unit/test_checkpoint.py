@@ -4,7 +4,13 @@ import json
 
 import pytest
 from pilotlight.domain.checkpoint import read_checkpoint
-from pilotlight.domain.checkpoint_config import UnreadableError, derived_tokenizer_config, json_object
+from pilotlight.domain.checkpoint_config import (
+    UnreadableError,
+    WeightIndex,
+    derived_tokenizer_config,
+    json_object,
+    parse,
+)
 from pilotlight.domain.checkpoint_files import READ_LIMITS, name_problem, to_read
 from pilotlight.domain.source import Listing, Source, SourceFile
 
@@ -236,6 +242,13 @@ def test_what_is_unreadable_is_not_quoted():
         json_object(b'{"hf_token": hf_secret}')
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_field_that_breaks_a_rule_is_named_as_its_rule_is_without_a_word_of_the_file():
+    with pytest.raises(UnreadableError) as caught:
+        parse(b'{"weight_map": {"the code is 1234": 5}}', WeightIndex)
+
+    assert str(caught.value) == "its field 'weight_map.(no name of a field)' is wrong: must be text"
 
 
 @pytest.mark.parametrize("options", [{}, {"single_file": True}, {"chat_template": "separate"}, {"chat_template": None}])

@@ -168,9 +168,8 @@ def parse(content: bytes, model: type[AnyModel]) -> AnyModel:
     try:
         return model.model_validate(json_object(content))
     except ValidationError as exc:
-        error = exc.errors(include_input=False, include_context=False, include_url=False)[0]
-        field = ".".join(str(part)[:80] for part in error["loc"])
-        raise UnreadableError(f"its field {field!r} is wrong: {broken_rules(exc)[0].message}") from exc
+        broken = broken_rules(exc)[0]
+        raise UnreadableError(f"its field {broken.field!r} is wrong: {broken.message}") from exc
 
 
 def derived_tokenizer_config(tokenizer_config: bytes, template: str) -> bytes:
