@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 from pilotlight.adapters.invocation_queue import S3InvocationBodies
-from pilotlight.domain.errors import NotFound, Terminal, Unavailable
+from pilotlight.domain.errors import AccessDenied, NotFound, Terminal, Unavailable
 
 
 def bodies(answer: object) -> S3InvocationBodies:
@@ -25,13 +25,23 @@ def refusal(code: str, status: int) -> ClientError:
     return ClientError(error, "GetObject")
 
 
-@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])
-def test_what_is_not_there_is_absent_also_for_those_who_may_not_list(code):
+@pytest.mark.parametrize("code", ["NoSuchKey", "404"])
+def test_what_is_not_there_is_absent(code):
     gone = bodies(refusal(code, 404))
 
     assert gone.get_output("i-1") is None
     with pytest.raises(NotFound):
         gone.get_request("i-1")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "403"])
+def test_a_body_that_may_not_be_read_is_not_an_absent_one(code):
+    denied = bodies(refusal(code, 403))
+
+    with pytest.raises(AccessDenied):
+        denied.get_output("i-1")
+    with pytest.raises(AccessDenied):
+        denied.get_request("i-1")
 
 
 def test_a_fault_of_the_bucket_is_not_an_absent_body():

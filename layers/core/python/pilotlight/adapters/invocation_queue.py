@@ -11,8 +11,9 @@ from pilotlight.domain.errors import NotFound, Terminal
 from pilotlight.domain.invocation import InvocationRequest
 
 LONGEST_HIDE_SECONDS = 43_200  # Source: Amazon SQS API reference, ChangeMessageVisibility
-MISSING = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
-"""Whoever may not list a bucket is denied what is not there: those who read bodies need not list them all."""
+MISSING = frozenset({"NoSuchKey", "404"})
+"""A refusal is not among them: whoever reads bodies may list them, so that S3 says 404 of what has expired. Taken for
+an absent answer, one denied read would have it generated, and paid for, again."""
 
 
 class SqsInvocationQueue:
