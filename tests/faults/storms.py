@@ -3,7 +3,7 @@
 `python -m tests.faults --only storms` runs them in full.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults import races
 from tests.faults.ground import Ground
@@ -21,7 +21,7 @@ class Storms:
     started, `missed` never, `doubled` more than once. Deploys of one name: `race_winners` and `race_conflicts` with
     different keys, `same_key_answers` different answers to `same_key_callers` with the same one. Calls: `calls` in
     `interleavings` of callers, workers, scale-down, teardown and sweep, of which `calls_lost` were never told how they
-    ended.
+    ended; `ends` counts how the others did.
     """
 
     events: int
@@ -40,6 +40,7 @@ class Storms:
     interleavings: int
     calls: int
     calls_lost: int
+    ends: dict[str, int] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
 
     @property
@@ -48,7 +49,8 @@ class Storms:
         uploads = (self.started, self.missed, self.doubled) == (self.versions, 0, 0)
         race = (self.race_winners, self.race_odd, self.race_executions) == (1, 0, 1)
         same_key = (self.same_key_answers, self.same_key_records) == (1, 1)
-        return uploads and race and same_key and not self.calls_lost
+        calls = not self.calls_lost and self.ends.keys() <= races.ENDS and sum(self.ends.values()) == self.calls
+        return uploads and race and same_key and calls
 
 
 def run(events: int = 10_000, seed: int = 1, callers: int = CALLERS, interleavings: int = INTERLEAVINGS) -> Storms:
@@ -75,5 +77,6 @@ def run(events: int = 10_000, seed: int = 1, callers: int = CALLERS, interleavin
         interleavings=calls.interleavings,
         calls=calls.calls,
         calls_lost=calls.lost,
+        ends=dict(calls.ends),
         examples=(*uploads.examples[:5], *calls.examples[:5]),
     )
