@@ -144,10 +144,13 @@ class Tally:
 
     def _count(self, event: events.ScenarioFinished) -> None:
         for interaction in event.recorder.interactions.values():
+            if interaction.response is None:
+                asked = interaction.request
+                self.failures.append(f"no answer: {asked.method} {asked.uri}")
+                continue
             self.cases += 1
-            if interaction.response is not None:
-                status = interaction.response.status_code
-                self.statuses[status] = self.statuses.get(status, 0) + 1
+            status = interaction.response.status_code
+            self.statuses[status] = self.statuses.get(status, 0) + 1
         for checks in event.recorder.checks.values():
             for check in checks:
                 if check.failure_info:

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
+from schemathesis.engine.recorder import ScenarioRecorder
 
 from tests.faults import hostile_requests
 from tests.faults.api_cases import ApiCases, Part, Tally, run
@@ -39,6 +41,16 @@ def test_no_request_meets_a_fault_of_ours_or_gets_an_answer_that_is_not_document
     assert (found.server_errors, found.schema_breaks) == (0, 0)
     assert (found.cases >= CASES, found.hostile) == (True, CASES // 4)
     assert {200, 202, 403, 404, 409, 415, 422} <= set(found.statuses)
+
+
+def test_a_request_that_nobody_answered_is_a_failure_and_no_case() -> None:
+    recorder, tally = ScenarioRecorder(label="list_uploads"), Tally()
+    recorder.record_request(case_id="1", request=requests.Request("GET", "http://127.0.0.1/uploads").prepare())
+
+    tally._count(SimpleNamespace(recorder=recorder))  # type: ignore[arg-type]
+
+    assert tally.result().cases == 0
+    assert tally.result().failures == ("no answer: GET http://127.0.0.1/uploads",)
 
 
 def test_hostile_requests_are_the_same_for_the_same_seed() -> None:
