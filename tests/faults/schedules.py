@@ -7,7 +7,7 @@ The real sweep over fakes does the same for a sample of zones.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
@@ -20,6 +20,7 @@ from tests.faults.window_shapes import AROUND, SHAPES, at_changes, policy
 from tests.faults.window_sweep import sweep_at_changes, swept_zones
 from tests.faults.window_tally import LATEST, LOST_MINUTES, Tally
 
+PROBES = 6  # moments of each window at which nothing happens, half of them while it is open
 BEGINS = date(2026, 11, 21)
 MINUTE = timedelta(minutes=1)
 LOST, TWICE = 0.1, 0.1
@@ -89,6 +90,20 @@ def _watch(
     inside = range(since + 1, until)
     tally.compare(f"{told} opening", (opens for opens, _ in times if opens in inside), wakes, until - LATEST)
     tally.compare(f"{told} closing", (closes for _, closes in times if closes in inside), stops, until - LATEST)
+
+    for moment in _moments(times, inside, luck):
+        is_open = any(opens <= moment < closes for opens, closes in times)
+        wanted = record.wants_warm(datetime.fromtimestamp(moment, UTC))
+        tally.probe(told, moment, inside=is_open, wanted=wanted)
+
+
+def _moments(times: list[tuple[int, int]], span: range, luck: random.Random) -> Iterator[int]:
+    """Yield moments at random, half of them in open times: what the record says there, no look of its own asks."""
+    whole = [time for time in times if time[0] in span and time[1] in span]
+    for _ in range(PROBES // 2):
+        yield luck.choice(span)
+        if whole:
+            yield luck.randrange(*luck.choice(whole))
 
 
 def _follow(record: Deployment, since: int, until: int, luck: random.Random) -> tuple[list[int], list[int], int]:

@@ -5,14 +5,24 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from pilotlight.domain.deployment import Status
 from pilotlight.domain.keep_warm import Window
 
 from tests.faults.mutating import Mutant, mutated
 from tests.faults.schedules import BEGINS, all_zones, run
 from tests.faults.wall_clocks import WEEK, Hours, eras, open_times
-from tests.faults.window_sweep import SWEPT_ZONES, sweep_at_changes
+from tests.faults.window_sweep import SWEPT_ZONES, Seen, sweep_at_changes
 from tests.faults.window_tally import LATEST, Tally
+from tests.world import World
 
+SLEEPS_AT_NOON = Mutant(
+    "sleeps at noon",
+    "",
+    "domain.deployment:Deployment.wants_warm",
+    "return self.keep_warm.wants_warm(now) and",
+    "return now.hour not in (11, 12, 13) and self.keep_warm.wants_warm(now) and",
+    (),
+)
 WITH_CHANGES = (*SWEPT_ZONES, "Africa/Cairo", "America/Havana", "Asia/Beirut", "Pacific/Chatham")
 
 
@@ -101,3 +111,21 @@ def test_the_real_sweep_of_a_window_that_keeps_other_hours_is_found_out(where, t
         sweep_at_changes(tally, "Europe/Berlin", BEGINS, last, random.Random(1))
 
     assert tally.missed
+
+
+def test_a_model_that_the_real_sweep_wakes_twice_at_once_is_woken_once_too_often():
+    world, seen = World(), Seen()
+    world.bring(Status.SERVING)
+    for name in ("llama-w1", "llama-w2"):
+        world.executions.start("warm", name, {})
+
+    seen.look(world, [])
+
+    assert len(seen.at_once) == 1
+
+
+def test_what_a_record_wants_between_its_edges_is_asked_at_random_moments():
+    with mutated(SLEEPS_AT_NOON):
+        looked = run(years=1, zones=["Europe/Berlin"], most_swept=0)
+
+    assert looked.missed

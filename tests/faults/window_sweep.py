@@ -23,17 +23,22 @@ KEPT = "keep the model warm"  # what a record waits for in an open window
 
 
 @dataclass
-class _Seen:
-    """When the model was first woken in an open time, and otherwise; and when the sweep let it go."""
+class Seen:
+    """When the model was first woken in an open time, and otherwise or twice at once; and when the sweep let it go."""
 
     woken: dict[tuple[int, int], int] = field(default_factory=dict)
     outside: list[int] = field(default_factory=list)
+    at_once: list[int] = field(default_factory=list)
+    executions: set[str] = field(default_factory=set)
     closed: list[int] = field(default_factory=list)
     keeps: bool = False
 
     def look(self, world: World, times: Sequence[tuple[int, int]]) -> None:
         """See what a sweep did."""
         second, record = int(world.clock.now().timestamp()), world.deployment()
+        begun = {run.name for run in world.executions.running("warm")} - self.executions
+        self.executions |= begun
+        self.at_once += [second] * (len(begun) - 1)
         if record.wake:
             inside = next((time for time in times if time[0] <= second < time[1]), None)
             if inside:
@@ -72,7 +77,7 @@ def _sweep(tally: Tally, zone: str, change: date, hours: Sequence[Hours], luck: 
     world = World()
     world.clock.set(since)
     world.bring(Status.SERVING, lease="permanent", keep_warm=policy(zone, *hours))
-    seen = _Seen()
+    seen = Seen()
     tally.windows += len(hours)
     now, lost = since, 0
     while now < until:
@@ -87,9 +92,10 @@ def _sweep(tally: Tally, zone: str, change: date, hours: Sequence[Hours], luck: 
     _compare(tally, seen, times, range(int(since.timestamp()) + 1, int(until.timestamp())), f"{zone} swept {hours}")
 
 
-def _compare(tally: Tally, seen: _Seen, times: Sequence[tuple[int, int]], span: range, told: str) -> None:
+def _compare(tally: Tally, seen: Seen, times: Sequence[tuple[int, int]], span: range, told: str) -> None:
     """Compare openings with first wakes, and closings with the sweeps that let it go; nobody is woken outside."""
     opened = [woke for (opens, _), woke in seen.woken.items() if opens in span]
+    wakes = [*opened, *seen.outside, *seen.at_once]
     last = span.stop - LATEST
-    tally.compare(f"{told} opening", (opens for opens, _ in times if opens in span), [*opened, *seen.outside], last)
+    tally.compare(f"{told} opening", (opens for opens, _ in times if opens in span), wakes, last)
     tally.compare(f"{told} closing", (closes for _, closes in times if closes in span), seen.closed, last)

@@ -38,6 +38,14 @@ class Tally:
                 self.missed += 1
                 self.examples.append(f"{told}: missed at {_iso(edge)}")
 
+    def probe(self, told: str, moment: int, *, inside: bool, wanted: bool) -> None:
+        """Count a moment at which the model is not wanted in an open time, or is in none."""
+        self.looks += 1
+        if inside != wanted:
+            self.missed += inside
+            self.doubled += wanted
+            self.examples.append(f"{told}: {'' if wanted else 'not '}wanted at {_iso(moment)}")
+
 
 def _iso(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()
