@@ -1,11 +1,12 @@
 """Bugs on purpose, one at a time: each takes a guard away, and an oracle must say so, or the guard proves nothing.
 
-A mutant is caught by a run that violates something with the bug and nothing without it.
+A mutant is caught by a run that violates something with the bug and nothing without it; not by an error of its own.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.faults.bench import Bench, Run
 from tests.faults.mutating import Mutant, mutated
 from tests.faults.specimens import MUTANTS
 
+BROKE_DOWN = re.compile(r"\w+ raised ")  # how a bench tells of an error of a handler that is none of the product's
 MOST_RUNS = 60  # of one mutant: who is not seen in so many is not seen
 
 
@@ -86,11 +88,18 @@ def hunt(bench: Bench, mutant: Mutant) -> Verdict:
             done += 1
             with mutated(mutant):
                 violations = bench.run(each).violations
-            if violations and (not each.plan or not bench.run(each).violations):  # a clean run was made before
+            if _told_by_oracles(violations) and (
+                not each.plan or not bench.run(each).violations
+            ):  # a clean run was made before
                 return Verdict(mutant.name, done, str(each), violations[0])
     finally:
         bench.reconciles = True
     return Verdict(mutant.name, done)
+
+
+def _told_by_oracles(violations: Sequence[str]) -> bool:
+    """Say whether oracles saw harm: of a run in which a handler broke down, nobody knows what else went wrong in it."""
+    return bool(violations) and not any(BROKE_DOWN.match(each) for each in violations)
 
 
 def _runs(bench: Bench, mutant: Mutant) -> Iterator[Run]:

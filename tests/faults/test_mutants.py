@@ -105,16 +105,17 @@ def test_a_mutant_is_caught(bench: Bench, name):
     assert verdict.run, str(verdict)
 
 
-def test_what_changes_nothing_is_not_caught(bench: Bench):
-    harmless = Mutant(
-        "harmless",
+@pytest.mark.parametrize("instead", ["(self._torn(task))", "self._torn(task.nothing)"], ids=["harmless", "breaks down"])
+def test_what_changes_nothing_or_breaks_down_by_itself_is_not_caught(bench: Bench, instead):
+    mutant = Mutant(
+        "no guard",
         "nothing",
         "services.tearing_down:TearingDown.delete_model",
         "deployment = self._torn(task)",
-        "deployment = (self._torn(task))",
+        f"deployment = {instead}",
         (Hunt("teardown-import"),),
     )
 
-    verdict = hunt(bench, harmless)
+    verdict = hunt(bench, mutant)
 
     assert (verdict.run, verdict.runs) == (None, 1)
