@@ -46,7 +46,7 @@ def told_by(parts: Mapping[str, Part], seed: int, jobs: int, most_seconds: float
 
     Those that need one core and no quiet go first, beside one another; each of the others has the machine for itself.
     """
-    told = Report()
+    told = Report(seed=seed)
     began = time.monotonic()
 
     def do(name: str) -> tuple[str, Any, float]:

@@ -56,7 +56,8 @@ def of_storms(done: Storms) -> list[str]:
         f"{done.missed} missed, {done.doubled} doubled",
         f"race: {done.race_winners} winner and {done.race_conflicts} conflicts for a name; with one key "
         f"{done.same_key_callers} callers, {done.same_key_answers} answer, {done.same_key_records} record",
-        f"calls: {done.calls} in {done.interleavings} orders with scale-down and teardown, {done.calls_lost} lost",
+        f"calls: {done.calls} in {done.interleavings} orders with scale-down and teardown, {done.calls_lost} lost; "
+        + ", ".join(f"{count} {end}" for end, count in sorted(done.ends.items())),
         *(f"VIOLATED {each}" for each in done.examples),
     ]
 

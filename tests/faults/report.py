@@ -18,6 +18,7 @@ from tests.faults.sweep import Sweep
 
 LEAST = {"runs": 1500, "pairs": 2000, "mutants": 30, "kills": 100, "api_cases": 10_000}  # of a complete run
 STORM = {"events": 10_000, "started": 1}  # at least, too
+SCHEDULES = {"zones": 590, "windows": 5_000, "looks": 500_000, "swept": 50_000}  # at least: about half of what there is
 RACE = {"winners": 1, "conflicts": CALLERS - 1}  # exactly
 MOST_SECONDS = 30 * 60.0
 LINES: dict[str, Callable[[Any], list[str]]] = {
@@ -43,6 +44,7 @@ class Report:
     broken: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     took_seconds: float = 0.0
+    seed: int = 0
 
     def with_part(self, name: str, done: Any, seconds: float = 0.0) -> Report:
         """Give the report with a part's figures, or with why it has none."""
@@ -83,7 +85,7 @@ class Report:
     def _time(self) -> str:
         each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.seconds.items())
         pace = f"; {self.sweep.runs_per_second:.1f} runs a second" if self.sweep else ""
-        return f"{self.took_seconds:.0f} s in all ({each}){pace}"
+        return f"{self.took_seconds:.0f} s in all ({each}){pace}; seed {self.seed}"
 
 
 def exit_code(report: Report, *, complete: bool) -> int:
@@ -112,7 +114,9 @@ def _too_little(report: Report, told: dict[str, Any]) -> Iterator[str]:
     storm, race = told["storm"], told["race"]
     yield from (f"{storm[name]} storm {name}, not {least}" for name, least in STORM.items() if storm[name] < least)
     yield from (f"{race[name]} race {name}, not {number}" for name, number in RACE.items() if race[name] != number)
-    if report.schedules is None:
-        yield "no schedules were looked at"
+    looked = {name: getattr(report.schedules, name, 0) for name in SCHEDULES}
+    yield from (
+        f"{looked[name]} {name} of schedules, not {least}" for name, least in SCHEDULES.items() if looked[name] < least
+    )
     if (seconds := report.took_seconds) > MOST_SECONDS:
         yield f"{seconds:.0f} s, not {MOST_SECONDS:.0f}"

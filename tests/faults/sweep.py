@@ -54,6 +54,8 @@ def run(pool: Any, *, seed: int, pairs: int = PAIRS, most_singles: int | None = 
     clean = workers.clean(pool, [name for name, workflow in WORKFLOWS.items() if workflow.swept])
     everything = singles_of(clean)
     singles = [each for group in everything.values() for each in group]
+    if most_singles is not None and (least := len(promised(everything, random.Random(seed)))) > most_singles:
+        raise ValueError(f"{most_singles} faults are no sample of each mode and each kind of call: these are {least}")
     chosen = singles if most_singles is None else sampled(everything, chance, most_singles)
     chance.shuffle(chosen)  # the long ones among the short
     alone = list(_told(workers.runs(pool, chosen), f"of {len(chosen)} single faults"))
@@ -87,7 +89,17 @@ def singles_of(clean: dict[str, Result]) -> dict[tuple[str, ...], list[Run]]:
 
 
 def sampled(groups: dict[tuple[str, ...], list[Run]], chance: random.Random, most: int) -> list[Run]:
-    """Give that many faults: each mode in each workflow first, then each kind of call, then whatever is left."""
+    """Give that many faults: those that are promised first, then one of each group, then whatever is left."""
+    first = promised(groups, chance)
+    rest = [chance.choice(runs) for runs in groups.values()]
+    others = [each for runs in groups.values() for each in runs]
+    chance.shuffle(rest)
+    chance.shuffle(others)
+    return list(dict.fromkeys([*first, *rest, *others]))[:most]
+
+
+def promised(groups: dict[tuple[str, ...], list[Run]], chance: random.Random) -> list[Run]:
+    """Give a fault of each mode in each workflow, and then one of each kind of call of each workflow."""
     drawn = [(group, chance.choice(runs)) for group, runs in groups.items()]
     chance.shuffle(drawn)
     first: dict[tuple[str, str], Run] = {}
@@ -95,10 +107,7 @@ def sampled(groups: dict[tuple[str, ...], list[Run]], chance: random.Random, mos
     for (workflow, mode, kind), each in drawn:
         first.setdefault((workflow, mode), each)
         second.setdefault((workflow, kind), each)
-    rest = [each for _, each in drawn]
-    others = [each for runs in groups.values() for each in runs]
-    chance.shuffle(others)
-    return list(dict.fromkeys([*first.values(), *second.values(), *rest, *others]))[:most]
+    return list(dict.fromkeys([*first.values(), *second.values()]))
 
 
 def _told(outcomes: Iterable[Outcome], what: str) -> Iterator[Outcome]:

@@ -33,6 +33,7 @@ STORMS = Storms(
     interleavings=10,
     calls=30,
     calls_lost=0,
+    ends={"answered": 20, "refused": 4, "not-serving": 6},
 )
 SWEEP = Sweep(
     runs=1500,
@@ -47,11 +48,12 @@ COMPLETE = Report(
     sweep=SWEEP,
     mutants=Mutants(CAUGHT, 200.0),
     storms=STORMS,
-    schedules=Schedules(zones=598, windows=9, looks=9, missed=0, doubled=0),
+    schedules=Schedules(zones=598, windows=9_000, looks=900_000, missed=0, doubled=0, swept=90_000),
     kills=Kills(kills=100, lives=12, violations=0),
     api=ApiCases(cases=10_000, hostile=2500, server_errors=0, schema_breaks=0),
     seconds={"sweep": 700.0, "mutants": 200.0},
     took_seconds=900.0,
+    seed=7,
 )
 
 
@@ -105,6 +107,8 @@ def test_a_complete_run_in_which_nothing_went_wrong_ends_with_zero() -> None:
         {"storms": {"same_key_answers": 2}},
         {"storms": {"same_key_records": 2}},
         {"storms": {"calls_lost": 1}},
+        {"storms": {"ends": {"answered": 29, "name-taken": 1}}},
+        {"storms": {"ends": {"answered": 29}}},
         {"schedules": {"missed": 1}},
         {"schedules": {"doubled": 1}},
         {"kills": {"violations": 1}},
@@ -131,6 +135,10 @@ def test_whatever_went_wrong_in_a_part_makes_the_exit_code_one(part: dict[str, A
         {"storms": {"started": 0, "versions": 0}},
         {"storms": {"race_conflicts": 98}},
         {"storms": {"race_conflicts": 100}},
+        {"schedules": {"zones": 589}},
+        {"schedules": {"windows": 4_999}},
+        {"schedules": {"looks": 499_999}},
+        {"schedules": {"swept": 49_999}},
         {"kills": {"kills": 99}},
         {"api": {"cases": 9_999}},
     ],
@@ -161,7 +169,7 @@ def test_a_complete_run_may_take_half_an_hour() -> None:
 
 
 def test_the_table_tells_the_time_in_all_and_the_pace() -> None:
-    assert "900 s in all (sweep 700, mutants 200); 5.0 runs a second" in COMPLETE.text(complete=True)
+    assert "900 s in all (sweep 700, mutants 200); 5.0 runs a second; seed 7" in COMPLETE.text(complete=True)
 
 
 def test_the_table_has_a_row_for_each_workflow_and_a_column_for_each_mode() -> None:
