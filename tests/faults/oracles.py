@@ -203,13 +203,14 @@ def _doubled(stack: Stack, visit: Visit) -> Iterator[str]:
 
 def _wakes_at_once(stack: Stack) -> Iterator[str]:
     """Yield executions that wake the same model at the same time."""
-    before: dict[str, tuple[datetime, datetime]] = {}
+    before: dict[tuple[str, int], tuple[datetime, datetime]] = {}
     for execution in _executions("warm"):
-        name = str(json.loads(execution.execution_input)["deployment"])
-        began, ended = before.get(name, (None, datetime.min.replace(tzinfo=UTC)))
+        work = json.loads(execution.execution_input)
+        whose = work["deployment"], work["generation"]
+        began, ended = before.get(whose, (None, datetime.min.replace(tzinfo=UTC)))
         if execution.start_date < ended or execution.start_date == began:
-            yield f"{name} was woken twice at the same time"
-        before[name] = execution.start_date, execution.stop_date or stack.clock.now()
+            yield f"{whose[0]} was woken twice at the same time"
+        before[whose] = execution.start_date, execution.stop_date or stack.clock.now()
 
 
 def _executions(machine_name: str) -> list[Any]:
