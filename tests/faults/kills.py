@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 
 from local.leftovers import left_behind
+from tests.faults import kill_accounts
 from tests.faults.killer import DEATH, Durations, Killer
 from tests.workflows.world import World, eventually, running_world
 
@@ -58,7 +59,11 @@ class _Log:
 def run(kills: int = 100, seed: int = 1, at_once: int = AT_ONCE, share: float = SHARE) -> Kills:
     """Live until that many invocations have died, let everything come to rest, and look at what is left."""
     log = _Log()
-    with TemporaryDirectory(prefix="pilotlight-kills-") as folder, running_world(Path(folder)) as world:
+    with (
+        TemporaryDirectory(prefix="pilotlight-kills-") as folder,
+        running_world(Path(folder)) as world,
+        kill_accounts.generating() as generated,
+    ):
         _prepare(world)
         died: Counter[str] = Counter()
         phases: Counter[str] = Counter()
@@ -79,6 +84,7 @@ def run(kills: int = 100, seed: int = 1, at_once: int = AT_ONCE, share: float = 
             died = deaths(world)
             phases += killer.phases
         _look_around(world, log)
+        log.violations += kill_accounts.wrong(world, generated, deaths(world))
     return Kills(
         kills=died.total(),
         lives=log.lives,

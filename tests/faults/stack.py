@@ -17,7 +17,6 @@ import botocore.endpoint
 from botocore.retries.quota import RetryQuota
 from botocore.useragent import UserAgentString
 from moto import mock_aws
-from moto.dynamodb.models import dynamodb_backends
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
@@ -27,9 +26,9 @@ from local.bedrock import runtime
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
-from local.identity import ACCOUNT_ID, REGION, environment
+from local.identity import REGION, environment
 from local.index_lag import lag
-from tests.faults import machines, product, routing, snapshots
+from tests.faults import machines, product, routing, snapshots, table_records
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
 from tests.faults.billing import Billing
@@ -239,14 +238,7 @@ class Stack:
 
     def records(self, kind: str) -> dict[str, dict[str, Any]]:
         """Give the records of a kind by name, read straight from the table."""
-        table = dynamodb_backends[ACCOUNT_ID][REGION].tables[self.outputs["TableName"]]
-        found: dict[str, dict[str, Any]] = {}
-        for by_range in table.items.values():
-            for item in by_range.values():
-                attributes = item.attrs
-                if attributes["sk"].value == "META" and attributes["pk"].value.startswith(f"{kind}#"):
-                    found[attributes["pk"].value.partition("#")[2]] = plain(item.to_json()["Attributes"])
-        return found
+        return table_records.of_kind(self.outputs["TableName"], kind)
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Give a deployment's record, empty where there is none."""
@@ -265,13 +257,6 @@ class Stack:
             if record.get("next_look_at") and (held or record["status"] != "HELD")
         ]
         return min((_seconds(look) for look in looks), default=None)
-
-
-def plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Give a record without DynamoDB's types."""
-    from pilotlight.adapters.table import decode
-
-    return decode(attributes)
 
 
 def _seconds(moment: str) -> float:

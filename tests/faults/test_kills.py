@@ -1,8 +1,11 @@
 """A worker that is killed in the middle of its work changes nothing of how a deployment's life goes."""
 
+from collections import Counter
+
 import pytest
 
 from local.worker_pool import AtWork
+from tests.faults.kill_accounts import unasked
 from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, PHASES, Durations, Killer
 from tests.faults.kills import run
 
@@ -14,6 +17,29 @@ def test_a_life_among_kills_ends_as_any_other() -> None:
     assert lived.kills >= 4
     assert lived.endings == {"SERVING": lived.lives, "GONE": lived.lives}
     assert set(lived.answers) == {"SUCCEEDED"}
+
+
+ASKED = Counter({"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("generated", "killed", "words"),
+    [
+        ({"a": 1, "b": 1}, 0, []),
+        ({"a": 2, "b": 1}, 1, []),
+        ({"a": 2, "b": 1}, 0, ["1 answers too many"]),
+        ({"a": 1, "b": 1, "c": 1}, 0, ["1 answers too many"]),
+        ({"a": 3, "b": 3}, 3, ["4 answers too many"]),
+        ({"a": 1}, 1, ["answers that nobody generated"]),
+    ],
+)
+def test_more_answers_than_calls_are_right_only_where_callers_were_killed(
+    generated: dict[str, int], killed: int, words: list[str]
+) -> None:
+    found = list(unasked(Counter(generated), ASKED, killed))
+
+    assert len(found) == len(words)
+    assert all(told.startswith(begin) for told, begin in zip(found, words, strict=True))
 
 
 class Functions:

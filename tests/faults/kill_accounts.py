@@ -1,0 +1,70 @@
+"""What the service did for lives among kills, beside the calls that were answered and the ledger's windows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from local.bedrock import runtime
+from local.bedrock.simulation import Simulation
+from tests.faults import ledger, table_records
+from tests.workflows.world import World
+
+CALLERS = ("run-invocation", "api-invoke")  # who generates: a killed one may have, and its call is made once more
+
+
+@contextmanager
+def generating() -> Iterator[Counter[str]]:
+    """Count what the service generates for users, but no probe, by the correlation id of the call."""
+    counted: Counter[str] = Counter()
+    lock, original = Lock(), runtime.invoke
+
+    def invoke(service: Simulation, place: Any, model_id: str, body: bytes, correlation_id: str | None) -> Any:
+        answer = original(service, place, model_id, body, correlation_id)
+        if json.loads(body).get("max_tokens") != 1:
+            with lock:
+                counted[correlation_id or ""] += 1
+        return answer
+
+    runtime.invoke = invoke
+    try:
+        yield counted
+    finally:
+        runtime.invoke = original
+
+
+class Books:
+    """What a ledger is judged by, of a world: its records, what lies beside them, and the service."""
+
+    def __init__(self, world: World) -> None:
+        self.outputs, self.bedrock = world.cloud.outputs, world.bedrock
+
+    def records(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Give the records of a kind by name."""
+        return table_records.of_kind(self.outputs["TableName"], kind)
+
+
+def wrong(world: World, generated: Counter[str], died: Counter[str]) -> Iterator[str]:
+    """Yield answers that were generated too often or by nobody, and windows that the ledger has not as they were."""
+    books: Any = Books(world)
+    invocations = books.records("INVOCATION").values()
+    answered = Counter(str(each["correlation_id"]) for each in invocations if each["status"] == "SUCCEEDED")
+    yield from unasked(generated, answered, sum(died[f"pilotlight-{name}"] for name in CALLERS))
+    yield from ledger.wrong(books)
+    yield from ledger.unbilled(books)
+    for name, record in books.records("DEPLOYMENT").items():
+        if ledger.billed(books, name, record["generation"]) and not ledger.lines(books, name, "WINDOW"):
+            yield f"{name} was billed, and its ledger has no window"
+
+
+def unasked(generated: Counter[str], answered: Counter[str], killed: int) -> Iterator[str]:
+    """Yield what was generated beyond the calls that were answered and the callers that were killed, or never was."""
+    more, less = generated - answered, answered - generated
+    if more.total() > killed:
+        yield f"{more.total()} answers too many were generated, and {killed} callers killed: {dict(more)}"
+    if less:
+        yield f"answers that nobody generated: {dict(less)}"
