@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +24,7 @@ from tests.faults.modes import MODES
 from tests.faults.sweep import pairs_of, sampled, singles_of
 from tests.faults.workflows import WORKFLOWS
 
+ROOT = Path(__file__).parents[2]
 SEED = 11
 SINGLES, PAIRS = 24, 8  # as many as there is time for in `make test`; all of them are in `make faults`
 
@@ -62,6 +67,21 @@ def test_a_run_is_replayed_from_its_text(bench: Bench, clean: dict[str, Result])
 
     assert first == second
     assert len(first.met) == 2
+
+
+def test_another_process_replays_the_same_calls_whatever_its_sets_are_ordered_by(clean: dict[str, Result]):
+    text = str(broken(clean, "teardown", "delete_model *: crash_before", "release_artifact *: throttle"))
+    ask = [sys.executable, "-m", "tests.faults", "--replay", text]
+
+    others = [
+        subprocess.Popen(ask, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, cwd=ROOT, text=True)
+        for seed in ("1", "2")
+    ]
+    one, other = [each.communicate()[0].splitlines() for each in others]
+
+    assert [each.returncode for each in others] == [0, 0]
+    assert one == other
+    assert len(one) > len(clean["teardown"].calls)
 
 
 def test_a_text_that_names_no_mode_is_refused():
