@@ -217,8 +217,11 @@ class FakeBodies:
     def put_output(self, invocation_id: str, output: dict[str, Any]) -> None:
         self.outputs[invocation_id] = output
 
+    def reserve_output(self, invocation_id: str) -> None:
+        self.outputs[invocation_id] = {}
+
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
-        return self.outputs.get(invocation_id)
+        return self.outputs.get(invocation_id) or None
 
 
 @dataclass

@@ -34,6 +34,10 @@ def test_what_is_not_there_is_absent(code):
         gone.get_request("i-1")
 
 
+def test_a_place_that_was_tried_for_an_answer_holds_none():
+    assert bodies(b"{}").get_output("i-1") is None
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "403"])
 def test_a_body_that_may_not_be_read_is_not_an_absent_one(code):
     denied = bodies(refusal(code, 403))

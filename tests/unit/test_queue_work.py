@@ -136,7 +136,7 @@ def test_while_answers_cannot_be_kept_none_is_generated_again(queued, monkeypatc
 
     with monkeypatch.context() as broken:
         broken.setattr(queued.bodies, "put_output", slow_down)
-        broken.setattr(queued.bodies, "put_request", slow_down)
+        broken.setattr(queued.bodies, "reserve_output", slow_down)
         assert [run(queued) for _ in range(5)] == [False] * 5
     in_vain = len(queued.backend.prompts)
 
@@ -144,6 +144,31 @@ def test_while_answers_cannot_be_kept_none_is_generated_again(queued, monkeypatc
 
     assert in_vain == 1, "nobody knows before the first time"
     assert record(queued).status is InvocationStatus.SUCCEEDED
+    assert queued.invoking.view(record(queued).id).output.text == "Because of Rayleigh scattering."
+
+
+def test_a_place_that_was_tried_is_no_answer(queued, monkeypatch):
+    def slow_down(*_):
+        raise Throttled("slow down")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queued.bodies, "put_output", slow_down)
+        assert [run(queued), run(queued)] == [False, False]
+
+    assert run(queued)
+    assert queued.invoking.view(record(queued).id).output.text == "Because of Rayleigh scattering."
+
+
+def test_a_question_that_waits_for_its_model_is_written_once_and_does_not_age_anew(queued):
+    queued.backend.cold_for = 3
+    since = dict(queued.bodies.kept_since)
+
+    for _ in range(3):
+        queued.clock.advance(minutes=1)
+        assert run(queued) is False
+
+    assert queued.bodies.kept_since == since
+    assert queued.bodies.outputs == {}
 
 
 def test_a_fault_after_the_answer_does_not_make_the_model_generate_again(queued):

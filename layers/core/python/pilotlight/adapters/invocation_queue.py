@@ -69,9 +69,13 @@ class S3InvocationBodies:
         """Keep what was answered."""
         self._put(f"invocations/{invocation_id}/output.json", output)
 
+    def reserve_output(self, invocation_id: str) -> None:
+        """Prove that an answer can be kept, by writing an empty one in its place: it counts as none."""
+        self._put(f"invocations/{invocation_id}/output.json", {})
+
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
-        """Return what was answered, or None once it has expired."""
-        return self._get(f"invocations/{invocation_id}/output.json")
+        """Return what was answered, or None before that and once it has expired."""
+        return self._get(f"invocations/{invocation_id}/output.json") or None
 
     def _put(self, key: str, content: dict[str, Any]) -> None:
         with translated(f"writing {key}"):

@@ -157,6 +157,7 @@ class Invocation(Model):
     attempts: int = 0
     waiting_for: str | None = None
     body_kept: bool = True
+    answer_lost: bool = False  # one was generated and could not be kept: before the next, it is found out if that can
     version: int = 0
     schema_version: int = 1
 

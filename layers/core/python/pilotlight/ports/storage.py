@@ -79,6 +79,10 @@ class InvocationBodies(Protocol):
         """Keep what was answered."""
         ...
 
+    def reserve_output(self, invocation_id: str) -> None:
+        """Prove that an answer can be kept, by writing an empty one in its place: it counts as none."""
+        ...
+
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
-        """Return what was answered, or None once it has expired."""
+        """Return what was answered, or None before that and once it has expired."""
         ...

@@ -95,6 +95,8 @@ class QueueWork:
             except ModelNotReady:
                 rests = self._ensure_wake(invocation)
                 return self._come_back(invocation, was_cold=True, waiting_for=rests)
+            if answered is None:
+                return self._come_back(invocation, answer_lost=True)
             over = self._answering.settle(deployment, invocation, answered)
             self._invocations.save(invocation, over)
         except Held as why:
@@ -107,12 +109,12 @@ class QueueWork:
         self._answering.record(over)
         return True
 
-    def _answered(self, invocation: Invocation) -> tuple[Deployment, Answered]:
-        """Return the answer, and whose it is: the kept one of an earlier delivery, or a fresh one, kept at once.
+    def _answered(self, invocation: Invocation) -> tuple[Deployment, Answered | None]:
+        """Return whose answer it is, and the answer: the kept one of an earlier delivery, or a fresh one, kept at once.
 
         It is kept before anything else is done with it: a fault after the call must not make the model generate again.
-        Where a try has failed before, it is found out first whether anything can be kept: else each delivery would
-        generate, and be paid for, in vain.
+        None says that it could not be kept, and is lost. Where that happened before, it is found out first whether an
+        answer can be kept: else each delivery would generate, and be paid for, in vain.
         """
         request = self._bodies.get_request(invocation.id)
         deployment = self._deployments.get(invocation.deployment)
@@ -120,8 +122,8 @@ class QueueWork:
         if kept is not None:
             return deployment.changed(generation=invocation.generation), Answered.model_validate(kept)
         deployment.require(invocation.generation).require_serving()
-        if invocation.attempts > 1:
-            self._bodies.put_request(invocation.id, request)
+        if invocation.answer_lost:
+            self._bodies.reserve_output(invocation.id)
         answered = self._answering.call(
             deployment,
             self._answering.render(deployment, request),
@@ -129,7 +131,10 @@ class QueueWork:
             within=self._limits.worker_seconds,
             correlation_id=invocation.correlation_id,
         )
-        self._bodies.put_output(invocation.id, answered.dump())
+        try:
+            self._bodies.put_output(invocation.id, answered.dump())
+        except Retryable:
+            return deployment, None
         return deployment, answered
 
     def _ensure_wake(self, invocation: Invocation) -> str | None:
