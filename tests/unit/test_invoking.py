@@ -303,9 +303,17 @@ def test_a_caller_who_prefers_to_wait_gets_the_answer_that_came_meanwhile(cold):
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"), [("hold", "QUEUED"), ("get", "QUEUED"), ("release", "SUCCEEDED"), ("get_output", "QUEUED")]
+    ("broken", "told", "said"),
+    [
+        ("hold", "QUEUED", "a caller could not be held"),
+        ("get", "QUEUED", "a caller could not be held"),
+        ("release", "SUCCEEDED", "a place could not be given back"),
+        ("get_output", "QUEUED", "a caller could not be held"),
+    ],
 )
-def test_a_question_that_is_queued_is_accepted_whatever_goes_wrong_while_it_is_held(cold, broken, told, monkeypatch):
+def test_a_question_that_is_queued_is_accepted_whatever_goes_wrong_while_it_is_held(
+    cold, broken, told, said, monkeypatch
+):
     cold.clock.meanwhile.extend([] if broken == "get" else [lambda: None, cold.run_wake, lambda: work(cold)])
     cold.backend.cold_for = 0
 
@@ -317,6 +325,20 @@ def test_a_question_that_is_queued_is_accepted_whatever_goes_wrong_while_it_is_h
 
     assert view.status == told
     assert [invocation.id for invocation in cold.invocations.shelf.all()] == [view.id]
+    assert (said, view.id, "access-denied") in [
+        (message, values["invocation"], values["code"]) for message, values in cold.journal.surprises
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(AccessDenied("no"), ["the model could not be woken"]), (Throttled("no"), [])]
+)
+def test_a_wake_that_fails_is_survived_and_told_where_it_does_not_pass_by_itself(cold, fault, said):
+    cold.executions.refusals.append(fault)
+
+    assert invoke(cold).status is InvocationStatus.QUEUED
+
+    assert [message for message, _ in cold.journal.surprises] == said
 
 
 @pytest.mark.parametrize(("wait", "held"), [(0, 0), (5, 5), (1000, LIMITS.longest_wait_seconds)])

@@ -126,7 +126,7 @@ class Answering:
             try:
                 self._spending.note(deployment)
             except PilotlightError as exc:  # the owner hears of it at the next window
-                self.surprise(over, exc)
+                self.surprise("an answer could not be entered", over, exc)
         return over
 
     def answered(self, invocation: Invocation, answered: Answered) -> Invocation:
@@ -140,11 +140,9 @@ class Answering:
             output_length=answered.completion_length,
         )
 
-    def surprise(self, invocation: Invocation, error: PilotlightError) -> None:
-        """Say what went wrong with the entries of a call that was answered."""
-        self._journal.surprise(
-            "an answer could not be entered", invocation=invocation.id, code=error.code, reason=error.message
-        )
+    def surprise(self, message: str, invocation: Invocation, error: PilotlightError) -> None:
+        """Say what went wrong beside a call that was answered, or accepted, all the same."""
+        self._journal.surprise(message, invocation=invocation.id, code=error.code, reason=error.message)
 
     def fail(self, invocation: Invocation, error: PilotlightError) -> None:
         """Keep the failure for whoever asks."""

@@ -4,7 +4,8 @@ The API never waits for a cold start. It calls the backend itself only where the
 measured speed; everything else is a record to ask for.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -118,7 +119,7 @@ class Invoking:
         invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
         self._enqueue(invocation, request)
         if cold:
-            with suppress(PilotlightError):  # it is queued: its worker sees to the wake, or tells why not
+            with self._surviving("the model could not be woken", invocation):  # its worker sees to it, or says why not
                 self._wake(name, correlation_id, seen_cold=seen_cold)
         return self._wait(invocation, patience)
 
@@ -169,7 +170,7 @@ class Invoking:
             over = self._answering.settle(deployment, over, answered)
             self._invocations.put(over)
         except PilotlightError as exc:
-            self._answering.surprise(over, exc)
+            self._answering.surprise("an answer could not be entered", over, exc)
         self._answering.record(over)
         return self._view(over, answered.output)
 
@@ -189,7 +190,7 @@ class Invoking:
         It is queued by now: whatever goes wrong costs its caller the wait, and nobody a second answer.
         """
         began = self._clock.now()
-        with suppress(PilotlightError):
+        with self._surviving("a caller could not be held", invocation):
             if patience > 0 and self._invocations.hold(began, self._limits.held_requests):
                 return self._view(self._held(invocation, patience, began))
         return self._view(invocation)
@@ -203,9 +204,19 @@ class Invoking:
                 waited += POLL_SECONDS
                 invocation = self._invocations.get(invocation.id)
         finally:
-            with suppress(PilotlightError):  # places are counted by the half minute: this one comes free with it
+            with self._surviving("a place could not be given back", invocation):  # it comes free in half a minute
                 self._invocations.release(began)
         return invocation
+
+    @contextmanager
+    def _surviving(self, message: str, invocation: Invocation) -> Iterator[None]:
+        """Accept a call that is queued whatever goes wrong beside it; tell of what does not pass by itself."""
+        try:
+            yield
+        except Retryable:
+            return
+        except PilotlightError as exc:
+            self._answering.surprise(message, invocation, exc)
 
     def _fresh(self, deployment: Deployment, request: InvocationRequest, correlation_id: str) -> Invocation:
         now = self._clock.now()
