@@ -100,6 +100,18 @@ def test_a_folder_whose_ceiling_pays_for_nothing_is_held_and_says_why(world):
     assert record(world).look_at
 
 
+def test_a_folder_whose_ceiling_can_never_pay_is_refused_and_not_looked_at_until_it_changes(world):
+    never = b'{"spend_ceiling": {"usd": 0.01, "per": "deployment"}}'
+    upload(world, {**FILES, "pilotlight.json": never, "_COMPLETE": b""})
+
+    assert (record(world).status, record(world).look_at) == (UploadStatus.REFUSED, None)
+    assert "could not be warm even once" in record(world).reason
+
+    upload(world, {"pilotlight.json": b"{}", "_COMPLETE": b""})
+    let_it_rest(world)
+    assert started(world) == ["llama-g1"]
+
+
 def test_settings_that_break_a_rule_are_told_in_words_and_without_what_they_hold(world):
     upload(world, {**FILES, "pilotlight.json": b'{"lease": 3, "the code is 1234": 1}', "_COMPLETE": b""})
 

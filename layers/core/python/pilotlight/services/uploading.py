@@ -26,6 +26,7 @@ from pilotlight.domain.errors import (
     SpendCeilingReached,
 )
 from pilotlight.domain.source import Listing, Source, SourceKind
+from pilotlight.domain.spending import Per
 from pilotlight.domain.strict_json import UnreadableError
 from pilotlight.domain.upload import (
     COMPLETE_MARK,
@@ -171,16 +172,18 @@ class Uploading:
 
     def _start(self, upload: Upload, listing: Listing, correlation_id: str) -> Upload:
         key = f"upload:{upload.folder}:{version_of(listing.files)}:"
+        settings = self._settings(listing)
+        wanted = DeploymentRequest(
+            name=upload.folder, source=str(listing.source.changed(revision=None)), **dict(settings)
+        )
         try:
-            settings = self._settings(listing)
-            wanted = DeploymentRequest(
-                name=upload.folder, source=str(listing.source.changed(revision=None)), **dict(settings)
-            )
             once = f"{key}{self._generations(upload.folder)}"
             deployment = self._requesting.request(wanted, correlation_id=correlation_id, idempotency_key=once)
         except KillSwitchOn as held:
             return self._held(upload, held.message, look_at=self._clock.now() + SWITCH_LOOK)
         except SpendCeilingReached as held:
+            if wanted.spend_ceiling and wanted.spend_ceiling.per is Per.DEPLOYMENT:  # no month to come pays for it
+                return self._settled(upload, UploadStatus.REFUSED, reason=held.message)
             return self._held(upload, held.message)
         except NameTaken as held:
             holder = self._holder(upload.folder)
