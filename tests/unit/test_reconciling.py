@@ -244,6 +244,16 @@ def test_a_folder_beside_the_artifacts_is_told_and_never_removed(world: World, n
     assert len(world.bucket.objects) == 2
 
 
+def test_a_folder_beside_the_artifacts_with_an_unfinished_upload_alone_is_told(world: World) -> None:
+    world.bucket.begin_upload("artifacts/backup/weights/model.safetensors")
+    world.clock.advance(days=400)
+
+    (finding,) = world.reconcile().findings
+
+    assert (finding.resource, finding.decision, finding.orphan) == ("artifacts/backup/", Decision.LOOK, True)
+    assert len(world.bucket.uploads) == 1
+
+
 def test_bytes_without_a_record_are_told(world: World) -> None:
     world.bring(Status.GONE)
     world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")

@@ -62,8 +62,8 @@ class InspectingArtifacts:
         A folder whose name is no id is among them: it costs money too, and a person is to be told.
         """
         found = {*self._inventory.artifact_ids()}
-        begun = map(_artifact_of, (upload.key for upload in self._inventory.unfinished_uploads()))
-        found |= {artifact_id for artifact_id in begun if artifact_id}
+        begun = (upload.key.split("/") for upload in self._inventory.unfinished_uploads())
+        found |= {path[1] for path in begun if len(path) > 2}  # artifacts/<folder>/<key>
         while True:
             records, cursor = self._artifacts.page(cursor, PAGE)
             found |= {record.id for record in records if record.status is not ArtifactStatus.GONE}
