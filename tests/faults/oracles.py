@@ -238,15 +238,15 @@ def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield invocations that nobody answers."""
     if visit.asks and not (visit.answer or visit.invocation or visit.refused or visit.unheard):
         yield "a caller was told nothing"
+    generated = sum(not probe for _, probe in stack.answers)
+    asked = len(stack.records("INVOCATION"))  # a request that comes twice is two invocations
+    if generated > asked and not visit.may_ask_twice:
+        yield f"the model answered {asked} invocations {generated} times"
     if visit.invocation is None:
         return
     view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
     if view.status != 200 or view.body["status"] not in ("SUCCEEDED", "FAILED"):
         yield f"invocation has no answer: {view.status} {view.body}"
-    generated = sum(not probe for _, probe in stack.answers)
-    asked = len(stack.records("INVOCATION"))  # a request that comes twice is two invocations
-    if generated > asked and not visit.may_ask_twice:
-        yield f"the model answered {asked} invocations {generated} times"
 
 
 def _answers(stack: Stack, visit: Visit) -> Iterator[str]:

@@ -58,6 +58,7 @@ class Visit:
     answers: list[int] = field(default_factory=list)
     unheard: list[str] = field(default_factory=list)  # requests that were never answered for good
     removed: bool = False  # somebody asked for its removal
+    removing: int = 1  # the newest generation whose removal was asked for: none before it is left, either
     refused: Answer | None = None
     strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
     removed_at_once: int = 0  # by the first reconciliation
@@ -72,7 +73,11 @@ class Visit:
     def anew(self) -> Visit:
         """Give the visit of those who ask once more, after all faults: what had happened by then has happened."""
         return Visit(
-            strangers=self.strangers, may_ask_twice=True, withstood=self.withstood, may_be_made=self.may_be_made
+            strangers=self.strangers,
+            may_ask_twice=True,
+            withstood=self.withstood,
+            may_be_made=self.may_be_made,
+            removing=self.removing,
         )
 
 
@@ -115,9 +120,11 @@ def deploy(stack: Stack, visit: Visit, size: str, **fields: Any) -> None:
 
 def tear_down(stack: Stack, visit: Visit) -> bool:
     """Ask for the removal, and see it to its end; give whether it was accepted."""
+    generation = stack.deployment(NAME).get("generation", 1)
     answer = insist(stack, visit, "DELETE", "/deployments/{name}", name=NAME)
     accepted = answer.status == HTTPStatus.ACCEPTED
-    visit.removed = visit.removed or accepted or not answer.is_final  # unheard, it may have been taken
+    if accepted or not answer.is_final:  # unheard, it may have been taken
+        visit.removed, visit.removing = True, max(visit.removing, generation)
     stack.settle(lambda: is_gone(stack, visit))
     return accepted
 
@@ -127,10 +134,10 @@ def serves(stack: Stack, _: Visit) -> bool:
     return stack.status(NAME) == "SERVING"
 
 
-def is_gone(stack: Stack, _: Visit) -> bool:
-    """Say whether the deployment is gone: its name may be somebody else's by now."""
+def is_gone(stack: Stack, visit: Visit) -> bool:
+    """Say whether the generation that was to go is gone: its name may be somebody else's by now."""
     record = stack.deployment(NAME)
-    return record.get("status") in (None, "GONE") or record["generation"] > 1
+    return record.get("status") in (None, "GONE") or record["generation"] > visit.removing
 
 
 # ---- where workflows begin -------------------------------------------------------------------------------------------
