@@ -17,7 +17,7 @@ from tests.faults import mishaps as _mishaps  # noqa: F401
 from tests.faults import oracles
 from tests.faults.agenda import EndlessError
 from tests.faults.answer import Answer
-from tests.faults.modes import MODES
+from tests.faults.modes import CALLS, MODES
 from tests.faults.seam import LASTING_SECONDS, Call
 from tests.faults.stack import Stack
 from tests.faults.workflows import (
@@ -34,6 +34,7 @@ from tests.faults.workflows import (
 )
 
 COOLING_SECONDS = 600  # what only the reconciliation found is warm from its first wake until a window has passed
+HARMLESS = ("duplicate", "sweep", "second_deploy")  # to an answer: nobody generates it again for these
 LOADING_SECONDS = 150  # of a model that loads and loads: time for 75 probes, of which a wake may make 20
 _REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
 
@@ -193,7 +194,8 @@ class Bench:
         """Give what is wrong: safety always, and that what was wanted came, by itself or when asked for once more."""
         stack, modes = self.stack, [MODES[mode] for _, mode in run.plan]
         visit.withstood = not any(mode.stays for mode in modes)
-        visit.may_ask_twice = any(mode.name not in ("duplicate", "sweep", "second_deploy") for mode in modes)
+        losing = sum(mode.name not in HARMLESS for mode in modes)
+        visit.may_ask_again = min(losing, stack.seam.met_by(CALLS))
         if violations := oracles.safety(stack, visit):
             return violations
         removed = visit.removed or workflow.ends is is_gone

@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults import dead_letters, ledger
+from tests.faults import called, dead_letters, ledger
 from tests.faults.product import STACK
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
@@ -57,7 +57,7 @@ def strangers(stack: Stack) -> dict[str, str]:
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
     of_records = [_strangers, _neighbour, _models, _records, _folders, _objects]
-    found = [*of_records, _quiet, _doubled, _warm, _calls, _answers, _lost, _billed, _served, _kept]
+    found = [*of_records, _quiet, _doubled, _warm, called.wrong, _answers, _lost, _billed, _served, _kept]
     return [violation for look in found for violation in look(stack, visit)]
 
 
@@ -232,21 +232,6 @@ def _warm(stack: Stack, visit: Visit) -> Iterator[str]:
     wakes, made = len(_executions("warm")), stack.seam.made["bedrock-runtime.InvokeModel"]
     if made > wakes * MOST_PROBES + (MOST_CALLS if visit.withstood else MOST_IN_VAIN):
         yield f"called a model {made} times, in {wakes} wakes"
-
-
-def _calls(stack: Stack, visit: Visit) -> Iterator[str]:
-    """Yield invocations that nobody answers."""
-    if visit.asks and not (visit.answer or visit.invocation or visit.refused or visit.unheard):
-        yield "a caller was told nothing"
-    generated = sum(not probe for _, probe in stack.answers)
-    asked = len(stack.records("INVOCATION"))  # a request that comes twice is two invocations
-    if generated > asked and not visit.may_ask_twice:
-        yield f"the model answered {asked} invocations {generated} times"
-    if visit.invocation is None:
-        return
-    view = stack.ask("GET", "/invocations/{invocation_id}", invocation_id=visit.invocation)
-    if view.status != 200 or view.body["status"] not in ("SUCCEEDED", "FAILED"):
-        yield f"invocation has no answer: {view.status} {view.body}"
 
 
 def _answers(stack: Stack, visit: Visit) -> Iterator[str]:

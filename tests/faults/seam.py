@@ -107,6 +107,10 @@ class Seam:
         self.armed = False
         self.lasting.clear()
 
+    def met_by(self, functions: tuple[str, ...]) -> int:
+        """Give how many faults these functions met."""
+        return sum(met.split()[1] in functions for met in self.met)
+
     def fails_now(self, operation: str) -> bool:
         """Give whether every such call is refused at present."""
         return operation in self.lasting and self.clock.moment < self.lasting[operation][1]

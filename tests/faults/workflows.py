@@ -68,17 +68,12 @@ class Visit:
     withstood: bool = True  # nothing went wrong for longer than users and events try again
     scaled_down: bool = False  # by somebody who came between
     may_be_made: set[str] = field(default_factory=set)  # deployments beside the one that it is about
-    may_ask_twice: bool = False  # a fault at the very call, or before its answer was kept
+    may_ask_again: int = 0  # times that an answer may have been lost before it was kept
 
     def anew(self) -> Visit:
         """Give the visit of those who ask once more, after all faults: what had happened by then has happened."""
-        return Visit(
-            strangers=self.strangers,
-            may_ask_twice=True,
-            withstood=self.withstood,
-            may_be_made=self.may_be_made,
-            removing=self.removing,
-        )
+        stays = ("strangers", "withstood", "may_be_made", "may_ask_again", "removing")
+        return Visit(**{name: getattr(self, name) for name in stays})
 
 
 WORKFLOWS: dict[str, Workflow] = {}
@@ -289,10 +284,6 @@ def _nothing_lost(stack: Stack, _: Visit) -> bool:
     return not any(listed) and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
-def _of_uploads(function: str) -> bool:
-    return function in ("note_upload", "sweep")
-
-
 declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=lambda f: f in STAGING))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
 declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
@@ -304,4 +295,4 @@ declare(Workflow("retry", failed, _retry, serves))
 declare(Workflow("stranger", _taken_by_a_stranger, _meet_the_stranger, is_gone))
 declare(Workflow("reconcile", _orphaned, reconcile, _nothing_lost, watched=reconciles, size="large"))
 declare(Workflow("redeploy", _gone_before, _next_generation, serves))
-declare(Workflow("upload", nothing, _upload, serves, watched=_of_uploads))
+declare(Workflow("upload", nothing, _upload, serves, watched=lambda f: f in ("note_upload", "sweep")))
