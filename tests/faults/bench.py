@@ -196,6 +196,7 @@ class Bench:
         visit.withstood = not any(mode.stays for mode in modes)
         losing = sum(mode.name not in HARMLESS for mode in modes)
         visit.may_ask_again = min(losing, stack.seam.met_by(CALLS))
+        visit.may_be_unsent = stack.seam.met_by(("api_invoke",))
         if violations := oracles.safety(stack, visit):
             return violations
         removed = visit.removed or workflow.ends is is_gone

@@ -10,6 +10,7 @@ from typing import Any
 from moto.sqs.models import sqs_backends
 
 from local.identity import ACCOUNT_ID, REGION
+from tests.faults import ledger
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import (
     NAME,
@@ -24,6 +25,7 @@ from tests.faults.workflows import (
     nothing,
     serves,
     serving,
+    tear_down,
     wanted,
     warm_up,
 )
@@ -36,6 +38,8 @@ HOSTILE = {
     "only when asked for": "{% if messages | length > 5 %}{{ messages.__init__ }}{% endif %}",
     "without an end": "{% for a in range(10 ** 5) %}{% for b in range(10 ** 5) %}{{ b }}{% endfor %}{% endfor %}",
 }
+WAKES_BEFORE = 2
+LEFT_WINDOWS = 4.5  # two wakes, each with its idle window: as many as one generation has had, and is to have
 UNLUCKY = "the tokenizer is out of luck"
 
 
@@ -127,6 +131,27 @@ def _call_at_the_ceiling(stack: Stack, visit: Visit) -> None:
         visit.kept[f"answers at {stack.clock.now():%H:%M:%S}"] = _answered(stack) == answers
 
 
+def _spent_before(stack: Stack) -> None:
+    """Begin with a second generation of a name; the first one has spent more in this month than a wake costs."""
+    serving("small")(stack)
+    for _time in range(WAKES_BEFORE):
+        warm_up(stack, Visit())
+        stack.clock.sleep(900)
+    tear_down(stack, Visit())
+    insist(stack, Visit(), "POST", "/deployments", wanted("small"), key="next")
+    stack.settle(lambda: serves(stack, Visit()))
+    assert (stack.status(NAME), stack.deployment(NAME)["generation"]) == ("SERVING", 2), stack.deployment(NAME)
+    stack.clock.sleep(900)
+
+
+def _wake_at_the_ceiling_of_the_month(stack: Stack, visit: Visit) -> None:
+    """Ask for a wake that the name has no money for any more: the generation alone would have."""
+    _set_the_ceiling(stack, round(LEFT_WINDOWS * ledger.units(stack, NAME, 2) * ledger.USD_PER_UNIT_WINDOW, 2))
+    visit.kept["refused"] = not _asked_warm(stack, NAME)
+    stack.settle()
+    visit.kept["unspent"] = not stack.answers
+
+
 # ---- what has expired ------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +231,7 @@ def _bound(name: str, begin: Callable[[Stack], Any], drive: Callable[[Stack, Vis
 _bound("crowded", _room_for_one, _take_turns)
 _bound("dear-wake", serving("small"), _lower_it_while_waking)
 _bound("dear-call", serving("small"), _call_at_the_ceiling)
+_bound("dear-generation", _spent_before, _wake_at_the_ceiling_of_the_month)
 _bound("expired", serving("small"), _deliver_too_late)
 _bound("unconfirmed", _kept_warm, _forget_to_confirm)
 _bound("hostile-templates", _hostile_checkpoints, _deploy_hostile)

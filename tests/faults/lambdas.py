@@ -21,6 +21,7 @@ from local.authorization import Role
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults import dead_letters
 from tests.faults.agenda import Actor, Clock, Signal
+from tests.faults.permissions import Knowledge
 from tests.faults.product import loaded
 from tests.faults.replacing import replace
 
@@ -46,7 +47,8 @@ class Invocation:
     zombie: bool = False
     failed: bool = False
     met_a_fault: bool = False
-    delayed: bool = False  # a fault held it up: what it knows is of long ago
+    delayed: bool = False  # a fault held it up
+    knows: Knowledge = field(default_factory=Knowledge)
     wrote: bool = False  # it asked for a change
     calls: int = 0
     payload: bytes = b"null"

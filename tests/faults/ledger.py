@@ -40,7 +40,7 @@ def wrong(stack: Stack) -> Iterator[str]:
     """Yield the deployments whose months are not what their windows cost, and the windows of which there are two."""
     for name in stack.records("DEPLOYMENT"):
         opened = lines(stack, name, "WINDOW")
-        cost = sum(_priced(each, opened, _units(stack, name, each["generation"])) for each in opened)
+        cost = sum(_priced(each, opened, units(stack, name, each["generation"])) for each in opened)
         told = sum(float(each["usd"]) for each in lines(stack, name, "SPENT"))
         if abs(told - cost) > ROUNDED_USD:
             yield f"the ledger of {name} says ${told:.2f} of windows that cost ${cost:.2f}"
@@ -76,7 +76,7 @@ def _priced(window: dict[str, Any], all_of_them: list[dict[str, Any]], units: in
     return units * USD_PER_UNIT_WINDOW * (1 if follows and not window.get("late_for") else 2)
 
 
-def _units(stack: Stack, name: str, generation: int) -> int:
+def units(stack: Stack, name: str, generation: int) -> int:
     """Give the units of a generation's model, which may be gone."""
     verdicts = [job.verdict for job in _jobs(stack, name, generation) if job.status != "Failed"]
     made = [verdict.units for verdict in verdicts if not isinstance(verdict, str)]

@@ -17,7 +17,7 @@ INVOKE = "bedrock-runtime.InvokeModel"  # has no such refusal as a conflict
 CALLS = ("api_invoke", "run_invocation")  # who calls a model while others take it away, also between what it reads
 
 Meet = Callable[[Meeting], AWSResponse]
-Act = Callable[[Meeting], bool]  # gives whether it changed anything
+Act = Callable[[Meeting], bool]  # gives whether it was taken, or asked for a change
 
 
 def _crash_after(meeting: Meeting) -> AWSResponse:
@@ -65,6 +65,7 @@ def _beside(meeting: Meeting, *, zombie: bool = False, act: Act | None = None) -
     if act is not None:
         meeting.seam.clock.agenda.spawn("competitor", compete)
     meeting.invocation.zombie, meeting.invocation.delayed = zombie, True
+    meeting.invocation.knows.age(at_last=meeting.call.operation == INVOKE)
     meeting.seam.clock.sleep(ZOMBIE_SECONDS if zombie else WITHIN_SECONDS)
     return meeting.send()
 

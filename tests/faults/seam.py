@@ -87,7 +87,7 @@ class Seam:
     watched: Callable[[str], bool] = lambda _: True
     calls: list[Call] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
-    idle: list[str] = field(default_factory=list)  # competitors who changed nothing
+    idle: list[str] = field(default_factory=list)  # competitors who were refused, or found nothing to do
     made: Counter[str] = field(default_factory=Counter)
     lasting: dict[str, tuple[str, float]] = field(default_factory=dict)
     armed: bool = False
@@ -125,6 +125,7 @@ class Seam:
             raise Crash
         self.made[operation] += 1
         call = self._numbered(caller, operation, about)
+        send = self._learning(caller, operation, request, send)
         if call is None:
             return send()
         meeting = Meeting(self, call, caller, request, send)
@@ -136,6 +137,19 @@ class Seam:
             caller.met_a_fault = True
             return meeting.refused(self.lasting[operation][0])
         return send()
+
+    @staticmethod
+    def _learning(caller: Invocation | Machine, operation: str, request: Any, send: Send) -> Send:
+        """Give the call, after which its caller knows what it reads."""
+        if not isinstance(caller, Invocation) or not reads(operation):
+            return send
+
+        def learn() -> Any:
+            answer = send()
+            caller.knows.learn(operation, request.body)
+            return answer
+
+        return learn
 
     def _due(self, call: Call) -> Fault | None:
         """Give what was planned for this call, or for an earlier one that could not go wrong so."""

@@ -1,6 +1,6 @@
 """Every single fault of every workflow, or a sample of them, and pairs of faults by seed.
 
-A run counts where all its faults were met, and whoever acted beside it changed something: what is left over proves
+A run counts where all its faults were met, and whoever acted beside it was not refused: what is left over proves
 no more than a run without a fault does, and is told apart.
 """
 

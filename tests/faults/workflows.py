@@ -69,10 +69,11 @@ class Visit:
     scaled_down: bool = False  # by somebody who came between
     may_be_made: set[str] = field(default_factory=set)  # deployments beside the one that it is about
     may_ask_again: int = 0  # times that an answer may have been lost before it was kept
+    may_be_unsent: int = 0  # invocations that a fault kept from the queue: whoever asked was told of it
 
     def anew(self) -> Visit:
         """Give the visit of those who ask once more, after all faults: what had happened by then has happened."""
-        stays = ("strangers", "withstood", "may_be_made", "may_ask_again", "removing")
+        stays = ("strangers", "withstood", "may_be_made", "may_ask_again", "may_be_unsent", "removing")
         return Visit(**{name: getattr(self, name) for name in stays})
 
 

@@ -70,6 +70,14 @@ MUTANTS = (
         (Hunt("dear-call"),),
     ),
     Mutant(
+        "a month begins anew with each generation",
+        "that a ceiling of the month is the name's: whoever deploys again has spent what he has spent",
+        "services.accounting:Accounting.spent",
+        "if per is Per.DEPLOYMENT:",
+        "if True:",
+        (Hunt("dear-generation"),),
+    ),
+    Mutant(
         "what has expired is answered",
         "that nobody waits for an answer for ever",
         "services.queue_work:QueueWork._run",
