@@ -417,3 +417,13 @@ def test_only_what_serves_is_scaled_down(world):
 
     with pytest.raises(NotServing):
         world.warming.scale_down("llama")
+
+
+def test_a_wake_that_is_written_late_begins_when_it_is_written(cold):
+    asked_at = cold.clock.now()
+    cold.capacity.shelf.meanwhile.append(lambda: cold.clock.advance(seconds=1800))
+
+    wake(cold)
+
+    assert cold.wake("llama").elapsed(cold.clock.now()) == 0
+    assert cold.clock.now() > asked_at

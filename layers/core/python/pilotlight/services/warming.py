@@ -97,9 +97,9 @@ class Warming:
 
         Where the dead one has ended meanwhile, by its own word, nothing is begun.
         """
-        now = self._clock.now()
 
         def woken(before: Deployment) -> Change | None:
+            now = self._clock.now()  # a wake begins when it is written, however long ago it was asked for
             before.require(before.generation, *WARMABLE)
             live = before.wake and before.wake.id != dead and before.wake.is_live(now)
             quiet = None if end_quiet else before.quiet_until
@@ -115,7 +115,8 @@ class Warming:
     def _woken(self, before: Deployment, fresh: Wake, now: datetime) -> Deployment:
         """Return the record with a fresh wake. Raises: WakesExhausted."""
         wakes = self._one_more(before, now)
-        return before.without_dead_wake(now).changed(wake=fresh, wakes=wakes, waiting_for=None)
+        wake = new_wake(fresh.id, self._budget, now, fresh.purpose)
+        return before.without_dead_wake(now).changed(wake=wake, wakes=wakes, waiting_for=None)
 
     def _one_more(self, before: Deployment, now: datetime) -> WakeCount:
         """Return the count of wakes with one more. Raises: WakesExhausted."""
