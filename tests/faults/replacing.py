@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from local import seams
 
+_INHERITED = object()
 _before: list[tuple[Any, str, Any]] = []
 
 
@@ -18,11 +18,15 @@ def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 
 
 def keep(owner: Any, name: str) -> None:
-    """Remember how something is, whoever replaces it."""
-    _before.append((owner, name, inspect.getattr_static(owner, name)))
+    """Remember how something is, whoever replaces it; what a class inherits may be replaced above it, too."""
+    _before.append((owner, name, vars(owner).get(name, _INHERITED)))
 
 
 def put_back() -> None:
     """Let everything be as it was: other tests of this process have clouds of their own."""
     while _before:
-        setattr(*_before.pop())
+        owner, name, value = _before.pop()
+        if value is not _INHERITED:
+            setattr(owner, name, value)
+        elif name in vars(owner):
+            delattr(owner, name)
