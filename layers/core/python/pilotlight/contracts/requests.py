@@ -54,7 +54,8 @@ SourceText = Annotated[
         description=f"Write {SUPPORTED_FORMS}.",
         json_schema_extra={
             "pattern": r"^(hf://[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}(@[A-Za-z0-9_./-]{1,128})?"
-            r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(\S*/)?)?)$"
+            r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(\S*/)?)?"
+            r"|jumpstart://[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(@[0-9A-Za-z*][0-9A-Za-z.*-]{0,31})?)$"
         },
     ),
 ]

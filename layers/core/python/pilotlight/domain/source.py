@@ -1,4 +1,4 @@
-"""Where a model comes from: `hf://org/name@revision`, `s3://bucket/prefix/`."""
+"""Where a model comes from: `hf://org/name@revision`, `s3://bucket/prefix/`, `jumpstart://model-id@version`."""
 
 import re
 from enum import StrEnum
@@ -9,10 +9,16 @@ from pydantic import Field
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.values import Model, Moment
 
-SUPPORTED_FORMS = "hf://org/name, hf://org/name@revision, s3://bucket/ or s3://bucket/prefix/"
+SUPPORTED_FORMS = (
+    "hf://org/name, hf://org/name@revision, s3://bucket/, s3://bucket/prefix/, jumpstart://model-id or "
+    "jumpstart://model-id@version"
+)
 
 _HUB = re.compile(r"^hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,128}))?$", re.ASCII)
 _BUCKET = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^\s]*))?$")
+_JUMPSTART = re.compile(
+    r"^jumpstart://(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]{0,127})(@(?P<version>[0-9A-Za-z*][0-9A-Za-z.*-]{0,31}))?$"
+)
 
 
 class SourceKind(StrEnum):
@@ -20,10 +26,11 @@ class SourceKind(StrEnum):
 
     HUB = "hf"
     BUCKET = "s3"
+    JUMPSTART = "jumpstart"
 
 
 class Source(Model):
-    """A place that holds a checkpoint; `location` is `org/name` or `bucket/prefix/`."""
+    """A place that holds a checkpoint; `location` is `org/name`, `bucket/prefix/` or the id of a JumpStart model."""
 
     kind: SourceKind
     location: str
@@ -47,6 +54,8 @@ class Source(Model):
                     rule="an s3:// prefix ends with /",
                 )
             return cls(kind=SourceKind.BUCKET, location=f"{bucket['bucket']}/{prefix}")
+        if jumpstart := _JUMPSTART.fullmatch(text):
+            return cls(kind=SourceKind.JUMPSTART, location=jumpstart["model"], revision=jumpstart["version"] or "*")
         raise InvalidInput(
             f"The source {text!r} is not one that Pilotlight can read. Write {SUPPORTED_FORMS}.",
             field="source",
