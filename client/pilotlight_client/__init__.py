@@ -6,6 +6,7 @@ with Pilotlight() as pilotlight:
     pilotlight.deploy("hf://org/model", name="demo", lease="8h")
     pilotlight.wait_until("demo", {"SERVING"})
     print(pilotlight.invoke("demo", "Hello")["output"]["text"])
+    print(pilotlight.predict("demo", Path("photograph.png")).json())  # any payload, where a container takes it
 """
 
 from pilotlight_client.api import Pilotlight
@@ -17,6 +18,7 @@ from pilotlight_client.errors import (
     PilotlightError,
     TimedOut,
 )
+from pilotlight_client.results import Result
 
 __all__ = [
     "ApiError",
@@ -25,5 +27,6 @@ __all__ = [
     "NotReachable",
     "Pilotlight",
     "PilotlightError",
+    "Result",
     "TimedOut",
 ]

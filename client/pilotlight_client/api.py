@@ -2,27 +2,26 @@
 
 import os
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 
 from pilotlight_client import waiting
 from pilotlight_client.connection import Clock, Connection
+from pilotlight_client.endpoint_views import Container, Hosting, Instance, RevisionView, Scaling, Serving
+from pilotlight_client.invoking import Invocations, given, path_of
+from pilotlight_client.transfers import Transfers
 from pilotlight_client.views import (
     DeploymentView,
     EventView,
     HealthView,
-    InvocationView,
     KeepWarm,
     KillSwitchView,
-    Message,
     OrphanPage,
     Page,
-    Parameters,
     PreflightView,
     SpendCeiling,
     UploadPage,
@@ -33,12 +32,11 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-HELD_SECONDS = 20  # how long one request may be held; API Gateway ends it at 29 s
 
 Item = TypeVar("Item")
 
 
-class Pilotlight:
+class Pilotlight(Invocations):
     """A client of one Pilotlight: at `url`, else at PILOTLIGHT_URL, else on this machine.
 
     Requests to another machine are signed with the AWS credentials that botocore finds (`profile` or `session`).
@@ -56,9 +54,10 @@ class Pilotlight:
         clock: Clock | None = None,
     ) -> None:
         url = url or os.environ.get("PILOTLIGHT_URL") or DEFAULT_URL
-        self._connection = Connection(
+        connection = Connection(
             url, profile=profile, session=session, correlation_id=correlation_id, transport=transport, clock=clock
         )
+        super().__init__(connection, Transfers(is_local=connection.is_local, transport=transport))
 
     def __enter__(self) -> Self:
         """Return the client; it is closed at the end."""
@@ -72,6 +71,7 @@ class Pilotlight:
 
     def close(self) -> None:
         """Close the connection."""
+        self._transfers.close()
         self._connection.close()
 
     @property
@@ -86,7 +86,7 @@ class Pilotlight:
 
     # ---- deployments ---------------------------------------------------------------------------------------
 
-    def deploy(
+    def deploy(  # noqa: PLR0913 (each parameter is a field of the request)
         self,
         source: str,
         *,
@@ -97,11 +97,18 @@ class Pilotlight:
         spend_ceiling: SpendCeiling | None = None,
         tags: Mapping[str, str] | None = None,
         import_role_arn: str | None = None,
+        instance: Instance | None = None,
+        scaling: Scaling | None = None,
+        serving: Serving | None = None,
+        container: Container | None = None,
+        accept_eula: bool = False,
         idempotency_key: str | None = None,
     ) -> DeploymentView:
         """Ask for a deployment and return its record; the work goes on by itself (see `wait_until`).
 
-        Without a key of the caller's one is made, so that a repeat after a lost answer deploys nothing twice.
+        `instance` to `container` are for the backends `sagemaker-async` and `sagemaker-realtime`, `accept_eula` for
+        gated JumpStart models. Without a key of the caller's one is made, so that a repeat after a lost answer deploys
+        nothing twice.
         """
         wanted = {
             "name": name,
@@ -112,8 +119,10 @@ class Pilotlight:
             "spend_ceiling": spend_ceiling,
             "tags": tags or None,
             "import_role_arn": import_role_arn,
+            **_hosting(instance, scaling, serving, container),
+            "accept_eula": accept_eula or None,
         }
-        body = {field: value for field, value in wanted.items() if value is not None}
+        body = given(wanted)
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return cast(DeploymentView, self._ask("POST", "/deployments", body=body, headers=headers))
 
@@ -123,42 +132,68 @@ class Pilotlight:
 
     def deployment(self, name: str) -> DeploymentView:
         """Return one deployment."""
-        return cast(DeploymentView, self._ask("GET", _path("deployments", name)))
+        return cast(DeploymentView, self._ask("GET", path_of("deployments", name)))
 
     def teardown(self, name: str) -> DeploymentView:
         """Begin to remove a deployment with everything that it made."""
-        return cast(DeploymentView, self._ask("DELETE", _path("deployments", name)))
+        return cast(DeploymentView, self._ask("DELETE", path_of("deployments", name)))
 
     def retry(self, name: str) -> DeploymentView:
         """Let a failed deployment go on from what it already has."""
-        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "retry")))
+        return cast(DeploymentView, self._ask("POST", path_of("deployments", name, "retry")))
 
     def warm_up(self, name: str) -> DeploymentView:
         """Begin to load the model."""
-        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "warm-up")))
+        return cast(DeploymentView, self._ask("POST", path_of("deployments", name, "warm-up")))
 
     def scale_down(self, name: str) -> DeploymentView:
         """Stop keeping the model warm until its next window."""
-        return cast(DeploymentView, self._ask("POST", _path("deployments", name, "scale-down")))
+        return cast(DeploymentView, self._ask("POST", path_of("deployments", name, "scale-down")))
 
     def set_keep_warm(self, name: str, keep_warm: KeepWarm) -> DeploymentView:
         """Set when the model shall be warm though nobody calls it."""
-        path = _path("deployments", name, "keep-warm")
+        path = path_of("deployments", name, "keep-warm")
         return cast(DeploymentView, self._ask("PUT", path, body={"keep_warm": keep_warm}))
 
     def set_lease(self, name: str, lease: str) -> DeploymentView:
         """Set a new lease, counted from now: "90m", "8h", "3d" or "permanent"."""
-        path = _path("deployments", name, "lease")
+        path = path_of("deployments", name, "lease")
         return cast(DeploymentView, self._ask("PUT", path, body={"lease": lease}))
 
     def set_spend_ceiling(self, name: str, usd: float, per: str = "month") -> DeploymentView:
         """Set how many dollars a deployment may spend per `month` or per `deployment`."""
-        path = _path("deployments", name, "spend-ceiling")
+        path = path_of("deployments", name, "spend-ceiling")
         return cast(DeploymentView, self._ask("PUT", path, body={"spend_ceiling": {"usd": usd, "per": per}}))
+
+    def update(
+        self,
+        name: str,
+        *,
+        instance: Instance | None = None,
+        scaling: Scaling | None = None,
+        serving: Serving | None = None,
+        container: Container | None = None,
+        strategy: str | None = None,
+    ) -> DeploymentView:
+        """Begin to bring another configuration into service, `blue-green` or `rolling`; calls are answered meanwhile.
+
+        What is left out stays as it is.
+        """
+        body = given({**_hosting(instance, scaling, serving, container), "strategy": strategy})
+        return cast(DeploymentView, self._ask("PATCH", path_of("deployments", name), body=body))
+
+    def rollback(self, name: str, revision: int | None = None) -> DeploymentView:
+        """Begin to bring an earlier configuration into service again: that revision, or the one before this one."""
+        path = path_of("deployments", name, "rollback")
+        return cast(DeploymentView, self._ask("POST", path, body=given({"revision": revision})))
+
+    def revisions(self, name: str, cursor: str | None = None) -> Page[RevisionView]:
+        """Return one page of the configurations that a deployment has had, newest first."""
+        return cast(Page[RevisionView], self._ask("GET", path_of("deployments", name, "revisions"), cursor=cursor))
 
     def events(self, name: str, cursor: str | None = None) -> Page[EventView]:
         """Return one page of a deployment's timeline, oldest first."""
-        return cast(Page[EventView], self._ask("GET", _path("deployments", name, "events"), cursor=cursor))
+        return cast(Page[EventView], self._ask("GET", path_of("deployments", name, "events"), cursor=cursor))
 
     def iterate(self, page: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
         """Yield the items of all pages: `iterate(pilotlight.deployments)`."""
@@ -209,55 +244,14 @@ class Pilotlight:
         """
         return waiting.looks(self._connection, timeout_seconds, what)
 
-    # ---- invocations ---------------------------------------------------------------------------------------
-
-    def invoke(
-        self,
-        name: str,
-        prompt: str | None = None,
-        *,
-        messages: Sequence[Message] | None = None,
-        parameters: Parameters | None = None,
-        raw: bool = False,
-        wait_seconds: float = 600.0,
-        on_wait: Callable[[InvocationView], None] | None = None,
-    ) -> InvocationView:
-        """Ask the model and return its answer, however long a cold model takes, up to `wait_seconds`.
-
-        With `wait_seconds=0` the record is returned as it is: ask for it again with `answer`. The request is sent
-        once and never repeated.
-
-        Raises: InvocationFailed; TimedOut, whose `view` is the record.
-        """
-        wanted = {
-            "prompt": prompt,
-            "messages": list(messages) if messages is not None else None,
-            "parameters": parameters or None,
-            "raw": raw or None,
-        }
-        body = {field: value for field, value in wanted.items() if value is not None}
-        ends = self._connection.clock.monotonic() + wait_seconds
-        held = min(int(wait_seconds), HELD_SECONDS)
-        headers = {"Prefer": f"wait={held}"} if held else {}
-        response = self._connection.send("POST", _path("deployments", name, "invocations"), body=body, headers=headers)
-        return waiting.answer_to(self._connection, response, ends if wait_seconds else None, on_wait)
-
-    def answer(
-        self, invocation_id: str, *, wait_seconds: float = 0.0, on_wait: Callable[[InvocationView], None] | None = None
-    ) -> InvocationView:
-        """Return an invocation, waiting for its answer up to `wait_seconds`.
-
-        Raises: InvocationFailed; TimedOut.
-        """
-        ends = self._connection.clock.monotonic() + wait_seconds
-        response = self._connection.send("GET", _path("invocations", invocation_id))
-        return waiting.answer_to(self._connection, response, ends if wait_seconds else None, on_wait)
-
     # ---- sources, uploads, health --------------------------------------------------------------------------
 
-    def preflight(self, source: str, backend: str = "bedrock") -> PreflightView:
-        """Return whether the backend would take this model, and why not; nothing is moved or made."""
-        body = {"source": source, "backend": backend}
+    def preflight(self, source: str, backend: str = "bedrock", hosting: Hosting | None = None) -> PreflightView:
+        """Return whether the backend would take this model, and why not; nothing is moved or made.
+
+        `hosting` is what would be said of its instances to `deploy`.
+        """
+        body = {"source": source, "backend": backend, **(hosting or {})}
         return cast(PreflightView, self._ask("POST", "/preflight", body=body))
 
     def uploads(self, cursor: str | None = None) -> UploadPage:
@@ -286,18 +280,9 @@ class Pilotlight:
         """Return who answers, and where its upload bucket is."""
         return cast(HealthView, self._ask("GET", "/health"))
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        **params: object,
-    ) -> Any:
-        return self._connection.send(method, path, params=params, body=body, headers=headers).json()
 
-
-def _path(*parts: str) -> str:
-    """Return a path of the API; a name is one segment of it, whatever it contains."""
-    return "/" + "/".join(quote(part, safe="") for part in parts)
+def _hosting(
+    instance: Instance | None, scaling: Scaling | None, serving: Serving | None, container: Container | None
+) -> dict[str, Any]:
+    sections = {"instance": instance, "scaling": scaling, "serving": serving, "container": container}
+    return {section: value or None for section, value in sections.items()}

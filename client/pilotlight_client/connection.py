@@ -87,9 +87,10 @@ class Connection:
         *,
         params: Mapping[str, object] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Return the answer to one request.
+        """Return the answer to one request with a JSON body, or with `content` as its headers say.
 
         A GET, and whatever carries an Idempotency-Key, is repeated where nobody answered or the API was not
         able to for the moment. Nothing else is: the model would be paid for twice.
@@ -98,7 +99,9 @@ class Connection:
         """
         if not path.startswith("/") or path.startswith("//"):
             raise NotConfigured(f"{path!r} is not a path of this API.")
-        request = self._http.build_request(method, self._address(path, params), json=body, headers=headers)
+        request = self._http.build_request(
+            method, self._address(path, params), json=body, content=content, headers=headers
+        )
         attempts = ATTEMPTS if method == "GET" or "Idempotency-Key" in request.headers else 1
         for attempt in range(1, attempts):
             response = self._try(request)

@@ -5,10 +5,12 @@ PilotlightError
 │   └── NoAnswer          somebody does, but not in time: what became of the request is not known
 ├── NotConfigured         no usable URL, no credentials or no region
 ├── TimedOut              what was waited for did not come within the time given
+│   └── ModelIsCold       nobody wanted to wait for a cold model; the invocation is kept, and wakes it
 ├── DeploymentFailed      a deployment that was waited for went another way
 ├── InvocationFailed      the model's backend broke or refused this one invocation
+├── ResultNotReadable     an invocation succeeded, and what it gave cannot be read
 ├── WrongInput            what was given breaks a rule that needs no API to tell
-├── UploadFailed          a folder could not be read or sent
+├── UploadFailed          a folder, or an input, could not be read or sent
 │   └── NotACheckpoint    it lacks what a model needs, and nothing of it was sent
 └── ApiError              the API said no
     ├── InvalidRequest    400, 422: a field breaks a rule
@@ -71,6 +73,10 @@ class TimedOut(PilotlightError):
         self.view = view
 
 
+class ModelIsCold(TimedOut):
+    """A model is cold, and nobody wanted to wait for it; `view` is the invocation, which is kept and wakes it."""
+
+
 class DeploymentFailed(PilotlightError):
     """A deployment will not get where it was waited for; `view` says why."""
 
@@ -99,7 +105,8 @@ class InvocationFailed(PilotlightError):
     def __init__(self, view: InvocationView) -> None:
         error = view.get("error") or {}
         reason = error.get("message") or error.get("detail") or "no reason was kept"
-        super().__init__(f"Invocation {view['id']} failed: {reason}")
+        became = "expired" if view.get("phase") == "expired" else "failed"
+        super().__init__(f"Invocation {view['id']} {became}: {reason}")
         self.view = view
 
     def problem(self) -> dict[str, Any]:
@@ -107,8 +114,14 @@ class InvocationFailed(PilotlightError):
         return {**super().problem(), "invocation": self.view["id"], "error": self.view.get("error")}
 
 
+class ResultNotReadable(PilotlightError):
+    """An invocation succeeded, and what it gave is no longer there, or is not what it was taken for."""
+
+    code = "result-not-readable"
+
+
 class UploadFailed(PilotlightError):
-    """A folder could not be read or sent, or its import could not be started."""
+    """A folder, or an input, could not be read or sent, or its import could not be started."""
 
     code = "upload-failed"
 

@@ -6,6 +6,8 @@ Moments are text (ISO 8601, UTC).
 
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
+from pilotlight_client.endpoint_views import EndpointView, Estimate, ProposalView
+
 Item = TypeVar("Item")
 
 Status = Literal[
@@ -131,6 +133,8 @@ class DeploymentView(TypedDict):
     model_arn: NotRequired[str | None]
     import_job_arn: NotRequired[str | None]
     units: NotRequired[int | None]
+    endpoint: NotRequired[EndpointView | None]
+    proposal: NotRequired[ProposalView | None]
     warmth: NotRequired[WarmthView | None]
     progress: NotRequired[Progress | None]
     cost_so_far: Money
@@ -171,13 +175,26 @@ class Usage(TypedDict):
     output_tokens: NotRequired[int | None]
 
 
+Phase = Literal["queued", "instance-starting", "loading", "running", "done", "failed", "expired"]
+
+
 class InvocationView(TypedDict):
-    """One invocation: its answer, or where it is on its way to one."""
+    """One invocation: its answer, or where it is on its way to one.
+
+    A text model's answer is `output`. What another container gave is `body` (JSON, or text) of that `content_type`, or
+    is fetched from `output_url`, which needs no signature and expires, where it is large or neither.
+    """
 
     id: str
     deployment: str
     status: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"]
+    phase: NotRequired[Phase | None]
+    estimate: NotRequired[Estimate | None]
     output: NotRequired[Output | None]
+    content_type: NotRequired[str | None]
+    body: NotRequired[Any]
+    output_url: NotRequired[str | None]
+    output_location: NotRequired[str | None]
     usage: NotRequired[Usage | None]
     latency_ms: NotRequired[int | None]
     was_cold: bool
@@ -293,6 +310,7 @@ class Verdict(TypedDict):
     staged: NotRequired[list[str]]
     skipped: NotRequired[list[SkippedFile]]
     total_bytes: NotRequired[int]
+    proposal: NotRequired[ProposalView | None]
 
 
 class PreflightView(TypedDict):

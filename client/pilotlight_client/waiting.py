@@ -14,6 +14,7 @@ ASSUMED_RETRY_SECONDS = 2.0
 SHORTEST_RETRY_SECONDS = 0.1
 DEAD_ENDS = frozenset({"FAILED", "GONE"})
 ANSWERED = frozenset({"SUCCEEDED", "FAILED"})
+BROKEN_PHASES = frozenset({"failed", "expired"})
 
 
 def looks(connection: Connection, timeout_seconds: float | None, what: str) -> Iterator[int]:
@@ -61,33 +62,54 @@ def answer_to(
     response: httpx.Response,
     ends: float | None,
     on_wait: Callable[[InvocationView], None] | None,
+    poll_seconds: float | None = None,
 ) -> InvocationView:
     """Return the answer that a response holds or points to; without `ends` what is known already.
 
-    The record is asked for again at its Location, as often as Retry-After says.
+    The record is asked for again at its Location, as often as Retry-After or `poll_seconds` says.
 
     Raises: InvocationFailed; TimedOut, whose `view` is the record.
     """
     clock = connection.clock
     view: InvocationView = response.json()
     location = response.headers.get("Location") or f"/invocations/{view['id']}"
-    while view["status"] not in ANSWERED and ends is not None:
+    while not is_over(view) and ends is not None:
         if on_wait:
             on_wait(view)
         remaining = ends - clock.monotonic()
         if remaining <= 0:
-            why = f" ({waits})" if (waits := view.get("waiting_for")) else ""
-            raise TimedOut(f"Invocation {view['id']} is still {view['status']}{why}; its answer will be kept.", view)
-        clock.sleep(min(_pause(response, view), remaining))
+            raise TimedOut(_still(view), view)
+        pause = pause_before_next_look(response, view) if poll_seconds is None else poll_seconds
+        clock.sleep(min(max(pause, SHORTEST_RETRY_SECONDS), remaining))
         response = connection.send("GET", location)
         view = response.json()
-    if view["status"] == "FAILED":
-        raise InvocationFailed(view)
+    require_answer(view)
     return view
 
 
-def _pause(response: httpx.Response, view: InvocationView) -> float:
+def is_over(view: InvocationView) -> bool:
+    """Say whether nothing more will become of an invocation."""
+    return view["status"] in ANSWERED or view.get("phase") in BROKEN_PHASES
+
+
+def require_answer(view: InvocationView) -> None:
+    """Let an invocation pass that has its answer, or may still get one.
+
+    Raises: InvocationFailed.
+    """
+    if view["status"] == "FAILED" or view.get("phase") in BROKEN_PHASES:
+        raise InvocationFailed(view)
+
+
+def pause_before_next_look(response: httpx.Response, view: InvocationView) -> float:
+    """Return the seconds after which an invocation is worth being asked for again."""
     told = retry_after(response)
     if told is None:
         told = view.get("retry_after_seconds")
-    return ASSUMED_RETRY_SECONDS if told is None else max(float(told), SHORTEST_RETRY_SECONDS)
+    return ASSUMED_RETRY_SECONDS if told is None else float(told)
+
+
+def _still(view: InvocationView) -> str:
+    reasons = [reason for reason in (view.get("phase"), view.get("waiting_for")) if reason]
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    return f"Invocation {view['id']} is still {view['status']}{why}; its answer will be kept."

@@ -14,7 +14,9 @@ from typer.testing import CliRunner, Result
 
 NOW = "2026-11-20T12:00:00Z"
 MONEY = {"usd": 0.2859, "basis": "estimated"}
-DEPLOYMENT_FIELDS = {"name", "source", "backend", "lease", "keep_warm", "tags", "import_role_arn"}
+HOSTING_FIELDS = {"instance", "scaling", "serving", "container"}
+DEPLOYMENT_FIELDS = {"name", "source", "backend", "lease", "keep_warm", "tags", "import_role_arn", "accept_eula"}
+STORE = "https://store.example"
 
 
 class FakeClock:
@@ -54,6 +56,9 @@ class FakeApi:
         self.verdict: dict[str, Any] = {}
         self.failures: list[httpx.Response | Exception] = []
         self.replies: dict[str, tuple[bytes, httpx.Response]] = {}
+        self.revisions: list[dict[str, Any]] = []
+        self.objects: dict[str, tuple[bytes, httpx.Headers]] = {}
+        self.store_failures: list[httpx.Response | Exception] = []
         self.health = {
             "status": "ok",
             "version": "0.1.0",
@@ -103,6 +108,8 @@ class FakeApi:
     # ---- answering ----
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host == httpx.URL(STORE).host:
+            return self._store(request)
         self.requests.append(request)
         if self.failures:
             failure = self.failures.pop(0)
@@ -113,6 +120,21 @@ class FakeApi:
         response.headers["X-Correlation-Id"] = request.headers.get("X-Correlation-Id", "made-here")
         response.headers["X-Pilotlight-Now"] = NOW
         return response
+
+    def _store(self, request: httpx.Request) -> httpx.Response:
+        """Keep and give objects, as a bucket does at an address that it signed."""
+        content = request.read()
+        if self.store_failures:
+            failure = self.store_failures.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
+            return failure
+        if request.method == "PUT":
+            self.objects[request.url.path] = (content, request.headers)
+            return httpx.Response(200)
+        if request.url.path not in self.objects:
+            return httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>")
+        return httpx.Response(200, content=self.objects[request.url.path][0])
 
     def _route(self, request: httpx.Request) -> httpx.Response:
         for method, pattern, view in self._routes():
@@ -127,6 +149,10 @@ class FakeApi:
             ("GET", "/deployments", self._list),
             ("GET", "/deployments/([^/]+)", self._get),
             ("DELETE", "/deployments/([^/]+)", self._delete),
+            ("PATCH", "/deployments/([^/]+)", self._update),
+            ("POST", "/deployments/([^/]+)/rollback", self._rollback),
+            ("GET", "/deployments/([^/]+)/revisions", self._revisions),
+            ("POST", "/deployments/([^/]+)/inputs", self._input),
             ("POST", "/deployments/([^/]+)/(retry|warm-up|scale-down)", self._change),
             ("PUT", "/deployments/([^/]+)/(keep-warm|lease)", self._put),
             ("GET", "/deployments/([^/]+)/events", self._events),
@@ -142,7 +168,7 @@ class FakeApi:
         if key in self.replies:
             first, reply = self.replies[key]
             return reply if first == request.content else problem(422, "idempotency-key-reused", "Another body.")
-        if unknown := set(body) - DEPLOYMENT_FIELDS:
+        if unknown := set(body) - DEPLOYMENT_FIELDS - HOSTING_FIELDS:
             return problem(422, "invalid-input", f"Unknown: {unknown}.")
         if body["name"] != body["name"].lower():
             wrong = {"field": "name", "rule": "pattern", "message": "lower-case words joined by single hyphens"}
@@ -151,7 +177,8 @@ class FakeApi:
         if holder and holder["status"] != "GONE":
             detail = f"The name {body['name']} is taken by a deployment of {holder['source']}."
             return problem(409, "name-taken", detail, holder=holder["source"])
-        view = self.has(**{"lease": "72h", "keep_warm": {"policy": "none"}, **body, "status": "REQUESTED"})
+        told = {field: value for field, value in body.items() if field not in HOSTING_FIELDS}
+        view = self.has(**{"lease": "72h", "keep_warm": {"policy": "none"}, **told, "status": "REQUESTED"})
         reply = httpx.Response(202, json=view, headers={"Location": f"/deployments/{body['name']}"})
         self.replies[key] = (request.content, reply)
         return reply
@@ -173,6 +200,37 @@ class FakeApi:
 
     def _delete(self, _request: httpx.Request, name: str) -> httpx.Response:
         return self._become(name, status="TEARING_DOWN")
+
+    def _update(self, request: httpx.Request, name: str) -> httpx.Response:
+        body = json.loads(request.content)
+        if unknown := set(body) - HOSTING_FIELDS - {"strategy"}:
+            return problem(422, "invalid-input", f"Unknown: {unknown}.")
+        return self._revise(name, (self.deployments.get(name, {}).get("endpoint") or {}).get("revision", 1) + 1)
+
+    def _rollback(self, request: httpx.Request, name: str) -> httpx.Response:
+        return self._revise(name, json.loads(request.content).get("revision", 1))
+
+    def _revise(self, name: str, revision: int) -> httpx.Response:
+        if name not in self.deployments:
+            return _unknown(name)
+        before = self.deployments[name].get("endpoint") or an_endpoint()
+        update = {"revision": revision, "status": "STARTED", "started_at": NOW}
+        return self._become(name, endpoint={**before, "update": update})
+
+    def _revisions(self, request: httpx.Request, name: str) -> httpx.Response:
+        start = int(request.url.params.get("cursor", "0"))
+        page: dict[str, Any] = {"items": self.revisions[start : start + 2]}
+        if start + 2 < len(self.revisions):
+            page["next"] = str(start + 2)
+        return httpx.Response(200, json=page) if name in self.deployments else _unknown(name)
+
+    def _input(self, request: httpx.Request, name: str) -> httpx.Response:
+        body = json.loads(request.content)
+        key = f"inputs/{name}/{len(self.objects)}"
+        headers = {"Content-Type": body["content_type"]} if "content_type" in body else {}
+        upload = {"url": f"{STORE}/{key}?signature=secret", "method": "PUT", "headers": headers}
+        view = {"input": f"s3://store/{key}", "upload": upload, "expires_at": "2026-11-20T13:00:00Z"}
+        return httpx.Response(201, json=view)
 
     def _change(self, _request: httpx.Request, name: str, verb: str) -> httpx.Response:
         status = self.deployments.get(name, {}).get("status")
@@ -253,6 +311,22 @@ def invocation(status: str, **fields: Any) -> dict[str, Any]:
     return {**view, **fields}
 
 
+def an_endpoint(**fields: Any) -> dict[str, Any]:
+    return {
+        "name": "pilotlight-demo-g1",
+        "arn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/pilotlight-demo-g1",
+        "status": "InService",
+        "instance_type": "ml.g5.2xlarge",
+        "instances": 1,
+        "desired": 1,
+        "min": 0,
+        "max": 2,
+        "revision": 1,
+        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/djl-inference:0.36.0-lmi27.0.0-cu130",
+        **fields,
+    }
+
+
 class Command:
     """The `pilotlight` command before a fake API."""
 
@@ -318,3 +392,8 @@ def an_invocation() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def a_problem() -> Callable[..., httpx.Response]:
     return problem
+
+
+@pytest.fixture
+def a_described_endpoint() -> Callable[..., dict[str, Any]]:
+    return an_endpoint
