@@ -27,7 +27,7 @@ REQUIREMENTS_FILE = "requirements.txt"
 LARGEST_FILES_BYTES = 64 * 1024  # of what a user sends: it is kept in the record of the deployment and of each revision
 LARGEST_ARCHIVE_BYTES = 1024 * 1024
 MOST_FILES = 32
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(py|txt|json|properties)$"
+NAME_PATTERN = r"^([A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(py|txt|json)|serving\.properties)$"
 LONGEST_NAME = 96  # a plain tar header holds 100 bytes
 
 _NAME = re.compile(NAME_PATTERN)
@@ -81,3 +81,13 @@ def _gzipped(content: bytes) -> bytes:
         for block, last in zip(blocks, [*[0] * (len(blocks) - 1), 1], strict=True)
     )
     return _GZIP_HEADER + stored + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
+
+
+def bundle_folder(name: str, generation: int) -> str:
+    """Return the prefix of the bundles of one generation of a deployment."""
+    return f"bundles/{name}-g{generation}/"
+
+
+def bundle_key(name: str, generation: int, revision: int) -> str:
+    """Return the key of the bundle of one revision."""
+    return f"{bundle_folder(name, generation)}v{revision}/model.tar.gz"

@@ -99,11 +99,11 @@ Image = Annotated[str, AfterValidator(_an_image), Field(json_schema_extra={"maxL
 LmiVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)*$", max_length=64)]
 HostVersion = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 VariableName = Annotated[str, AfterValidator(_a_variable)]
-VariableValue = Annotated[str, AfterValidator(_a_value)]
+VariableValue = Annotated[str, StringConstraints(max_length=LONGEST_VARIABLE_BYTES), AfterValidator(_a_value)]
 Environment = Annotated[
     dict[VariableName, VariableValue],
-    AfterValidator(_fits),
     Field(max_length=MOST_VARIABLES, json_schema_extra={"propertyNames": {"pattern": f"^{_VARIABLE.pattern}$"}}),
+    AfterValidator(_fits),
 ]
 TimeoutSeconds = Annotated[int, Field(ge=60, le=3600)]
 

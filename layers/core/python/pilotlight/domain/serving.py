@@ -30,6 +30,7 @@ from pilotlight.domain.values import Request
 
 OPTION = "option."
 DEFAULT_LOADING_TIMEOUT_SECONDS = 1800
+LONGEST_SHOWN = 60
 LONGEST_OPTION = 4096  # a few are whole objects in JSON: option.speculative_config
 
 
@@ -199,13 +200,14 @@ Options = Annotated[
     dict[OptionName, OptionValue],
     Field(max_length=64, json_schema_extra={"propertyNames": {"pattern": f"^{_OPTION_NAME.pattern}$"}}),
 ]
+FileText = Annotated[str, StringConstraints(max_length=LARGEST_FILES_BYTES)]
 Files = Annotated[
-    dict[FileName, str],
-    AfterValidator(_small),
+    dict[FileName, FileText],
     Field(
         max_length=MOST_FILES,
         json_schema_extra={"propertyNames": {"pattern": r"\.(py|txt|json)$", "maxLength": LONGEST_NAME}},
     ),
+    AfterValidator(_small),
 ]
 Degree = Annotated[int, Field(ge=1, le=64)]
 Workers = Annotated[int, Field(ge=1, le=256)]
@@ -346,10 +348,10 @@ def _key(name: str) -> str:
 
 
 def _unknown(key: str, fields: tuple[str, ...]) -> str:
-    shown = repr(key[:60])
-    name = key.removeprefix(OPTION)
+    key = key[:LONGEST_SHOWN]  # a stranger's: neither compared nor repeated at length
+    shown, name = repr(key), key.removeprefix(OPTION)
     if name != key:
-        return f"{shown} is not written here: write " + (f"{name!r}" if name in fields else f"{name[:60]!r} in options")
+        return f"{shown} is not written here: write {name!r}" + ("" if name in fields else " in options")
     if key == "model_id":
         return f"{shown} is where the deployment's source is mounted: name another source instead"
     if place := _place_of(key):
