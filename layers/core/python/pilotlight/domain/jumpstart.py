@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from pilotlight.domain.errors import InvalidInput, SourceGated, SourceRefused
 from pilotlight.domain.lmi_images import cuda_of, host_of, image_of
@@ -39,7 +39,13 @@ class Compression(StrEnum):
     GZIP = "Gzip"
 
 
-class ModelData(Model):
+class Catalogued(Model):
+    """A part of what the catalogue says. Its reader is built with the first that is read: most functions read none."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ModelData(Catalogued):
     """Weights where they lie: below a prefix where `uri` ends with a slash, else in one object.
 
     Gated is what is given only to a CreateModel whose ModelAccessConfig accepts the terms (`AcceptEula`), which lie at
@@ -57,14 +63,14 @@ class ModelData(Model):
         return self.uri.endswith("/")
 
 
-class Channel(Model):
+class Channel(Catalogued):
     """Model data beside the weights, such as a draft model; `/opt/ml/additional-model-data-sources/<name>`."""
 
     name: str
     data: ModelData
 
 
-class EnvironmentVariable(Model):
+class EnvironmentVariable(Catalogued):
     """A variable that the container is started with. `default` is None where the spec tells none.
 
     Those that are not `required_for_model_class` are set by the SageMaker SDK by itself: whoever calls CreateModel,
@@ -77,7 +83,7 @@ class EnvironmentVariable(Model):
     required_for_model_class: bool = False
 
 
-class EcrSpecs(Model):
+class EcrSpecs(Catalogued):
     """An image by its framework, where the spec does not tell its address."""
 
     framework: str
@@ -86,7 +92,7 @@ class EcrSpecs(Model):
     huggingface_transformers_version: str | None = None
 
 
-class Variant(Model):
+class Variant(Catalogued):
     """What is different on one type of instances, or on one family of them."""
 
     image: str | None = None
@@ -94,7 +100,7 @@ class Variant(Model):
     data: ModelData | None = None
 
 
-class Payload(Model):
+class Payload(Catalogued):
     """A request that the model is known to answer."""
 
     content_type: str
@@ -103,7 +109,7 @@ class Payload(Model):
     prompt_key: str | None = None
 
 
-class Configuration(Model):
+class Configuration(Catalogued):
     """One way to host the model. `refusal` says why we cannot, where we cannot."""
 
     name: str
@@ -137,7 +143,7 @@ class Configuration(Model):
                 yield variant
 
 
-class JumpStartModel(Model):
+class JumpStartModel(Catalogued):
     """One version of a model as JumpStart's catalogue of one region has it; configurations as JumpStart ranks them."""
 
     model_id: str
@@ -188,7 +194,7 @@ class JumpStartModel(Model):
         return self.best.payloads
 
 
-class JumpStartPlan(Model):
+class JumpStartPlan(Catalogued):
     """How a model is hosted on one kind of instance; what is None is the caller's to decide."""
 
     source: str

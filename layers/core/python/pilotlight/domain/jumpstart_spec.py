@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from pilotlight.domain.errors import SourceRefused
 from pilotlight.domain.jumpstart import (
+    Catalogued,
     Channel,
     Compression,
     Configuration,
@@ -26,7 +27,6 @@ from pilotlight.domain.jumpstart import (
     Variant,
 )
 from pilotlight.domain.jumpstart_manifest import Buckets
-from pilotlight.domain.values import Model
 
 ONLY = "default"
 _RANKING = "overall"
@@ -40,54 +40,54 @@ _FIXED = frozenset(
 _Shown = Annotated[str, BeforeValidator(str)]
 
 
-class _Variable(Model):
+class _Variable(Catalogued):
     name: str
     default: Any = None
     scope: str = "container"
     required_for_model_class: bool = False
 
 
-class _Properties(Model):
+class _Properties(Catalogued):
     image_uri: str | None = None
     environment_variables: dict[str, Any] = {}
     artifact_key: str | None = None
     prepacked_artifact_key: str | None = None
 
 
-class _Variant(Model):
+class _Variant(Catalogued):
     properties: _Properties = _Properties()
     regional_properties: _Properties = _Properties()
 
 
-class _Variants(Model):
+class _Variants(Catalogued):
     regional_aliases: dict[str, dict[str, str]] = {}
     variants: dict[str, _Variant] = {}
 
 
-class _S3DataSource(Model):
+class _S3DataSource(Catalogued):
     s3_uri: str
     compression_type: Compression = Compression.NONE
 
 
-class _Channel(Model):
+class _Channel(Catalogued):
     channel_name: str
     s3_data_source: _S3DataSource
     hosting_eula_key: str | None = None
     provider: dict[str, Any] = {}
 
 
-class _DeployKwargs(Model):
+class _DeployKwargs(Catalogued):
     model_data_download_timeout: int | None = None
     container_startup_health_check_timeout: int | None = None
     inference_ami_version: str | None = None
 
 
-class _PredictorSpecs(Model):
+class _PredictorSpecs(Catalogued):
     supported_content_types: tuple[str, ...] = ()
     supported_accept_types: tuple[str, ...] = ()
 
 
-class _Top(Model):
+class _Top(Catalogued):
     """What is said of the model, whatever the configuration."""
 
     gated_bucket: bool = False
@@ -101,7 +101,7 @@ class _Top(Model):
     license: _Shown | None = None
 
 
-class _Fields(Model):
+class _Fields(Catalogued):
     """What is said of one configuration."""
 
     hosting_ecr_uri: str | None = None
