@@ -8,12 +8,15 @@ from typing import Any
 from pilotlight.contracts import DeploymentRequest
 from pilotlight.domain.artifact import MIB, Artifact, ModelFacts, SpanLimits, UploadedPart
 from pilotlight.domain.deployment import Deployment, Event, EventKind, ImportedModel, Status
+from pilotlight.domain.endpoint import Endpoint
+from pilotlight.domain.hosting import ScalingSettings
 from pilotlight.domain.invocation import Invocation, InvocationRequest, InvocationStatus
 from pilotlight.domain.keep_warm import KeepWarm, Policy, Window
 from pilotlight.domain.lease import lease_from
 from pilotlight.domain.pricing import BillingWindow, WindowOpener
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.upload import Upload
+from pilotlight.domain.uptime import Uptime
 from pilotlight.domain.values import Backend, seconds
 from pilotlight.domain.warmth import WakeBudget, new_wake
 
@@ -57,6 +60,27 @@ def a_serving_deployment(name: str = "llama", *, now: datetime = NOON, units: in
         ended_at=now,
     )
     return a_deployment(name, now=now, **{"status": Status.SERVING, "imported": imported, **fields})
+
+
+def a_hosted_deployment(
+    name: str = "llama", *, now: datetime = NOON, backend: Backend = Backend.SAGEMAKER_ASYNC, **endpoint: Any
+) -> Deployment:
+    """Return a deployment that serves on one instance; fields of its endpoint may be given."""
+    running = {"status": "InService", "instances": 1, "desired": 1, "exists": True, "created_at": now, "seen_at": now}
+    found = an_endpoint(name, backend=backend, **{**running, **endpoint})
+    return a_deployment(name, now=now, backend=backend, status=Status.SERVING, endpoint=found)
+
+
+def an_endpoint(name: str = "llama", *, backend: Backend = Backend.SAGEMAKER_ASYNC, **fields: Any) -> Endpoint:
+    sound: dict[str, Any] = {
+        "name": f"pilotlight-{name}-g1",
+        "revision": 1,
+        "newest_revision": 1,
+        "instance_type": "ml.g5.xlarge",
+        "usd_per_hour": 1.408,
+        "scaling": ScalingSettings().for_backend(backend),
+    }
+    return Endpoint(**{**sound, **fields})
 
 
 def an_event(reason: str = "something happened", *, now: datetime = NOON, **fields: Any) -> Event:
@@ -115,6 +139,18 @@ def a_window(*, starts_at: datetime = NOON, **fields: Any) -> BillingWindow:
         "opened_by": WindowOpener.INVOCATION,
     }
     return BillingWindow(**{**sound, **fields})
+
+
+def an_uptime(*, starts_at: datetime = NOON, **fields: Any) -> Uptime:
+    sound: dict[str, Any] = {
+        "generation": 1,
+        "ordinal": 1,
+        "instances": 1,
+        "usd_per_hour": 1.408,
+        "starts_at": starts_at,
+        "ends_at": starts_at,
+    }
+    return Uptime(**{**sound, **fields})
 
 
 def a_wake(wake_id: str = "w-1", *, now: datetime = NOON, budget: WakeBudget | None = None, **fields: Any) -> Any:

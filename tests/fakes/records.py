@@ -14,6 +14,7 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
 from pilotlight.domain.upload import Upload
+from pilotlight.domain.uptime import Metered, Uptime
 from pilotlight.domain.values import Model
 from pydantic import ValidationError
 
@@ -94,6 +95,7 @@ class FakeDeployments:
         self.shelf = Shelf(Deployment)
         self._events: dict[str, list[Event]] = {}
         self._windows: dict[tuple[str, int], list[BillingWindow]] = {}
+        self._uptimes: dict[tuple[str, int], list[Uptime]] = {}
         self._spent: dict[tuple[str, str], float] = {}
 
     def get(self, name: str) -> Deployment:
@@ -179,6 +181,31 @@ class FakeDeployments:
                 windows[index] = held.changed(charged_to=invocation_id)
                 return True
         return False
+
+    def latest_uptime(self, name: str, generation: int) -> Uptime | None:
+        stretches = self._uptimes.get((name, generation), [])
+        return stretches[-1] if stretches else None
+
+    def meter(self, name: str, look: Metered) -> bool:
+        stretches = self._uptimes.setdefault((name, look.latest.generation), [])
+        newest = stretches[-1] if stretches else None
+        if _end_of(newest) != _end_of(look.before):
+            return False
+        if newest and look.ended_at:
+            stretches[-1] = newest.changed(ends_at=look.ended_at)
+        if look.is_new:
+            stretches.append(look.latest)
+        for month, usd in look.charges.items():
+            self._spent[name, month] = self.spent_in(name, month) + usd
+        return True
+
+    def touch_uptime(self, name: str, uptime: Uptime) -> None:
+        stretches = self._uptimes.get((name, uptime.generation), [])
+        for index, held in enumerate(stretches):
+            answered_at = uptime.last_answer_at or held.last_answer_at
+            if held.ordinal == uptime.ordinal and not (held.last_answer_at and answered_at < held.last_answer_at):
+                speed = uptime.tokens_per_second or held.tokens_per_second
+                stretches[index] = held.changed(last_answer_at=answered_at, tokens_per_second=speed)
 
     def timeline(self, name: str) -> list[str]:
         """Return the reasons of a timeline, oldest first."""
@@ -340,6 +367,10 @@ class FakePasses:
     def end(self, owner: str, done: Pass) -> None:
         if self._turn and self._turn[0] == owner:
             self._told, self._turn = Pass.model_validate(done.dump()), None
+
+
+def _end_of(stretch: Uptime | None) -> tuple[int, datetime] | None:
+    return (stretch.ordinal, stretch.ends_at) if stretch else None
 
 
 def _half_minute(moment: datetime) -> int:

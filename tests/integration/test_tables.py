@@ -39,11 +39,14 @@ from pilotlight.domain.errors import (
 )
 from pilotlight.domain.notice import Notice
 from pilotlight.domain.upload import UploadStatus
+from pilotlight.domain.uptime import metered
+from pilotlight.services.metering import Metering
 
 from tests import fakes
 from tests.factories import (
     NOON,
     a_deployment,
+    a_hosted_deployment,
     a_serving_deployment,
     a_wake,
     a_window,
@@ -51,6 +54,8 @@ from tests.factories import (
     an_event,
     an_invocation,
     an_upload,
+    an_uptime,
+    at,
     office_hours,
 )
 from tools import cloudformation
@@ -331,6 +336,90 @@ def test_a_window_is_charged_to_one_invocation_alone(records):
     assert not records.deployments.charge_window("llama", a_window(ordinal=2), "i-1")
 
 
+# ---- uptime ----------------------------------------------------------------------------------------------------
+
+
+def meter(records, instances, moment):
+    """Look at an endpoint and enter what was seen; return whether it was written."""
+    before = records.deployments.latest_uptime("llama", 1)
+    look = metered(before, generation=1, instances=instances, usd_per_hour=3600.0, at=moment)
+    return records.deployments.meter("llama", look)
+
+
+def test_a_ledger_of_uptime_goes_on_from_look_to_look(records):
+    looks = ((0, 0), (1, 60), (1, 120), (2, 180), (0, 240))
+
+    written = [meter(records, instances, NOON + timedelta(seconds=second)) for instances, second in looks]
+
+    latest = records.deployments.latest_uptime("llama", 1)
+    assert all(written)
+    assert (latest.ordinal, latest.instances, latest.usd, latest.seconds) == (4, 0, 360, 360)
+    assert records.deployments.spent_in("llama", "2026-11") == pytest.approx(360)
+    assert records.deployments.latest_uptime("llama", 2) is None
+    assert records.deployments.latest_uptime("other", 1) is None
+
+
+@pytest.mark.parametrize("then", [1, 2, 0], ids=["as many", "more", "none"])
+def test_of_two_who_look_at_once_one_is_charged(records, then):
+    meter(records, 1, NOON)
+    before = records.deployments.latest_uptime("llama", 1)
+    looks = [
+        metered(before, generation=1, instances=then, usd_per_hour=3600.0, at=NOON + timedelta(seconds=60 + number))
+        for number in range(2)
+    ]
+
+    written = [records.deployments.meter("llama", look) for look in looks]
+
+    assert written == [True, False]
+    assert records.deployments.latest_uptime("llama", 1) == looks[0].latest
+    assert records.deployments.spent_in("llama", "2026-11") == pytest.approx(looks[0].usd)
+
+
+def test_of_two_who_look_first_one_begins_the_ledger(records):
+    looks = [metered(None, generation=1, instances=1, usd_per_hour=1.0, at=moment) for moment in (NOON, LATER)]
+
+    assert [records.deployments.meter("llama", look) for look in looks] == [True, False]
+    assert records.deployments.latest_uptime("llama", 1) == looks[0].latest
+
+
+def test_a_look_charges_each_month_that_it_covers(records):
+    meter(records, 1, at("2026-11-30T23:59"))
+    meter(records, 1, at("2026-12-01T00:02"))
+
+    assert [records.deployments.spent_in("llama", month) for month in ("2026-11", "2026-12")] == [60, 120]
+
+
+def test_a_look_keeps_the_speed_and_the_answer_that_were_entered_meanwhile(records):
+    meter(records, 1, NOON)
+    before = records.deployments.latest_uptime("llama", 1)
+    records.deployments.touch_uptime("llama", before.changed(last_answer_at=NOON, tokens_per_second=30.5))
+
+    look = metered(before, generation=1, instances=1, usd_per_hour=3600.0, at=LATER)
+    assert records.deployments.meter("llama", look)
+
+    latest = records.deployments.latest_uptime("llama", 1)
+    assert (latest.ends_at, latest.last_answer_at, latest.tokens_per_second) == (LATER, NOON, 30.5)
+
+
+def test_the_last_answer_of_a_stretch_moves_forward_and_never_back(records):
+    meter(records, 1, NOON)
+
+    records.deployments.touch_uptime("llama", an_uptime(tokens_per_second=20.0))
+    records.deployments.touch_uptime("llama", an_uptime(last_answer_at=LATER, tokens_per_second=30.5))
+    records.deployments.touch_uptime("llama", an_uptime(last_answer_at=NOON, tokens_per_second=1.0))
+    records.deployments.touch_uptime("llama", an_uptime(last_answer_at=LATER))
+    records.deployments.touch_uptime("llama", an_uptime())
+
+    latest = records.deployments.latest_uptime("llama", 1)
+    assert (latest.last_answer_at, latest.tokens_per_second) == (LATER, 30.5)
+
+
+def test_a_stretch_that_was_never_begun_is_not_made_by_a_touch(records):
+    records.deployments.touch_uptime("llama", an_uptime(last_answer_at=NOON))
+
+    assert records.deployments.latest_uptime("llama", 1) is None
+
+
 # ---- artifacts -------------------------------------------------------------------------------------------------
 
 
@@ -577,6 +666,28 @@ def test_a_window_whose_transaction_met_another_one_is_opened_and_charged_all_th
 
     assert deployments.open_window("llama", a_window(), {"2026-11": 1})
     assert deployments.spent_in("llama", "2026-11") == 1
+
+
+def test_a_look_whose_transaction_met_another_one_is_entered_and_charged_all_the_same(table):
+    meter(in_dynamodb(table), 1, NOON)
+    met = refusal("TransactionCanceledException", "TransactWriteItems", "TransactionConflict", "None")
+    deployments = DeploymentTable(interfered(table, met))
+    deployment = a_hosted_deployment()
+
+    charged = Metering(deployments).observe(deployment, 1, NOON + timedelta(hours=1))
+
+    assert charged.usd == pytest.approx(3600)
+    assert deployments.spent_in("llama", "2026-11") == pytest.approx(3600)
+
+
+def test_a_look_whose_answer_was_lost_is_charged_once(table):
+    meter(in_dynamodb(table), 1, NOON)
+    lost = refusal("TransactionCanceledException", "TransactWriteItems", "ConditionalCheckFailed", "None")
+    deployments = DeploymentTable(interfered(table, lost, after=True))
+
+    Metering(deployments).observe(a_hosted_deployment(), 1, NOON + timedelta(hours=1))
+
+    assert deployments.spent_in("llama", "2026-11") == pytest.approx(3600)
 
 
 @pytest.mark.parametrize("kind", ["memory", "dynamodb"])

@@ -1,4 +1,4 @@
-"""Deployments in the table: the record, its timeline, its billing windows."""
+"""Deployments in the table: the record, its timeline, its ledgers."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,6 +10,7 @@ from pilotlight.adapters.table import Table, encode, key, readable, record_of, s
 from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
 from pilotlight.domain.errors import ConcurrentChange, NameTaken, NotFound
 from pilotlight.domain.pricing import BillingWindow
+from pilotlight.domain.uptime import Metered, Uptime
 
 KIND = "DEPLOYMENT"
 RESERVE_TRIES = 3
@@ -24,6 +25,10 @@ def _pk(name: str) -> str:
 
 def _window_sk(generation: int, ordinal: int) -> str:
     return f"WINDOW#{generation:06d}#{ordinal:09d}"
+
+
+def _uptime_sk(generation: int, ordinal: int) -> str:
+    return f"UPTIME#{generation:06d}#{ordinal:09d}"
 
 
 class DeploymentTable:
@@ -191,6 +196,55 @@ class DeploymentTable:
             UpdateExpression="SET charged_to = :id",
             ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(charged_to) OR charged_to = :id)",
             ExpressionAttributeValues=encode({":id": invocation_id}),
+        )
+
+    def latest_uptime(self, name: str, generation: int) -> Uptime | None:
+        """Return the newest stretch of a generation's uptime."""
+        items, _ = self._table.query(_pk(name), f"UPTIME#{generation:06d}#", limit=1, newest_first=True)
+        return record_of(Uptime, items[0]) if items else None
+
+    def meter(self, name: str, look: Metered) -> bool:
+        """Write what a look adds to the ledger, and to its months, in one go.
+
+        False where another look was entered since `look.before` was read: nothing is written then. What speed and last
+        answer a stretch has is left as it is. One that met another transaction is to be made again, with a fresh read.
+        """
+        pk, latest = _pk(name), look.latest
+        operations = [] if look.before is None else [{"Update": self._ends(pk, look.before, look.ended_at)}]
+        if look.is_new:
+            sk = _uptime_sk(latest.generation, latest.ordinal)
+            item = encode({"pk": pk, "sk": sk, **latest.dump()})
+            condition = "attribute_not_exists(pk)"
+            operations.append({"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": condition}})
+        operations += [{"Update": self._charge(pk, month, usd)} for month, usd in look.charges.items()]
+        return self._table.transact(operations, f"metering stretch {latest.ordinal} of {name}")
+
+    def _ends(self, pk: str, stretch: Uptime, ends_at: datetime | None) -> dict[str, Any]:
+        """Return the update that moves the end of a stretch, if nobody moved it since it was read."""
+        later = stretch.changed(ends_at=ends_at or stretch.ends_at)
+        return {
+            "TableName": self._table.name,
+            "Key": key(pk, _uptime_sk(stretch.generation, stretch.ordinal)),
+            "UpdateExpression": "SET ends_at = :later",
+            "ConditionExpression": "ends_at = :read",
+            "ExpressionAttributeValues": encode(
+                {":later": later.dump()["ends_at"], ":read": stretch.dump()["ends_at"]}
+            ),
+        }
+
+    def touch_uptime(self, name: str, uptime: Uptime) -> None:
+        """Move a stretch's last answer forward, never back, and set its measured speed."""
+        told = {"last_answer_at": uptime.dump().get("last_answer_at"), "tokens_per_second": uptime.tokens_per_second}
+        given = {field: value for field, value in told.items() if value is not None}
+        if not given:
+            return
+        forward = "(attribute_not_exists(last_answer_at) OR last_answer_at <= :last_answer_at)"
+        self._table.update(
+            _pk(name),
+            _uptime_sk(uptime.generation, uptime.ordinal),
+            UpdateExpression="SET " + ", ".join(f"{field} = :{field}" for field in given),
+            ConditionExpression="attribute_exists(pk)" + (f" AND {forward}" if "last_answer_at" in given else ""),
+            ExpressionAttributeValues=encode({f":{field}": value for field, value in given.items()}),
         )
 
 

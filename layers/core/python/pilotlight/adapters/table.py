@@ -2,6 +2,7 @@
 
 pk                       sk
 DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal> · SPENT#<month>
+                         UPTIME#<generation>#<ordinal>
 ARTIFACT#<id>            META · SPAN#<attempt>#<path and number>
 UPLOAD#<folder>          META
 INVOCATION#<id>          META

@@ -11,10 +11,11 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
 from pilotlight.domain.upload import Upload
+from pilotlight.domain.uptime import Metered, Uptime
 
 
 class Deployments(Protocol):
-    """The records of deployments, their timelines and billing windows."""
+    """The records of deployments, their timelines, and their ledgers: billing windows, or uptime of instances."""
 
     def get(self, name: str) -> Deployment:
         """Return a record as it is now. Raises: NotFound."""
@@ -81,6 +82,21 @@ class Deployments(Protocol):
 
     def charge_window(self, name: str, window: BillingWindow, invocation_id: str) -> bool:
         """Charge a window to an invocation; False where it is charged to another one."""
+        ...
+
+    def latest_uptime(self, name: str, generation: int) -> Uptime | None:
+        """Return the newest stretch of a generation's uptime."""
+        ...
+
+    def meter(self, name: str, look: Metered) -> bool:
+        """Write what a look adds to the ledger, and to its months, in one go.
+
+        False where another look was entered since `look.before` was read: nothing is written then.
+        """
+        ...
+
+    def touch_uptime(self, name: str, uptime: Uptime) -> None:
+        """Move a stretch's last answer forward, never back, and set its measured speed."""
         ...
 
 
