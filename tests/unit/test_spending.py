@@ -10,7 +10,7 @@ from pilotlight.domain.spending import (
     Purpose,
     Refusal,
     SpendCeiling,
-    Standing,
+    WindowStanding,
     charges,
     may_spend,
     notice_due,
@@ -34,7 +34,7 @@ def standing(**fields):
         "latest": None,
         "switch": OFF,
     }
-    return Standing(**{**sound, **fields})
+    return WindowStanding(**{**sound, **fields})
 
 
 @pytest.mark.parametrize("purpose", Purpose)

@@ -117,7 +117,7 @@ MUTANTS = (
         "spends beyond the ceiling",
         "that a deployment has a ceiling",
         "domain.spending:_within_ceiling",
-        "if until is None or (wants_new_window and until == paid_until):",
+        "if until is None or not standing.is_enough(purpose, until, now):",
         "if False:",
         (Hunt("ceiling"),),
     ),

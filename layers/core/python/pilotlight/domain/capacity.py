@@ -1,15 +1,17 @@
 """How much may be warm at once over all deployments: a ledger of claims, each of which ends by itself.
 
-A claim is taken before a model is woken, prolonged by whatever opens a billing window, and forgotten when its time is
-over: nobody has to give it back, so none can leak. Whoever finds the model not to be there gives his own back before
-its time, and nobody else's. Kinds of units are told apart, because each has a cap of its own.
+A claim is taken before a model is woken, prolonged by whatever opens a billing window or sees an endpoint, and
+forgotten when its time is over: nobody has to give it back, so none can leak. Whoever finds the model not to be there
+gives his own back before its time, and nobody else's. Kinds of units are told apart, because each has a cap of its own.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pilotlight.domain.values import Model, Moment
+
+INSTANCES_CLAIMED_FOR = timedelta(minutes=15)  # three looks at an endpoint that is at rest
 
 
 class Unit(StrEnum):
@@ -99,6 +101,14 @@ def claimed(
     prolonged = max(until, own.until) if own else until
     whose = wake or (own.wake if own else None)
     return capacity.changed(claims={**live, holder: Claim(units=dict(units), until=prolonged, wake=whose)})
+
+
+def kept(capacity: Capacity, holder: str, units: Mapping[Unit, int], until: datetime, *, now: datetime) -> Capacity:
+    """Return the ledger with the claim of what is there already, whatever the cap says: others are to count with it."""
+    live = capacity.live(now)
+    own = live.get(holder)
+    claim = Claim(units=dict(units), until=max(until, own.until) if own else until, wake=own.wake if own else None)
+    return capacity.changed(claims={**live, holder: claim})
 
 
 def released(capacity: Capacity, holder: str, now: datetime) -> Capacity:

@@ -1,4 +1,4 @@
-"""What a model costs: rates as data, and billing windows.
+"""What a model costs: rates as data, and billing windows; of instances (domain/uptime.py) the tariff.
 
 Bedrock bills a custom model per copy in windows of five minutes, each begun by the first successful call and
 billed whole. Sources differ on whether the idle window after the last call is billed too, so that is a setting
@@ -14,6 +14,7 @@ from pydantic import Field
 from pilotlight.domain.values import Basis, Model, Moment, Money
 
 WINDOW = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
 MONTH = timedelta(days=30)
 
 
@@ -111,6 +112,32 @@ def window_at(
         opened_at=moment,
         tokens_per_second=latest.tokens_per_second if latest else None,
     )
+
+
+class InstanceTariff(Model):
+    """What the instances of one deployment cost: the price of one, how many run or are on their way, and may at most.
+
+    `is_known` is false where nobody has said yet which instance it will be: then it is the dearest one known.
+    """
+
+    usd_per_hour: float = Field(ge=0)
+    instances: int = Field(default=0, ge=0)
+    most: int = Field(default=1, ge=1)
+    is_known: bool = True
+
+    @property
+    def hour(self) -> Money:
+        """The price of an hour of what runs: nothing where nothing does."""
+        return Money(usd=round(self.usd_per_hour * self.instances, 6))
+
+    @property
+    def instance_hour(self) -> Money:
+        """The price of an hour of one instance."""
+        return Money(usd=self.usd_per_hour)
+
+    def one_for(self, time: timedelta) -> Money:
+        """Return the price of one instance for that long."""
+        return Money(usd=round(self.usd_per_hour * max(time / HOUR, 0.0), 6))
 
 
 class Tariff(Model):

@@ -3,14 +3,17 @@
 Four things bound it, each by itself: the lease's end, the kill switch, the spend ceiling, and (domain/capacity.py) how
 much may be warm at once. Whatever is permitted is permitted until a moment, by which it must be over: a call that is
 answered later would begin another billing window. So callers who ask at the same time, each told the same moment,
-share the windows up to it and together open none beyond it.
+share the windows up to it and together open none beyond it. What is particular to instances is in instance_spending.py.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
+from pilotlight.domain.capacity import Unit
 from pilotlight.domain.kill_switch import KillSwitch, Position
 from pilotlight.domain.pricing import WINDOW, BillingWindow, Tariff
 from pilotlight.domain.values import Model, Moment, Request, iso
@@ -23,7 +26,7 @@ FIRST_NOTICE, LAST_NOTICE = 80, 100  # percent
 
 
 class Per(StrEnum):
-    """What a ceiling is counted over: a calendar month (UTC) of the name, or one generation from its first window."""
+    """What a ceiling is counted over: a calendar month (UTC) of the name, or one generation from its first cent."""
 
     MONTH = "month"
     DEPLOYMENT = "deployment"
@@ -60,6 +63,7 @@ class Purpose(StrEnum):
     """What the money is for."""
 
     CREATE = "create"  # something that is stored from then on: staging, an import
+    START = "start"  # an endpoint, whose instances run from then on
     KEEP_WARM = "keep-warm"  # a probe that nobody asked for
     WAKE = "wake"  # a probe for whoever waits
     CALL = "call"  # an answer
@@ -87,20 +91,63 @@ class Permission(Model):
     passes: bool = True
 
 
-class Standing(Model):
-    """All that the decision depends on. `latest` is the newest window of the generation."""
+class Standing(Model, ABC):
+    """All that a decision about one deployment's money depends on, whatever the money is for: windows, or instances."""
 
     lease_ends_at: Moment | None
     ceiling: SpendCeiling
     spent_usd: float
-    tariff: Tariff
-    latest: BillingWindow | None
     switch: KillSwitch
 
     @property
     def percent(self) -> float:
         """How much of the ceiling is spent."""
         return round(100 * self.spent_usd / self.ceiling.usd, 1)
+
+    @abstractmethod
+    def paid_until(self, now: datetime) -> datetime | None:
+        """Return until when calls are paid for already, or None."""
+
+    @abstractmethod
+    def affordable_until(self, now: datetime) -> datetime | None:
+        """Return until when calls may be answered without passing the ceiling; None where not even now."""
+
+    @abstractmethod
+    def is_enough(self, purpose: Purpose, until: datetime, now: datetime) -> bool:
+        """Say whether what may be spent until a moment is worth beginning with."""
+
+    @property
+    @abstractmethod
+    def units(self) -> Mapping[Unit, int]:
+        """What it claims of what all deployments together may have."""
+
+    @abstractmethod
+    def room_until(self, purpose: Purpose, ends: datetime, now: datetime) -> datetime | None:
+        """Return until when there must be room for it, where it is over by `ends`; None where it has its room."""
+
+    @property
+    @abstractmethod
+    def next_price(self) -> str:
+        """What more would cost, in words."""
+
+    @abstractmethod
+    def closing(self, until: datetime) -> str:
+        """Return in words what ends then."""
+
+    @abstractmethod
+    def notice(self, percent: int) -> str:
+        """Return in words what happens, or will, to a deployment of which so much of the ceiling is spent."""
+
+
+class WindowStanding(Standing):
+    """The standing of a model that is billed by windows. `latest` is the newest one of the generation.
+
+    `idle` is how long it stays warm after an answer.
+    """
+
+    tariff: Tariff
+    latest: BillingWindow | None
+    idle: timedelta = timedelta(minutes=5)
 
     def paid_until(self, now: datetime) -> datetime | None:
         """Return the end of the window that covers this moment, or None."""
@@ -127,6 +174,38 @@ class Standing(Model):
         until = base + windows * WINDOW
         return until if until > now and not is_reached else None
 
+    def is_enough(self, purpose: Purpose, until: datetime, now: datetime) -> bool:
+        """Say whether a window more can be paid, where a model that is warm shall be kept so; a paid one is enough."""
+        return not (purpose is Purpose.KEEP_WARM and until == self.paid_until(now))
+
+    @property
+    def units(self) -> Mapping[Unit, int]:
+        """The model's custom model units."""
+        return {Unit.MODEL_UNITS: self.tariff.units}
+
+    def room_until(self, purpose: Purpose, ends: datetime, now: datetime) -> datetime | None:
+        """Return for how long an answer by `ends` keeps the model warm; None for a call in a window that is paid."""
+        paid_until = self.paid_until(now)
+        if purpose is Purpose.CALL and paid_until and ends <= paid_until:
+            return None
+        return ends + WINDOW + self.idle
+
+    @property
+    def next_price(self) -> str:
+        """What a window costs."""
+        return f"the next window costs ${self.tariff.window.usd:.2f}"
+
+    def closing(self, until: datetime) -> str:
+        """Return until when the window lasts that is paid."""
+        return f"the paid window ends at {iso(until)}"
+
+    def notice(self, percent: int) -> str:
+        """Return what is no longer done at the ceiling."""
+        if percent < LAST_NOTICE:
+            return f"({percent} %): at 100 % nothing is woken for it"
+        part = "100 %" if self.percent >= percent else f"{self.percent:g} %, and the rest pays for no window"
+        return f"({part}): nothing is woken or kept warm for it any more"
+
 
 def may_spend(purpose: Purpose, standing: Standing, now: datetime) -> Permission:
     """Decide whether money may be spent now, and until when."""
@@ -151,20 +230,15 @@ def _refused_by_switch(purpose: Purpose, standing: Standing, now: datetime) -> P
 
 
 def _within_ceiling(purpose: Purpose, standing: Standing, until: datetime | None, now: datetime) -> Permission:
-    reached = (
-        f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent, and the next window costs "
-        f"${standing.tariff.window.usd:.2f}"
-    )
+    reached = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent, and {standing.next_price}"
     if purpose is Purpose.CREATE:
         if standing.spent_usd >= standing.ceiling.usd:
             return _no(Refusal.SPEND_CEILING_REACHED, reached)
         return Permission(allowed=True)
-    paid_until = standing.paid_until(now)
-    wants_new_window = purpose is Purpose.KEEP_WARM and paid_until is not None
-    if until is None or (wants_new_window and until == paid_until):
+    if until is None or not standing.is_enough(purpose, until, now):
         return _no(Refusal.SPEND_CEILING_REACHED, reached)
     if purpose is Purpose.CALL and until - now < LEAST_TIME:
-        return _no(_closing(standing), f"the paid window ends at {iso(until)}; {_why_no_more(standing, reached)}")
+        return _no(_closing(standing), f"{standing.closing(until)}; {_why_no_more(standing, reached)}")
     ends = standing.lease_ends_at
     if purpose is Purpose.CALL and ends and ends - now < LEAST_TIME:
         return _no(Refusal.LEASE_ENDED, f"the lease ends at {iso(ends)}, before an answer could be given")

@@ -1,8 +1,8 @@
 """Is the model loaded, who is waking it, and when does a wake end?
 
 No Bedrock call tells warm from cold: the warmth shown is an estimate with its moment, and the call itself is
-the test. One wake runs at a time: it carries an id and a deadline, and whoever finds it past its deadline may
-begin another under a new id.
+the test. Of instances it is what was last seen of their endpoint. One wake runs at a time: it carries an id and a
+deadline, and whoever finds it past its deadline may begin another under a new id.
 """
 
 from datetime import datetime, timedelta
@@ -10,14 +10,18 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from pilotlight.domain.endpoint import Endpoint
 from pilotlight.domain.errors import Superseded
+from pilotlight.domain.hosting import ScaleIn
 from pilotlight.domain.spending import Purpose
-from pilotlight.domain.values import Model, Moment
+from pilotlight.domain.values import Backend, Model, Moment
 
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 30
 COLD_STARTS_KEPT = 5
 KEEP_WARM_MARGIN = timedelta(minutes=2)  # twice the interval of the sweep
+TAKES_CALLS = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
+"""Statuses in which the instances that an endpoint has answer: an update keeps the old ones until it is over."""
 ASSUMED_COLD_START_SECONDS = 110.0  # until measured here. Source: AWS workshop on imported 8B models, 60–120 s
 
 
@@ -37,6 +41,14 @@ class WarmthEstimate(Model):
     warm_until: Moment | None = None
 
 
+class Belief(Model):
+    """What the ledger tells of a model: whether it is warm, how fast it was, and when it answered last."""
+
+    warmth: WarmthEstimate
+    tokens_per_second: float | None = None
+    last_answer_at: Moment | None = None
+
+
 class WakeBudget(Model):
     """What one warm-up may use: probes, seconds and dollars; and how many may begin within an hour."""
 
@@ -44,6 +56,17 @@ class WakeBudget(Model):
     max_seconds: int = Field(default=1500, ge=1)
     max_usd: float = Field(default=25.0, ge=0)
     max_per_hour: int = Field(default=60, ge=1)
+
+
+class WakeBudgets(Model):
+    """The budgets of both kinds of backend: where an instance has to be started first, a wake takes longer."""
+
+    windows: WakeBudget = WakeBudget()
+    instances: WakeBudget = WakeBudget(max_seconds=5400)
+
+    def of(self, backend: Backend) -> WakeBudget:
+        """Return the budget of a backend."""
+        return self.instances if backend.is_endpoint else self.windows
 
 
 class WakeCount(Model):
@@ -60,7 +83,10 @@ class WakeCount(Model):
 
 
 class Wake(Model):
-    """One warm-up under way: the execution `warm` of the same id does the work."""
+    """One warm-up under way: the execution `warm` of the same id does the work.
+
+    `awaited` says that an instance had to be waited for.
+    """
 
     id: str
     started_at: Moment
@@ -68,6 +94,7 @@ class Wake(Model):
     attempts: int = 0
     usd: float = 0.0
     answered_at: Moment | None = None
+    awaited: bool = False
     purpose: Purpose = Purpose.WAKE
 
     def require(self, wake_id: str) -> None:
@@ -122,11 +149,13 @@ class WakeOutcome(Model):
 class ProbeDecision(Model):
     """What follows from one probe, and why. `wait_seconds` until the next one where there is one.
 
-    `refusal` is the code where no money was given for it.
+    `awaits` says that there is no instance yet, for which the machine waits. `refusal` is the code where no money was
+    given for it.
     """
 
     ready: bool = False
     give_up: bool = False
+    awaits: bool = False
     refusal: str | None = None
     wait_seconds: int = 0
     reason: str
@@ -164,6 +193,22 @@ def estimate(wake: Wake | None, last_answer_at: datetime | None, *, idle: timede
     if wake and wake.is_live(now):
         return WarmthEstimate(state=Warmth.WAKING, as_of=now)
     return WarmthEstimate(state=Warmth.COLD, as_of=now)
+
+
+def warmth_of(endpoint: Endpoint | None, wake: Wake | None, now: datetime, *, kept: bool = False) -> WarmthEstimate:
+    """Return what to believe of a model on instances, from what was last seen of its endpoint.
+
+    They stay until autoscaling lets them go, and nobody knows when; or, where they go with the last answer and are not
+    `kept` by a keep-warm policy, at any moment.
+    """
+    seen = endpoint if endpoint and endpoint.exists else None
+    capacity = seen and (seen.instances if seen.copies is None else seen.copies)
+    if seen and capacity and seen.status in TAKES_CALLS:
+        at_any_moment = seen.scaling.scale_in is ScaleIn.IMMEDIATE and not kept
+        return WarmthEstimate(state=Warmth.WARM, as_of=seen.seen_at or now, warm_until=now if at_any_moment else None)
+    begins = seen and (seen.desired > seen.instances or seen.status == "Creating")
+    state = Warmth.WAKING if begins or (wake and wake.is_live(now)) else Warmth.COLD
+    return WarmthEstimate(state=state, as_of=(seen and seen.seen_at) or now)
 
 
 def probe_is_due(warm_until: datetime, now: datetime) -> bool:
