@@ -165,9 +165,9 @@ def test_two_who_claim_at_the_same_moment_are_not_both_granted(world):
     world.caps = Caps(model_units=3)
     world._build_control()
     claiming = world.spending._claiming
-    world.capacity.shelf.meanwhile.append(lambda: claiming.claim(other, 2, LATER))
+    world.capacity.shelf.meanwhile.append(lambda: claiming.claim(other, TWO, LATER))
 
-    short = claiming.claim(one, 2, LATER)
+    short = claiming.claim(one, TWO, LATER)
 
     assert short.holders == {"other-g1": 2}
     assert world.capacity.read().used(Unit.MODEL_UNITS, NOON) == 2
@@ -180,7 +180,7 @@ def test_who_keeps_losing_is_told_to_come_again(world):
         shelf.meanwhile.append(lambda number=number: shelf.write("ledger", Capacity(), 100 + number))
 
     with pytest.raises(ConcurrentChange):
-        world.spending._claiming.claim(one, 2, LATER)
+        world.spending._claiming.claim(one, TWO, LATER)
 
 
 def claims(world):

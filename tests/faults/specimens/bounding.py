@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "a month begins anew with each generation",
         "that a ceiling of the month is the name's: whoever deploys again has spent what he has spent",
-        "services.accounting:Accounting.spent",
+        "services.window_accounting:WindowAccounting.spent",
         "if per is Per.DEPLOYMENT:",
         "if True:",
         (Hunt("dear-generation"),),

@@ -3,12 +3,13 @@
 Nothing here trusts an earlier look, an event or the sweep: lease, switch, ledger and ceiling are read again each time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from pilotlight.contracts import KillSwitchView, SpendView
-from pilotlight.domain.capacity import Shortage
+from pilotlight.domain.capacity import INSTANCES_CLAIMED_FOR, Shortage, Unit
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
 from pilotlight.domain.errors import (
     CapacityReached,
@@ -18,8 +19,9 @@ from pilotlight.domain.errors import (
     SpendCeilingReached,
     WakesExhausted,
 )
+from pilotlight.domain.instance_spending import LEAST_UPTIME, InstanceStanding, may_go_on
 from pilotlight.domain.kill_switch import KillSwitch, Position
-from pilotlight.domain.pricing import WINDOW
+from pilotlight.domain.pricing import InstanceTariff, Tariff
 from pilotlight.domain.spending import (
     MICRO,
     Per,
@@ -30,6 +32,7 @@ from pilotlight.domain.spending import (
     SpendingRules,
     SpendNotice,
     Standing,
+    WindowStanding,
     least_to_serve,
     may_spend,
     month_of,
@@ -42,9 +45,10 @@ from pilotlight.services.claiming import Claiming
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 
-Room = Callable[[Deployment, int, datetime], Shortage | None]
+Room = Callable[[Deployment, Mapping[Unit, int], datetime], Shortage | None]
 """Whether there is room for a deployment's units until a moment: what is short, or None."""
 AT_ONCE = timedelta()
+INSTANCES_AT_CEILING = "its instances are stopped; no wake, no keep-warm, no call"
 CALL_SECONDS = tuple(map(float, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160, 226, 320, 452, 640)))
 """How long a call that must be over soon may take: a few lengths, because a client is made, and kept, for each."""
 MARGIN_SECONDS = 1.0  # between the end of a call and the end of what is paid: an answer travels
@@ -99,29 +103,43 @@ class Spending:
     def require_affordable(self, deployment: Deployment) -> None:
         """Let only that begin whose ceiling pays for being warm once: whoever asks is told, not the record later.
 
-        Before the import tells its units a model is taken to have one, and a generation to have cost nothing: what is
-        refused here could never serve. Raises: SpendCeilingReached.
+        What is refused here could never serve. Raises: SpendCeilingReached.
         """
         now = self._clock.now()
-        ceiling, tariff = self.ceiling(deployment), self._accounting.tariff(deployment)
-        if deployment.imported is None:
-            tariff = tariff.changed(units=1)
-        elif (latest := self._accounting.latest_window(deployment)) and latest.covers(now):
+        ceiling, needs = self.ceiling(deployment), self._least_to_serve(deployment, now)
+        if needs is None:
             return
-        costs_nothing = deployment.imported is None and ceiling.per is Per.DEPLOYMENT
+        is_made = deployment.imported or deployment.endpoint
+        costs_nothing = not is_made and ceiling.per is Per.DEPLOYMENT
         spent = 0.0 if costs_nothing else self._accounting.spent(deployment, ceiling.per, now).usd
-        least = least_to_serve(tariff)
+        least, what = needs
         if spent + least <= ceiling.usd + MICRO:
             return
         raise SpendCeilingReached(
-            f"Deployment {deployment.name} could not be warm even once: ${spent:,.2f} of {ceiling} are spent, and that "
-            f"costs ${least:.2f} at least. Give it a higher spend ceiling, or wait for the next month where it is "
-            "counted by the month.",
+            f"Deployment {deployment.name} could not be warm even once: ${spent:,.2f} of {ceiling} are spent, and "
+            f"{what} costs ${least:.2f} at least. Give it a higher spend ceiling, or wait for the next month where it "
+            "is counted by the month.",
             deployment=deployment.name,
             spent_usd=spent,
             ceiling_usd=ceiling.usd,
             per=ceiling.per,
         )
+
+    def _least_to_serve(self, deployment: Deployment, now: datetime) -> tuple[float, str] | None:
+        """Return what being warm once costs, and what that is; None where it is paid already, or nobody can say yet.
+
+        Before the import tells its units a model is taken to have one.
+        """
+        tariff = self._accounting.tariff(deployment)
+        if isinstance(tariff, InstanceTariff):
+            minutes = round(LEAST_UPTIME.total_seconds() / 60)
+            what = f"an instance for {minutes} minutes, from its start to its stop,"
+            return (tariff.one_for(LEAST_UPTIME).usd, what) if tariff.is_known else None
+        if deployment.imported is None:
+            tariff = tariff.changed(units=1)
+        elif (latest := self._accounting.latest_window(deployment)) and latest.covers(now):
+            return None
+        return least_to_serve(tariff), "that"
 
     def ceiling(self, deployment: Deployment) -> SpendCeiling:
         """Return a deployment's spend ceiling: its own, or that of the stack."""
@@ -132,26 +150,28 @@ class Spending:
         ceiling = self.ceiling(deployment)
         now = self._clock.now()
         spent = self._accounting.spent(deployment, ceiling.per, now)
-        return SpendView(
+        view = SpendView(
             spent=spent,
             ceiling=ceiling,
             period=_period(ceiling, deployment, now),
             percent=round(100 * spent.usd / ceiling.usd, 1),
         )
+        return view.changed(at_ceiling=INSTANCES_AT_CEILING) if deployment.backend.is_endpoint else view
 
-    def standing(self, deployment: Deployment) -> Standing:
+    def standing(self, deployment: Deployment) -> WindowStanding | InstanceStanding:
         """Return what a decision about this deployment's money depends on, as it is now."""
-        ceiling = self.ceiling(deployment)
+        ceiling, tariff = self.ceiling(deployment), self._accounting.tariff(deployment)
         # The window before the sum: one that is opened between the two is counted, and its end is not counted upon.
         latest = self._accounting.latest_window(deployment)
-        return Standing(
-            lease_ends_at=deployment.lease.ends_at,
-            ceiling=ceiling,
-            spent_usd=self._accounting.spent(deployment, ceiling.per, self._clock.now()).usd,
-            tariff=self._accounting.tariff(deployment),
-            latest=latest,
-            switch=self._kill_switch.read(),
-        )
+        terms: dict[str, Any] = {
+            "lease_ends_at": deployment.lease.ends_at,
+            "ceiling": ceiling,
+            "spent_usd": self._accounting.spent(deployment, ceiling.per, self._clock.now()).usd,
+            "switch": self._kill_switch.read(),
+        }
+        if isinstance(tariff, Tariff):
+            return WindowStanding(**terms, tariff=tariff, latest=latest, idle=self._rules.idle)
+        return InstanceStanding(**terms, tariff=tariff)
 
     def permission(
         self, deployment: Deployment, purpose: Purpose, *, lasts: timedelta = AT_ONCE, wake: str | None = None
@@ -163,7 +183,6 @@ class Spending:
         return self._judged(deployment, purpose, lasts, partial(self._claiming.claim, wake=wake))
 
     def _judged(self, deployment: Deployment, purpose: Purpose, lasts: timedelta, room: Room) -> Permission:
-
         standing = self.standing(deployment)
         now = self._clock.now()
         permission = may_spend(purpose, standing, now)
@@ -171,20 +190,45 @@ class Spending:
             self._tell(deployment, standing, at_ceiling=True)
         if permission.until is None:
             return permission
-        paid_until = standing.paid_until(now)
-        ends = min(permission.until, now + lasts)
-        if purpose is Purpose.CALL and paid_until and ends <= paid_until:
-            return permission
         # There must be room for the model for as long as an answer by then keeps it warm.
-        shortage = room(deployment, standing.tariff.units, ends + WINDOW + self._rules.idle)
+        until = standing.room_until(purpose, min(permission.until, now + lasts), now)
+        shortage = room(deployment, standing.units, until) if until else None
         if shortage is None:
             return permission
         why = f"{shortage}"
         return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=why, passes=not shortage.never)
 
+    def must_stop(self, deployment: Deployment) -> str | None:
+        """Return why a deployment's instances must be stopped now, and none begin by itself; None if they may go on.
+
+        The owner is told where it is for the ceiling. What is not on instances need not be stopped: it stops by itself.
+        """
+        standing = self.standing(deployment)
+        if not isinstance(standing, InstanceStanding):
+            return None
+        permission = may_go_on(standing, self._clock.now())
+        if permission.refusal is Refusal.SPEND_CEILING_REACHED:
+            self._tell(deployment, standing, at_ceiling=True)
+        return permission.reason
+
+    def prolong(self, deployment: Deployment) -> None:
+        """Keep the claim of an endpoint that is there: autoscaling may grow to its most without asking."""
+        tariff = self._accounting.tariff(deployment)
+        if isinstance(tariff, InstanceTariff):
+            until = self._clock.now() + INSTANCES_CLAIMED_FOR
+            self._claiming.prolong(deployment, {Unit.INSTANCES: tariff.most}, until)
+
+    def vacate(self, deployment: Deployment) -> None:
+        """Give back what an endpoint has claimed that is gone or parked, whoever claimed it."""
+        self._claiming.release(deployment, whoever=True)
+
     def let_go(self, deployment: Deployment, *, wake: str | None = None) -> None:
-        """Give back what a wake, or a call, claimed for a deployment and did not get warm."""
-        self._claiming.release(deployment, wake=wake)
+        """Give back what a wake, or a call, claimed for a deployment and did not get warm.
+
+        An endpoint keeps its claim for as long as it is there.
+        """
+        if not (deployment.endpoint and deployment.endpoint.exists):
+            self._claiming.release(deployment, wake=wake)
 
     def let_go_if_cold(self, deployment: Deployment, wake: str) -> None:
         """Give back what a wake claimed, unless the model is warm all the same."""
@@ -230,9 +274,7 @@ class Spending:
         share = notice_due(percent, told.percent if told and told.period == period else 0)
         if share is None:
             return
-        then = "nothing is woken or kept warm for it any more" if share == 100 else "at 100 % nothing is woken for it"
-        part = f"{share} %" if standing.percent >= share else f"{standing.percent:g} %, and the rest pays for no window"
-        reason = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent ({part}): {then}"
+        reason = f"${standing.spent_usd:,.2f} of {standing.ceiling} are spent {standing.notice(share)}"
 
         def noted(before: Deployment) -> Change | None:
             known = before.spend_notice
