@@ -110,7 +110,7 @@ def test_an_image_of_another_server_finds_the_weights_alone_and_its_environment_
     ("serving", "image"),
     [
         ({"files": {"model.py": HANDLER}}, VLLM.replace("vllm:", "mine:")),
-        ({"task": "feature-extraction"}, VLLM.replace("vllm:", "mine:")),
+        ({"engine": "Python", "dtype": "fp16"}, VLLM.replace("vllm:", "mine:")),
         ({}, TENSORRT),
         ({"network_isolation": False}, TENSORRT),
     ],
@@ -122,10 +122,24 @@ def test_an_own_image_of_djl_serving_gets_a_bundle(serving, image):
     assert planned.model_source.bundle_path == MODEL_PATH
 
 
-def test_an_own_image_stays_without_a_bundle_where_only_the_network_is_spoken_of():
-    planned = plan({"network_isolation": False}, image=VLLM)
+def test_an_own_image_stays_without_a_bundle_where_only_its_task_and_the_network_are_spoken_of():
+    planned = plan({"network_isolation": False, "task": "feature-extraction"}, image=VLLM)
 
     assert (planned.files, planned.network_isolation) == ({}, False)
+
+
+@pytest.mark.parametrize("told", [{"dtype": "fp16"}, {"batch_size": 8}, {"options": {"max_model_len": "8192"}}])
+def test_settings_that_an_own_image_would_never_be_told_are_refused_with_who_tells_it(told):
+    with pytest.raises(InvalidInput, match=r"container\.environment") as caught:
+        plan(told, image=VLLM)
+
+    assert "set serving.engine" in caught.value.message
+
+
+def test_weights_that_are_in_the_image_already_have_no_channel():
+    planned = plan(weights="/opt/model")
+
+    assert planned.model_source.dump() == {"bundle_path": MODEL_PATH, "weights_path": "/opt/model"}
 
 
 @pytest.mark.parametrize(

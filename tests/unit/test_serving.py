@@ -374,8 +374,9 @@ def test_a_section_is_read_from_its_record_as_it_was_written():
     assert settings.dump()["minWorkers"] == 1
 
 
-def test_a_section_says_how_unless_it_speaks_of_the_network_alone():
+def test_a_section_says_how_unless_it_speaks_of_the_task_and_the_network_alone():
     assert not ServingSettings().says_how
+    assert not serving(task="feature-extraction").says_how
     assert not ServingSettings.model_validate(ServingSettings(network_isolation=False).dump()).says_how
     assert serving(batch_size=8).says_how
     assert serving(files={"a.json": "{}"}).says_how

@@ -4,7 +4,7 @@ Two kinds of containers exist here. DJL Serving's are told everything by a bundl
 files): it is the model's data, at /opt/ml/model, and the weights are a channel beside it, which option.model_id names.
 Any other server's (vLLM's own, TGI, Triton) finds the weights alone, at /opt/ml/model, and is told by its environment,
 which passes unchanged: AWS's vLLM images look there by themselves, TGI wants HF_MODEL_ID=/opt/ml/model. An image of the
-user's own counts as DJL Serving's where its repository is called so, or where the `serving` section says anything.
+user's own counts as DJL Serving's where its repository is called djl-inference, or `serving` names an engine or files.
 
 Limits, from botocore's service model of CreateModel: an image's name 255 characters; 100 variables, names and values of
 1,024 bytes, together 32 KB; five channels beside the model's data, each mounted at
@@ -180,7 +180,7 @@ def plan_container(
     Raises: InvalidInput for what the image, the region or the instance cannot do, saying what could.
     """
     image = _image(container, region, accelerator)
-    is_djl = container.image is None or serving.says_how or _repository(container.image) == REPOSITORY
+    is_djl = _is_djl(serving, container)
     properties: dict[str, str] = {}
     if is_djl:
         _require_what_the_image_can(serving, container, accelerator)
@@ -224,15 +224,30 @@ def _host(container: ContainerSettings, image: LmiImage, accelerator: str) -> st
     return told
 
 
-def _repository(image: str) -> str:
-    found = _IMAGE.fullmatch(image)
-    return found["repository"].rpartition("/")[2] if found else ""
+def _is_djl(serving: ServingSettings, container: ContainerSettings) -> bool:
+    """Say whether the image is one of DJL Serving's; its owner says so where its name does not.
+
+    Raises: InvalidInput for settings that would be told to nobody.
+    """
+    if container.image is None or serving.engine or serving.files:
+        return True
+    found = _IMAGE.fullmatch(container.image)
+    if found and found["repository"].rpartition("/")[2] == REPOSITORY:
+        return True
+    if serving.says_how:
+        raise _wrong(
+            "serving",
+            "an image of your own is told by container.environment alone; where it is one of DJL Serving's, set "
+            "serving.engine to Python",
+        )
+    return False
 
 
 def _mounted(weights: str | None, is_djl: bool) -> ModelSource:
     if not is_djl:
         return ModelSource(weights_path=MODEL_PATH if weights else None)
-    channel = weights.removeprefix(f"{CHANNELS_PATH}/") if weights else None
+    is_channel = weights is not None and weights.startswith(f"{CHANNELS_PATH}/")
+    channel = weights.removeprefix(f"{CHANNELS_PATH}/") if weights and is_channel else None
     return ModelSource(bundle_path=MODEL_PATH, weights_path=weights, weights_channel=channel)
 
 

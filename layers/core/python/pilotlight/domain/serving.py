@@ -254,8 +254,8 @@ class ServingSettings(Request):
 
     @property
     def says_how(self) -> bool:
-        """Whether anything but the network is set: it is for DJL Serving, then."""
-        return self != ServingSettings(network_isolation=self.network_isolation)
+        """Whether anything is set that only serving.properties can tell a container: not the task, nor the network."""
+        return self != ServingSettings(task=self.task, network_isolation=self.network_isolation)
 
     def _workers(self) -> str | None:
         if self.minWorkers and self.maxWorkers and self.minWorkers > self.maxWorkers:
