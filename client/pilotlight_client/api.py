@@ -174,18 +174,20 @@ class Pilotlight(Invocations):
         serving: Serving | None = None,
         container: Container | None = None,
         strategy: str | None = None,
+        reason: str | None = None,
     ) -> DeploymentView:
         """Begin to bring another configuration into service, `blue-green` or `rolling`; calls are answered meanwhile.
 
-        What is left out stays as it is.
+        A section that is named replaces the one there is, whole; one that is left out stays. `changed_sections` of
+        `pilotlight_client.changing` gives whole sections for a change of a few fields.
         """
-        body = given({**_hosting(instance, scaling, serving, container), "strategy": strategy})
+        body = given({**_hosting(instance, scaling, serving, container), "strategy": strategy, "reason": reason})
         return cast(DeploymentView, self._ask("PATCH", path_of("deployments", name), body=body))
 
-    def rollback(self, name: str, revision: int | None = None) -> DeploymentView:
+    def rollback(self, name: str, revision: int | None = None, *, strategy: str | None = None) -> DeploymentView:
         """Begin to bring an earlier configuration into service again: that revision, or the one before this one."""
         path = path_of("deployments", name, "rollback")
-        return cast(DeploymentView, self._ask("POST", path, body=given({"revision": revision})))
+        return cast(DeploymentView, self._ask("POST", path, body=given({"revision": revision, "strategy": strategy})))
 
     def revisions(self, name: str, cursor: str | None = None) -> Page[RevisionView]:
         """Return one page of the configurations that a deployment has had, newest first."""

@@ -46,22 +46,36 @@ class Container(TypedDict, total=False):
     inference_ami_version: str
 
 
-class Hosting(TypedDict, total=False):
+class Sections(TypedDict, total=False):
     """Every section about instances that a request may have."""
 
     instance: Instance
     scaling: Scaling
     serving: Serving
     container: Container
+
+
+class Hosting(Sections, total=False):
+    """What may be said of instances when a model is deployed or judged."""
+
     accept_eula: bool
 
 
-class EndpointUpdateView(TypedDict):
-    """An update under way: to which revision, and how far it is."""
+class UpdateView(TypedDict):
+    """An update under way: to which revision, from which, and how instances are replaced."""
 
     revision: int
-    status: str
+    previous: int
+    strategy: str
     started_at: str
+
+
+class EndpointFailureView(TypedDict):
+    """Why an endpoint failed, and the last that its container wrote."""
+
+    reason: str
+    log_lines: NotRequired[list[str]]
+    at: str
 
 
 class EndpointView(TypedDict):
@@ -69,48 +83,98 @@ class EndpointView(TypedDict):
 
     name: str
     arn: NotRequired[str | None]
-    status: NotRequired[str | None]
+    status: str
     instance_type: str
     instances: int
     desired: int
     min: int
     max: int
+    usd_per_instance_hour: float
     revision: int
-    image: NotRequired[str | None]
-    update: NotRequired[EndpointUpdateView | None]
+    seen_at: NotRequired[str | None]
+    update: NotRequired[UpdateView | None]
+    failure: NotRequired[EndpointFailureView | None]
 
 
-class ProposalView(TypedDict):
-    """An instance that would do, what it costs, and why it was chosen."""
+class AlternativeView(TypedDict):
+    """An instance that would do, what it costs, and how fast it probably is."""
 
     instance_type: str
-    tensor_parallel_degree: NotRequired[int | None]
-    usd_per_hour: NotRequired[float]
+    tensor_parallel_degree: int
+    usd_per_hour: float
     tokens_per_second: NotRequired[float | None]
     usd_per_million_tokens: NotRequired[float | None]
-    why: str
-    alternatives: NotRequired[list[Any]]
+
+
+class ProposalView(AlternativeView):
+    """The instance that is proposed, why it is this one, and what else would do."""
+
+    hardware: str
+    accelerator: NotRequired[str | None]
+    price_confirmed: bool
+    price_source: str
+    speed_basis: NotRequired[str]
+    speed_source: NotRequired[str]
+    seconds_per_token: float
+    needed_gib: float
+    usable_gib: float
+    context_tokens: NotRequired[int | None]
+    concurrency: NotRequired[int]
+    options: NotRequired[dict[str, str]]
+    why: NotRequired[str]
+    alternatives: NotRequired[list[AlternativeView]]
+
+
+class SettledScaling(TypedDict):
+    """Scaling with nothing left open; `target` is of the backlog, or of calls a minute, for each instance."""
+
+    min: int
+    max: int
+    initial: int
+    target: float
+    scale_in_cooldown_seconds: int
+    scale_out_cooldown_seconds: int
+    disable_scale_in: NotRequired[bool]
+    scale_in: NotRequired[str]
+    concurrent_invocations: NotRequired[int | None]
+    components: NotRequired[bool]
 
 
 class RevisionView(TypedDict):
-    """One configuration that a deployment has, or had: what it ran on, and what became of it."""
+    """One configuration that a deployment has, or had: what it is made of, and what became of it."""
 
-    revision: int
-    status: str
+    number: int
+    status: Literal["CREATED", "IN_SERVICE", "RETIRED", "FAILED"]
     instance_type: str
-    image: NotRequired[str | None]
-    reason: NotRequired[str | None]
+    usd_per_hour: float
+    image: str
+    scaling: SettledScaling
+    instance: Instance
+    serving: Serving
+    container: Container
+    tensor_parallel_degree: NotRequired[int | None]
+    why: str
+    reason: str
     created_at: str
 
 
 class Estimate(TypedDict):
     """How long an answer may still take, and what that is taken from."""
 
-    seconds_left: float
+    seconds_left: int
     basis: str
 
 
-class Upload(TypedDict):
+class WebhookView(TypedDict):
+    """Whether the address that was named has been told that an invocation is over."""
+
+    status: NotRequired[Literal["pending", "delivered", "failed"]]
+    attempts: NotRequired[int]
+    reason: NotRequired[str | None]
+    at: NotRequired[str | None]
+
+
+class InputUpload(TypedDict):
     """One request that stores an input: nothing else may be sent with it, and nobody else need be asked."""
 
     url: str
@@ -122,5 +186,5 @@ class InputView(TypedDict):
     """A place for the input of one invocation, and how to fill it."""
 
     input: str
-    upload: Upload
+    upload: InputUpload
     expires_at: str

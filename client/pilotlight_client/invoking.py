@@ -11,7 +11,8 @@ from pilotlight_client import predicting, waiting
 from pilotlight_client.connection import Connection
 from pilotlight_client.endpoint_views import InputView
 from pilotlight_client.errors import TimedOut
-from pilotlight_client.payloads import payload_of
+from pilotlight_client.payloads import Payload, payload_of
+from pilotlight_client.predicting import Wishes
 from pilotlight_client.results import Result
 from pilotlight_client.transfers import Transfers
 from pilotlight_client.views import InvocationView, Message, Parameters
@@ -77,23 +78,35 @@ class Invocations:
         content_type: str | None = None,
         *,
         webhook: str | None = None,
+        accept: str | None = None,
+        container_timeout_seconds: int | None = None,
         hold_seconds: float = 0.0,
     ) -> InvocationView:
         """Give a payload to a deployment and return the invocation's record: ask for its result with `get_result`.
 
         The payload is a path or an open file, bytes, or any JSON value, and reaches the container as it is; above
-        128,000 bytes it goes through the deployment's bucket. `hold_seconds` may be waited for an answer, 20 at most.
+        128,000 bytes it goes through the deployment's bucket. `webhook` is told when it is over, `accept` is the type
+        that the answer shall have, and `hold_seconds` may be waited for it, 20 at most.
 
         Raises: WrongInput, UploadFailed.
         """
-        return cast(InvocationView, self._send(name, payload, content_type, webhook, hold_seconds).json())
+        wishes = Wishes(webhook, accept, container_timeout_seconds)
+        return cast(InvocationView, self._send(name, payload_of(payload, content_type), wishes, hold_seconds).json())
 
     def submit_input(
-        self, name: str, address: str, content_type: str | None = None, *, webhook: str | None = None
+        self,
+        name: str,
+        address: str,
+        content_type: str | None = None,
+        *,
+        webhook: str | None = None,
+        accept: str | None = None,
+        container_timeout_seconds: int | None = None,
     ) -> InvocationView:
         """Give what lies in a bucket, "s3://bucket/key", to a deployment and return the invocation's record."""
         path = path_of("deployments", name)
-        response = predicting.send_input(self._connection, path, address, content_type, webhook=webhook)
+        wishes = Wishes(webhook, accept, container_timeout_seconds)
+        response = predicting.send_input(self._connection, path, address, content_type, wishes=wishes)
         return cast(InvocationView, response.json())
 
     def create_input(self, name: str, content_type: str | None = None, size_bytes: int | None = None) -> InputView:
@@ -109,6 +122,8 @@ class Invocations:
         *,
         poll: float | None = None,
         webhook: str | None = None,
+        accept: str | None = None,
+        container_timeout_seconds: int | None = None,
         on_wait: Callable[[InvocationView], None] | None = None,
     ) -> Result:
         """Give a payload to a deployment (see `submit`), wait for its result and return it.
@@ -119,7 +134,9 @@ class Invocations:
         Raises: InvocationFailed; TimedOut, whose `view` is the record; WrongInput, UploadFailed.
         """
         ends = self._ends(timeout)
-        response = self._send(name, payload, content_type, webhook, HELD_SECONDS if timeout is None else timeout)
+        wishes = Wishes(webhook, accept, container_timeout_seconds)
+        held = HELD_SECONDS if timeout is None else timeout
+        response = self._send(name, payload_of(payload, content_type), wishes, held)
         return self._result(waiting.answer_to(self._connection, response, ends, on_wait, poll))
 
     def get_result(
@@ -150,16 +167,10 @@ class Invocations:
             raise TimedOut(f"Invocation {view['id']} is still {view['status']}: wait for it with get_result.", view)
         return self._result(view)
 
-    def _send(
-        self, name: str, payload: Any, content_type: str | None, webhook: str | None, hold_seconds: float
-    ) -> httpx.Response:
+    def _send(self, name: str, payload: Payload, wishes: Wishes, hold_seconds: float) -> httpx.Response:
+        path, held = path_of("deployments", name), _held(hold_seconds)
         return predicting.send_payload(
-            self._connection,
-            self._transfers,
-            path_of("deployments", name),
-            payload_of(payload, content_type),
-            webhook=webhook,
-            held_seconds=_held(hold_seconds),
+            self._connection, self._transfers, path, payload, wishes=wishes, held_seconds=held
         )
 
     def _ends(self, timeout: float | None) -> float:

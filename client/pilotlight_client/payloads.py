@@ -75,7 +75,8 @@ def _of_json(value: Any, content_type: str) -> Payload:
         raise WrongInput(
             f"The payload cannot be written as JSON ({exc}): give bytes, a file, or a JSON value."
         ) from exc
-    return Payload(content_type, len(content), lambda: io.BytesIO(content), value)
+    told = value if media_type(content_type) == JSON else None
+    return Payload(content_type, len(content), lambda: io.BytesIO(content), told)
 
 
 def _of_bytes(content: bytes, content_type: str) -> Payload:

@@ -98,6 +98,8 @@ class DeploymentProgress:
                 self._run(self._bytes, "staging", None)
             case "IMPORTING":
                 self._run(self._steps, "import", TYPICAL_IMPORT_SECONDS)
+            case "CREATING":
+                self._run(self._steps, "creating", None)
             case "WARMING":
                 warmth = view.get("warmth")
                 self._run(self._steps, "warm-up", warmth["cold_start_seconds"] if warmth else None)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pilotlight_client import wording
+from pilotlight_client import endpoint_rendering, wording
 from pilotlight_client.views import (
     DeploymentView,
     EventView,
@@ -54,10 +54,7 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     facts = facts_table()
     facts.add_row("name", Text.assemble((view["name"], "bold"), _numbers(view)))
     facts.add_row("status", _status(view, now))
-    if failure := view.get("failure"):
-        during = f" while {failure['during']}" if failure.get("during") else ""
-        label, style = ("failure", "red") if view["status"] == "FAILED" else ("had failed", "dim")
-        facts.add_row(label, plain(f"{failure['code']}{during}: {failure['reason']}", style))
+    _add_failure(facts, view)
     if (progress := view.get("progress")) and view["status"] == "STAGING":
         done, total = wording.size(progress["staged_bytes"]), wording.size(progress["total_bytes"])
         facts.add_row("staged", f"{done} of {total} ({progress['percent']:.0f} %)")
@@ -66,7 +63,7 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     if step := view.get("next"):
         facts.add_row("next", plain(f"{step['what']}, {wording.moment(step['at'], now)}"))
     facts.add_row("source", plain(_source(view)))
-    facts.add_row("runs on", _place(view))
+    _add_place(facts, view, now)
     facts.add_row("cost so far", wording.money(view["cost_so_far"]))
     if hourly := view.get("cost_per_hour"):
         facts.add_row("cost while warm", wording.money(hourly, "/h"))
@@ -86,17 +83,34 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     return facts
 
 
+def _add_failure(facts: Table, view: DeploymentView) -> None:
+    if failure := view.get("failure"):
+        during = f" while {failure['during']}" if failure.get("during") else ""
+        label, style = ("failure", "red") if view["status"] == "FAILED" else ("had failed", "dim")
+        facts.add_row(label, plain(f"{failure['code']}{during}: {failure['reason']}", style))
+
+
+def _add_place(facts: Table, view: DeploymentView, now: datetime) -> None:
+    facts.add_row("runs on", plain(_place(view)))
+    if endpoint := view.get("endpoint"):
+        endpoint_rendering.endpoint_facts(facts, endpoint, now)
+    if proposal := view.get("proposal"):
+        facts.add_row("proposed", plain(endpoint_rendering.proposal(proposal)))
+
+
 def deployments(views: Iterable[DeploymentView], now: datetime) -> RenderableType:
     """Return deployments as a table, or how to make the first one."""
-    table = listing("name", "status", "warmth", "source", "cost so far", "per hour", "lease")
+    table = listing("name", "status", "warmth", "source", "runs on", "cost so far", "per hour", "lease")
     for view in views:
         warmth = view.get("warmth")
+        endpoint = view.get("endpoint")
         ends = view.get("lease_ends_at")
         table.add_row(
             plain(view["name"], "bold"),
             status_text(view["status"]),
             status_text(warmth["state"]) if warmth else "–",
             plain(_source(view)),
+            plain(f"{endpoint_rendering.instances(endpoint)} r{endpoint['revision']}" if endpoint else view["backend"]),
             wording.money(view["cost_so_far"]),
             wording.money(view.get("cost_per_hour"), "/h"),
             wording.moment(ends, now).split(" (")[0] if ends else view["lease"],
@@ -128,7 +142,9 @@ def preflight(view: PreflightView) -> RenderableType:
         )
     said = Text("accepted", style="bold green") if verdict["accepted"] else Text("refused", style="bold red")
     subject = f"{view['source'].split('@')[0]} at {view['revision'][:12]} for {view['backend']} in {view['region']}: "
-    return Group(Text.assemble(plain(subject), said), table, plain(_staging(view), "dim"))
+    proposal = verdict.get("proposal")
+    runs_on = [plain(f"Runs on {endpoint_rendering.proposal(proposal)}.")] if proposal else []
+    return Group(Text.assemble(plain(subject), said), table, *runs_on, plain(_staging(view), "dim"))
 
 
 def uploads(views: Iterable[UploadView], bucket: str, prefix: str, now: datetime) -> RenderableType:
@@ -165,13 +181,14 @@ def upload_story(view: UploadView, now: datetime) -> str:
 
 
 def footer(view: InvocationView) -> Text:
-    """Return what an answer took: tokens, latency, cold or warm, cost."""
+    """Return what an answer took: tokens where they were counted, latency, cold or warm, cost."""
     usage: Usage = view.get("usage") or {}
     latency = view.get("latency_ms")
     output = view.get("output")
     stop = output.get("stop_reason") if output else None
+    tokens = f"{_count(usage.get('input_tokens'))} tokens in, {_count(usage.get('output_tokens'))} out"
     parts = [
-        f"{_count(usage.get('input_tokens'))} tokens in, {_count(usage.get('output_tokens'))} out",
+        *([tokens] if usage or output else []),
         f"{latency / 1000:.1f} s" if latency is not None else "– s",
         "cold start" if view["was_cold"] else "warm",
         wording.money(view.get("cost")),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pilotlight_client.endpoint_views import Upload
+from pilotlight_client.endpoint_views import InputUpload
 from pilotlight_client.errors import NotReachable, ResultNotReadable, UploadFailed
 from pilotlight_client.payloads import Payload
 from pilotlight_client.signing import is_loopback
@@ -31,7 +31,7 @@ class Transfers:
         """Close the connections."""
         self._http.close()
 
-    def put(self, upload: Upload, payload: Payload) -> None:
+    def put(self, upload: InputUpload, payload: Payload) -> None:
         """Store an input where the API said. A repeat stores the same once more.
 
         Raises: UploadFailed, NotReachable.

@@ -6,7 +6,7 @@ Moments are text (ISO 8601, UTC).
 
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
-from pilotlight_client.endpoint_views import EndpointView, Estimate, ProposalView
+from pilotlight_client.endpoint_views import EndpointView, Estimate, ProposalView, WebhookView
 
 Item = TypeVar("Item")
 
@@ -188,7 +188,7 @@ class InvocationView(TypedDict):
     id: str
     deployment: str
     status: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"]
-    phase: NotRequired[Phase | None]
+    phase: NotRequired[Phase]
     estimate: NotRequired[Estimate | None]
     output: NotRequired[Output | None]
     content_type: NotRequired[str | None]
@@ -206,6 +206,7 @@ class InvocationView(TypedDict):
     ended_at: NotRequired[str | None]
     expires_at: NotRequired[str]
     retry_after_seconds: NotRequired[int | None]
+    webhook: NotRequired[WebhookView | None]
 
 
 class Message(TypedDict):

@@ -7,7 +7,19 @@ import typer
 from pilotlight_client import rendering
 from pilotlight_client.api import Pilotlight
 from pilotlight_client.commands import money
-from pilotlight_client.commands.options import AsJson, Name, Timeout, Url, Watch, read_keep_warm, read_tags
+from pilotlight_client.commands.hosting import Backend, HostingOptions, require_fit, with_hosting
+from pilotlight_client.commands.options import (
+    AcceptEula,
+    AsJson,
+    Name,
+    Source,
+    Timeout,
+    Url,
+    Watch,
+    read_keep_warm,
+    read_tags,
+    require_eula_fits,
+)
 from pilotlight_client.commands.session import Screen, session
 from pilotlight_client.commands.watching import follow
 from pilotlight_client.views import EventView
@@ -15,7 +27,7 @@ from pilotlight_client.views import EventView
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    app.command()(deploy)
+    app.command()(with_hosting(deploy))
     app.command("list")(list_deployments)
     app.command()(status)
     app.command()(events)
@@ -23,9 +35,10 @@ def add_to(app: typer.Typer) -> None:
 
 def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the request has fields)
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(help="hf://org/model, hf://org/model@revision or s3://bucket/prefix/")],
+    source: Source,
     name: Annotated[str, typer.Option(help="Name of the deployment: lower-case words joined by hyphens.")],
-    backend: Annotated[str, typer.Option(help="Where the model runs.")] = "bedrock",
+    hosting: HostingOptions,
+    backend: Annotated[Backend, typer.Option(help="Where the model runs.")] = Backend.BEDROCK,
     lease: Annotated[
         str | None, typer.Option(help='How long it may live: "90m", "8h", "3d" or "permanent".', show_default="72h")
     ] = None,
@@ -38,6 +51,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the requ
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="key=value, several times for several.")] = None,
     import_role_arn: Annotated[str | None, typer.Option(help="A role of your own that Bedrock reads with.")] = None,
+    accept_eula: AcceptEula = False,
     watch: Watch = False,
     timeout: Timeout = None,
     url: Url = None,
@@ -45,16 +59,23 @@ def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the requ
 ) -> None:
     """Deploy a model from a hub or a bucket."""
     windows, tags = read_keep_warm(keep_warm or []), read_tags(tag or [])
+    require_fit(hosting, backend)
+    require_eula_fits(source, accept_eula=accept_eula)
+    if import_role_arn and backend is not Backend.BEDROCK:
+        raise typer.BadParameter("--import-role-arn is what Bedrock reads with: leave it out for an endpoint.")
+    sections = hosting.sections()
     with session(ctx, url, as_json=as_json) as work:
         view = work.pilotlight.deploy(
             source,
             name=name,
-            backend=backend,
+            backend=backend.value,
             lease=lease,
             keep_warm=windows,
             spend_ceiling=None if spend_ceiling_usd is None else {"usd": spend_ceiling_usd},
             tags=tags,
             import_role_arn=import_role_arn,
+            accept_eula=accept_eula,
+            **sections,
         )
         if watch:
             follow(work, view, until="SERVING", timeout_seconds=timeout)

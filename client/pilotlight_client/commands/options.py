@@ -8,6 +8,13 @@ import typer
 from pilotlight_client.views import KeepWarm, Message, Window
 
 Name = Annotated[str, typer.Argument(help="Name of the deployment.", show_default=False)]
+Source = Annotated[
+    str,
+    typer.Argument(help="hf://org/model, hf://org/model@revision, s3://bucket/prefix/ or jumpstart://model@version"),
+]
+AcceptEula = Annotated[
+    bool, typer.Option("--accept-eula", help="Accept the licence of a gated jumpstart:// model, which you have read.")
+]
 Url = Annotated[
     str | None,
     typer.Option("--url", envvar="PILOTLIGHT_URL", help="Where the API is.", show_default="http://127.0.0.1:8000"),
@@ -51,6 +58,29 @@ def read_tags(texts: list[str]) -> dict[str, str]:
     Raises: BadParameter.
     """
     return dict(_pair(text, "a tag: write key=value") for text in texts)
+
+
+def read_pairs(texts: list[str], option: str) -> dict[str, str]:
+    """Return what was given as KEY=VALUE, several times for several.
+
+    Raises: BadParameter, also for a key that is given twice.
+    """
+    pairs = [_pair(text, f"of the form {option} KEY=VALUE") for text in texts]
+    keys = [key for key, _ in pairs]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise typer.BadParameter(f"{option} {twice[0]} is given twice: say it once.")
+    return dict(pairs)
+
+
+def require_eula_fits(source: str, *, accept_eula: bool) -> None:
+    """Let an accepted licence pass where there may be one.
+
+    Raises: BadParameter.
+    """
+    if accept_eula and not source.startswith("jumpstart://"):
+        raise typer.BadParameter(
+            "--accept-eula is for jumpstart:// models: what others ask for is accepted at the hub."
+        )
 
 
 def read_messages(texts: list[str]) -> list[Message]:

@@ -2,7 +2,7 @@
 health."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -10,9 +10,11 @@ from rich.text import Text
 
 from pilotlight_client import rendering, stack_rendering, wording
 from pilotlight_client.checkpoint import require_checkpoint
-from pilotlight_client.commands.options import AsJson, Timeout, Url, Watch
+from pilotlight_client.commands.hosting import Backend, HostingOptions, require_fit, with_hosting
+from pilotlight_client.commands.options import AcceptEula, AsJson, Source, Timeout, Url, Watch, require_eula_fits
 from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, session
 from pilotlight_client.commands.watching import follow
+from pilotlight_client.endpoint_views import Hosting
 from pilotlight_client.errors import UploadFailed
 from pilotlight_client.uploading import Folder, Plan, UploadBucket, plan_upload, read_folder, require_name
 from pilotlight_client.views import UploadView
@@ -20,7 +22,7 @@ from pilotlight_client.views import UploadView
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    app.command()(preflight)
+    app.command()(with_hosting(preflight))
     app.command()(upload)
     app.command()(uploads)
     app.command()(orphans)
@@ -29,14 +31,21 @@ def add_to(app: typer.Typer) -> None:
 
 def preflight(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(help="hf://org/model, hf://org/model@revision or s3://bucket/prefix/")],
-    backend: Annotated[str, typer.Option(help="Where the model would run.")] = "bedrock",
+    source: Source,
+    hosting: HostingOptions,
+    backend: Annotated[Backend, typer.Option(help="Where the model would run.")] = Backend.BEDROCK,
+    accept_eula: AcceptEula = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Say whether a backend would take a model, before any byte of it moves."""
+    require_fit(hosting, backend)
+    require_eula_fits(source, accept_eula=accept_eula)
+    wanted = cast(Hosting, hosting.sections())
+    if accept_eula:
+        wanted["accept_eula"] = True
     with session(ctx, url, as_json=as_json) as work:
-        view = work.pilotlight.preflight(source, backend)
+        view = work.pilotlight.preflight(source, backend.value, wanted)
         work.screen.result(view, rendering.preflight(view))
         if not view["verdict"]["accepted"]:
             raise typer.Exit(EXIT_PREFLIGHT)

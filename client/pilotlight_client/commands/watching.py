@@ -69,3 +69,46 @@ def follow_wake(session: Session, view: DeploymentView, *, timeout_seconds: floa
         if current["status"] != "SERVING" or (woke and state == "COLD"):
             screen.result(current)
             raise DeploymentFailed(f"{name} did not become warm; pilotlight events {name} says why.", current)
+
+
+def follow_update(session: Session, view: DeploymentView, *, timeout_seconds: float | None) -> None:
+    """Watch an update until its revision is in service, then print the deployment.
+
+    Raises: DeploymentFailed when the endpoint went back to the revision before; TimedOut.
+    """
+    screen, pilotlight = session.screen, session.pilotlight
+    name, wanted = view["name"], _revision_to_come(view)
+    told: str | None = None
+    screen.if_interrupted = goes_on(name)
+    for current in pilotlight.watch(name, timeout_seconds=timeout_seconds):
+        endpoint = current.get("endpoint")
+        update = endpoint.get("update") if endpoint else None
+        if update and endpoint and endpoint["status"] != told:
+            told = endpoint["status"]
+            screen.note(rendering.plain(f"revision {update['revision']}: {told}"))
+            if screen.as_json:
+                step = {"name": name, "revision": update["revision"], "endpoint": told, "at": current["updated_at"]}
+                screen.result(step)
+        if update and current["status"] == "SERVING":
+            continue
+        if current["status"] != "SERVING" or (wanted and endpoint and endpoint["revision"] != wanted):
+            screen.result(current)
+            raise DeploymentFailed(_what_became_of(current, wanted), current)
+        screen.result(current, rendering.deployment(current, pilotlight.now))
+        return
+
+
+def _revision_to_come(view: DeploymentView) -> int | None:
+    """Return which revision an update brings, or None where the endpoint stays on its own."""
+    endpoint = view.get("endpoint")
+    update = endpoint.get("update") if endpoint else None
+    return update["revision"] if update else None
+
+
+def _what_became_of(view: DeploymentView, wanted: int | None) -> str:
+    endpoint = view.get("endpoint")
+    is_on = f"stays on revision {endpoint['revision']}" if endpoint else "has no endpoint"
+    return (
+        f"Revision {wanted} of {view['name']} is not in service: the deployment is {view['status']} and {is_on}; "
+        f"pilotlight events {view['name']} says why."
+    )

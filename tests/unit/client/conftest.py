@@ -203,18 +203,21 @@ class FakeApi:
 
     def _update(self, request: httpx.Request, name: str) -> httpx.Response:
         body = json.loads(request.content)
-        if unknown := set(body) - HOSTING_FIELDS - {"strategy"}:
+        if unknown := set(body) - HOSTING_FIELDS - {"strategy", "reason"}:
             return problem(422, "invalid-input", f"Unknown: {unknown}.")
-        return self._revise(name, (self.deployments.get(name, {}).get("endpoint") or {}).get("revision", 1) + 1)
+        if set(body) == {"scaling"}:  # changed where it is
+            return self._become(name)
+        current = (self.deployments.get(name, {}).get("endpoint") or {}).get("revision", 1)
+        return self._revise(name, current + 1, body.get("strategy", "blue-green"))
 
     def _rollback(self, request: httpx.Request, name: str) -> httpx.Response:
         return self._revise(name, json.loads(request.content).get("revision", 1))
 
-    def _revise(self, name: str, revision: int) -> httpx.Response:
+    def _revise(self, name: str, revision: int, strategy: str = "blue-green") -> httpx.Response:
         if name not in self.deployments:
             return _unknown(name)
         before = self.deployments[name].get("endpoint") or an_endpoint()
-        update = {"revision": revision, "status": "STARTED", "started_at": NOW}
+        update = {"revision": revision, "previous": before["revision"], "strategy": strategy, "started_at": NOW}
         return self._become(name, endpoint={**before, "update": update})
 
     def _revisions(self, request: httpx.Request, name: str) -> httpx.Response:
@@ -321,8 +324,36 @@ def an_endpoint(**fields: Any) -> dict[str, Any]:
         "desired": 1,
         "min": 0,
         "max": 2,
+        "usd_per_instance_hour": 1.515,
         "revision": 1,
+        **fields,
+    }
+
+
+def a_revision(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "number": number,
+        "status": "IN_SERVICE",
+        "instance_type": "ml.g5.2xlarge",
+        "usd_per_hour": 1.515,
         "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/djl-inference:0.36.0-lmi27.0.0-cu130",
+        "scaling": {
+            "min": 0,
+            "max": 2,
+            "initial": 1,
+            "target": 5.0,
+            "scale_in_cooldown_seconds": 600,
+            "scale_out_cooldown_seconds": 300,
+            "disable_scale_in": False,
+            "scale_in": "cooldown",
+            "components": False,
+        },
+        "instance": {"optimize_for": "cost", "context_tokens": 8192},
+        "serving": {"dtype": "bf16", "options": {"max_model_len": "8192"}, "files": {"model.py": "# mine"}},
+        "container": {"version": "0.36.0", "environment": {"A": "1"}},
+        "why": "it is the cheapest by the hour",
+        "reason": "asked for",
+        "created_at": "2026-11-20T11:00:00Z",
         **fields,
     }
 
@@ -397,3 +428,8 @@ def a_problem() -> Callable[..., httpx.Response]:
 @pytest.fixture
 def a_described_endpoint() -> Callable[..., dict[str, Any]]:
     return an_endpoint
+
+
+@pytest.fixture
+def a_described_revision() -> Callable[..., dict[str, Any]]:
+    return a_revision

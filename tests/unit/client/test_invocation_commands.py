@@ -105,7 +105,7 @@ def test_an_answer_that_does_not_come_in_time_ends_with_5_and_its_record(command
     result = command("invoke", "demo", "2+2?", "--wait", "30", code=5)
 
     assert "i1 is still QUEUED" in result.stderr
-    assert "pilotlight answer i1 --wait 600" in result.stderr
+    assert "pilotlight answer i1 --watch" in result.stderr
     assert command.json("answer", "i1", "--wait", "3", code=5)["id"] == "i1"
 
 

@@ -26,7 +26,7 @@ def answered(an_invocation, **fields):
 # ---- what is sent ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [{"inputs": "Hi"}, ["a", 1], "text", 7, None, {}, {"é": "中"}])
+@pytest.mark.parametrize("value", [{"inputs": "Hi"}, ["a", 1], "text", 7, False, 0, [], {}, {"é": "中"}])
 def test_any_json_value_reaches_the_container_as_it_is(pilotlight, api, value):
     pilotlight.submit("demo", value)
 
@@ -200,6 +200,25 @@ def test_a_webhook_goes_with_json_and_takes_bytes_through_the_bucket(pilotlight,
         {"payload"},
         {"input", "content_type"},
         {"prompt"},
+    ]
+
+
+def test_null_goes_through_the_bucket_because_in_a_request_it_would_be_no_payload(pilotlight, api):
+    pilotlight.submit("demo", None)
+
+    ((stored, headers),) = api.objects.values()
+    assert (stored, headers["Content-Type"]) == (b"null", "application/json")
+
+
+def test_what_is_wished_of_an_answer_goes_with_whatever_is_sent(pilotlight, api):
+    pilotlight.submit("demo", {"a": 1}, accept="text/csv", container_timeout_seconds=60)
+    pilotlight.submit("demo", b"a", "audio/wav", accept="text/csv")
+    pilotlight.submit_input("demo", "s3://mine/a", container_timeout_seconds=60)
+
+    assert api.bodies("POST", INVOCATIONS) == [
+        {"payload": {"a": 1}, "accept": "text/csv", "timeout_seconds": 60},
+        {"input": "s3://store/inputs/demo/0", "content_type": "audio/wav", "accept": "text/csv"},
+        {"input": "s3://mine/a", "timeout_seconds": 60},
     ]
 
 

@@ -4,8 +4,22 @@ from typing import NotRequired, get_args, get_origin, get_type_hints
 
 import pytest
 from pilotlight import contracts
-from pilotlight.domain import deployment, invocation, keep_warm, preflight, spending, values
-from pilotlight_client import views
+from pilotlight.domain import (
+    containers,
+    deployment,
+    endpoint,
+    hosting,
+    invocation,
+    invocation_phase,
+    keep_warm,
+    preflight,
+    proposals,
+    spending,
+    values,
+    webhook,
+)
+from pilotlight_client import endpoint_rendering, endpoint_views, views
+from pilotlight_client.commands import hosting as hosting_options
 
 PAIRS = [
     (views.DeploymentView, contracts.DeploymentView),
@@ -32,6 +46,20 @@ PAIRS = [
     (views.Message, invocation.ChatMessage),
     (views.Verdict, preflight.Verdict),
     (views.Check, preflight.Check),
+    (endpoint_views.Instance, hosting.InstanceSettings),
+    (endpoint_views.Scaling, hosting.ScalingSettings),
+    (endpoint_views.Container, containers.ContainerSettings),
+    (endpoint_views.EndpointView, contracts.EndpointView),
+    (endpoint_views.EndpointFailureView, endpoint.EndpointFailure),
+    (endpoint_views.UpdateView, contracts.UpdateView),
+    (endpoint_views.RevisionView, contracts.RevisionView),
+    (endpoint_views.SettledScaling, hosting.Scaling),
+    (endpoint_views.AlternativeView, proposals.Alternative),
+    (endpoint_views.ProposalView, proposals.Proposal),
+    (endpoint_views.InputView, contracts.InputView),
+    (endpoint_views.InputUpload, contracts.InputUpload),
+    (endpoint_views.Estimate, invocation_phase.Estimate),
+    (endpoint_views.WebhookView, webhook.Webhook),
 ]
 
 
@@ -52,3 +80,22 @@ def test_every_status_is_known():
 
     assert get_origin(hint) is not NotRequired
     assert set(get_args(hint)) == set(deployment.Status)
+
+
+def test_every_phase_and_every_state_of_a_revision_is_known():
+    told = get_type_hints(endpoint_views.RevisionView)["status"]
+
+    assert set(get_args(views.Phase)) == set(invocation_phase.Phase) == set(endpoint_rendering.PHASES)
+    assert set(get_args(told)) == set(endpoint.RevisionStatus)
+
+
+def test_a_request_says_the_sections_that_the_api_takes():
+    assert set(get_type_hints(endpoint_views.Sections)) == set(contracts.requests.HOSTING_SECTIONS)
+    assert set(get_type_hints(endpoint_views.Hosting)) == set(hosting.Hosting.model_fields)
+
+
+def test_the_command_knows_the_same_choices():
+    assert {choice.value for choice in hosting_options.Backend} == set(values.Backend)
+    assert {choice.value for choice in hosting_options.OptimizeFor} == set(hosting.OptimizeFor)
+    assert {choice.value for choice in hosting_options.ScaleIn} == set(hosting.ScaleIn)
+    assert {choice.value for choice in hosting_options.Strategy} == set(endpoint.Strategy)

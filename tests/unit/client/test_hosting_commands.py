@@ -1,0 +1,379 @@
+"""deploy, preflight, update, rollback and revisions of models on instances."""
+
+import pytest
+
+ASYNC = ("--backend", "sagemaker-async")
+REALTIME = ("--backend", "sagemaker-realtime")
+A_PROPOSAL = {
+    "instance_type": "ml.g5.12xlarge",
+    "tensor_parallel_degree": 4,
+    "usd_per_hour": 7.09,
+    "price_confirmed": True,
+    "price_source": "AWS",
+    "hardware": "4 × A10G",
+    "seconds_per_token": 0.02,
+    "needed_gib": 20.1,
+    "usable_gib": 21.6,
+    "why": "it is the cheapest by the hour of the 9 that hold it",
+}
+DEPLOY = ("deploy", "hf://org/model", "--name", "demo")
+
+
+@pytest.fixture
+def handler(tmp_path):
+    folder = tmp_path / "handler"
+    folder.mkdir()
+    (folder / "model.py").write_text("def handle(inputs): ...\n")
+    return folder
+
+
+def section(api, name):
+    return api.bodies("POST", "/deployments")[0].get(name)
+
+
+def test_deploy_says_everything_about_instances_in_its_sections(command, api, handler):
+    (handler / "labels.json").write_text("{}")
+    (handler / "serving.properties").write_text("engine=Python\n")
+    (handler / ".hidden.py").write_text("")
+    (handler / "README.md").write_text("")
+
+    command(
+        *(*DEPLOY, *ASYNC, "--instance-type", "ml.g5.2xlarge", "--context-tokens", "8192", "--concurrency", "4"),
+        *("--min", "0", "--max", "3", "--initial", "1", "--scale-in", "immediate", "--backlog-per-instance", "2.5"),
+        *("--scale-in-cooldown", "60", "--scale-out-cooldown", "0"),
+        *("--serving", "dtype=bf16", "--serving", "tensor_parallel_degree=2", "--serving", "network_isolation=false"),
+        *("--option", "max_model_len=8192", "--option", "speculative_config={}", "--handler", str(handler)),
+        *("--lmi-version", "0.36.0", "--env", "A=1", "--env", "B=x=y"),
+    )
+
+    assert api.bodies("POST", "/deployments") == [
+        {
+            "name": "demo",
+            "source": "hf://org/model",
+            "backend": "sagemaker-async",
+            "instance": {"type": "ml.g5.2xlarge", "context_tokens": 8192, "concurrency": 4},
+            "scaling": {
+                "min": 0,
+                "max": 3,
+                "initial": 1,
+                "scale_in": "immediate",
+                "backlog_per_instance": 2.5,
+                "scale_in_cooldown_seconds": 60,
+                "scale_out_cooldown_seconds": 0,
+            },
+            "serving": {
+                "dtype": "bf16",
+                "tensor_parallel_degree": 2,
+                "network_isolation": False,
+                "options": {"max_model_len": "8192", "speculative_config": "{}"},
+                "files": {"labels.json": "{}", "model.py": "def handle(inputs): ...\n"},
+            },
+            "container": {"version": "0.36.0", "environment": {"A": "1", "B": "x=y"}},
+        }
+    ]
+
+
+def test_what_is_not_said_of_instances_is_left_to_the_api(command, api):
+    command(*DEPLOY, *ASYNC)
+
+    assert api.bodies("POST", "/deployments") == [
+        {"name": "demo", "source": "hf://org/model", "backend": "sagemaker-async"}
+    ]
+
+
+def test_real_time_endpoints_have_options_of_their_own(command, api):
+    command(
+        *(*DEPLOY, *REALTIME, "--optimize-for", "latency", "--min", "0", "--components", "--scale-in", "immediate"),
+        *("--invocations-per-instance", "40", "--image", "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"),
+    )
+
+    assert section(api, "instance") == {"optimize_for": "latency"}
+    assert section(api, "scaling") == {
+        "min": 0,
+        "scale_in": "immediate",
+        "invocations_per_instance": 40.0,
+        "components": True,
+    }
+    assert section(api, "container") == {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"}
+
+
+def test_a_gated_model_s_licence_is_accepted_in_so_many_words(command, api):
+    command("deploy", "jumpstart://meta-llama@1.0.0", "--name", "demo", *ASYNC, "--accept-eula")
+
+    assert section(api, "accept_eula") is True
+
+
+@pytest.mark.parametrize("wrong", ["team=", "=1", "x"])
+def test_a_pair_without_a_key_is_none(command, api, wrong):
+    code = 0 if wrong == "team=" else 2
+    command(*DEPLOY, *ASYNC, "--env", wrong, code=code)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ("--instance-type", "ml.g5.xlarge"),
+            "Bedrock chooses its instances itself: with --instance-type say --backend",
+        ),
+        (("--min", "0", "--max", "2", "--env", "A=1"), "with --min, --max and --env say --backend sagemaker-async"),
+        ((*ASYNC, "--invocations-per-instance", "9"), "it scales by what waits: --backlog-per-instance"),
+        ((*ASYNC, "--components"), "it comes down to zero without them"),
+        ((*REALTIME, "--backlog-per-instance", "9"), "nothing waits at it: --invocations-per-instance"),
+        ((*REALTIME, "--scale-in", "immediate"), "immediate needs --components"),
+        ((*REALTIME, "--min", "0"), "--min 0 needs --components"),
+        ((*ASYNC, "--min", "3", "--max", "2"), "--min 3 is more than --max 2"),
+        ((*ASYNC, "--initial", "3", "--max", "2"), "--initial 3 is more than --max 2"),
+        ((*ASYNC, "--disable-scale-in", "--scale-in", "immediate"), "contradicts --scale-in immediate"),
+        ((*ASYNC, "--instance-type", "ml.g5.xlarge", "--optimize-for", "cost"), "leave one out"),
+        ((*ASYNC, "--image", "a/b:1", "--lmi-version", "0.36.0"), "leave one out"),
+        ((*ASYNC, "--import-role-arn", "arn:aws:iam::1:role/x"), "leave it out for an endpoint"),
+        ((*ASYNC, "--accept-eula"), "--accept-eula is for jumpstart:// models"),
+        ((*ASYNC, "--serving", "dtype"), "'dtype' is not of the form --serving KEY=VALUE"),
+        ((*ASYNC, "--serving", "dtype=a", "--serving", "dtype=b"), "--serving dtype is given twice"),
+        ((*ASYNC, "--serving", "option.dtype=bf16"), "write --option dtype=VALUE"),
+        ((*ASYNC, "--serving", "options=x"), "write --option KEY=VALUE"),
+        ((*ASYNC, "--serving", "files=x"), "write --handler DIR"),
+        ((*ASYNC, "--option", "option.x=1"), "leave option. out, and write x"),
+        ((*ASYNC, "--handler", "nowhere"), "does not exist"),
+        ((*ASYNC, "--optimize-for", "beauty"), "'beauty'"),
+        (("--backend", "kubernetes"), "'kubernetes'"),
+    ],
+)
+def test_wrong_combinations_are_told_before_anything_is_sent(command, api, options, told):
+    shown = command(*DEPLOY, *options, code=2).stderr
+
+    assert told in " ".join(shown.replace("│", " ").split())
+    assert api.requests == []
+
+
+def test_a_handler_without_model_py_is_none(command, api, handler):
+    (handler / "model.py").unlink()
+
+    assert "holds no model.py" in _plain(command(*DEPLOY, *ASYNC, "--handler", str(handler), code=2))
+    assert api.requests == []
+
+
+def test_a_handler_that_carries_weights_is_refused(command, api, handler):
+    (handler / "vocabulary.json").write_text("x" * 40_000)
+    (handler / "merges.txt").write_text("x" * 40_000)
+
+    assert "hold 80,024 bytes together, and may hold 65,536" in _plain(
+        command(*DEPLOY, *ASYNC, "--handler", str(handler), code=2)
+    )
+
+
+def test_a_handler_s_file_that_is_no_text_is_refused(command, api, handler):
+    (handler / "model.py").write_bytes(b"\xff\xfe")
+
+    assert "cannot be read as text" in _plain(command(*DEPLOY, *ASYNC, "--handler", str(handler), code=2))
+
+
+def test_requirements_and_network_isolation_contradict(command, api, handler):
+    (handler / "requirements.txt").write_text("sentencepiece\n")
+
+    told = _plain(command(*DEPLOY, *ASYNC, "--handler", str(handler), code=2))
+    assert "add --serving network_isolation=false" in told
+    assert api.requests == []
+
+    command(*DEPLOY, *ASYNC, "--handler", str(handler), "--serving", "network_isolation=false")
+    assert section(api, "serving")["files"]["requirements.txt"] == "sentencepiece\n"
+
+
+def test_preflight_takes_the_same_sections(command, api):
+    api.verdict = {
+        "accepted": True,
+        "checks": [],
+        "facts": {},
+        "proposal": A_PROPOSAL,
+    }
+
+    shown = command(
+        *("preflight", "jumpstart://model", *ASYNC, "--optimize-for", "cost", "--option", "a=b", "--accept-eula")
+    )
+
+    assert api.bodies("POST", "/preflight") == [
+        {
+            "source": "jumpstart://model",
+            "backend": "sagemaker-async",
+            "instance": {"optimize_for": "cost"},
+            "serving": {"options": {"a": "b"}},
+            "accept_eula": True,
+        }
+    ]
+    assert "Runs on ml.g5.12xlarge with tensor parallel 4, $7.09 an hour, because it is the cheapest" in shown.stdout
+    command("preflight", "hf://org/model", "--min", "0", code=2)
+
+
+def test_status_and_list_show_the_endpoint(command, api, a_described_endpoint):
+    update = {"revision": 3, "previous": 2, "strategy": "rolling", "started_at": "2026-11-20T11:58:00Z"}
+    endpoint = a_described_endpoint(status="Updating", instances=0, desired=1, revision=2, update=update)
+    proposal = {**A_PROPOSAL, "tensor_parallel_degree": 1, "price_confirmed": False}
+    api.has("demo", backend="sagemaker-async", endpoint=endpoint, proposal=proposal)
+
+    status, listed = command("status", "demo").stdout, command("list").stdout
+
+    assert "pilotlight-demo-g1 · Updating · 0 of 1 × ml.g5.2xlarge, 0 to 2 · revision 2" in status
+    assert "from revision 2 to 3 (rolling), begun 2 min ago" in status
+    assert "ml.g5.12xlarge, $7.09 an hour at most, as far as is known, because it is the cheapest" in status
+    assert "0 of 1 × ml.g5.2xlarge r2" in listed
+
+
+def test_status_shows_why_an_endpoint_failed_and_the_last_that_its_container_wrote(command, api, a_described_endpoint):
+    failure = {"reason": "health check", "log_lines": ["CUDA out of [bold]memory"], "at": "2026-11-20T11:58:00Z"}
+    api.has("demo", "FAILED", backend="sagemaker-async", endpoint=a_described_endpoint(failure=failure))
+
+    assert "CUDA out of [bold]memory" in command("status", "demo").stdout
+
+
+def test_update_sends_what_is_to_change_and_nothing_else(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+
+    shown = command(*("update", "demo", "--instance-type", "ml.g6.xlarge", "--max", "4", "--strategy", "rolling"))
+
+    assert api.bodies("PATCH", "/deployments/demo") == [
+        {"instance": {"type": "ml.g6.xlarge"}, "scaling": {"max": 4}, "strategy": "rolling"}
+    ]
+    assert "from revision 1 to 2 (rolling)" in shown.stdout
+
+
+def test_update_keeps_what_is_not_said_of_a_section(command, api, a_described_endpoint, a_described_revision):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=2))
+    api.revisions = [a_described_revision(3, status="FAILED", serving={}), a_described_revision(2)]
+
+    command(
+        *("update", "demo", "--instance-type", "ml.g6.xlarge", "--max", "4", "--option", "a=b", "--env", "B=2"),
+        *("--serving", "dtype=fp16", "--reason", "cheaper"),
+    )
+
+    assert api.bodies("PATCH", "/deployments/demo") == [
+        {
+            "instance": {"type": "ml.g6.xlarge", "context_tokens": 8192},
+            "scaling": {
+                "min": 0,
+                "max": 4,
+                "initial": 1,
+                "backlog_per_instance": 5.0,
+                "scale_in_cooldown_seconds": 600,
+                "scale_out_cooldown_seconds": 300,
+                "disable_scale_in": False,
+                "scale_in": "cooldown",
+                "components": False,
+            },
+            "serving": {
+                "dtype": "fp16",
+                "options": {"max_model_len": "8192", "a": "b"},
+                "files": {"model.py": "# mine"},
+            },
+            "container": {"version": "0.36.0", "environment": {"A": "1", "B": "2"}},
+            "reason": "cheaper",
+        }
+    ]
+
+
+def test_an_image_replaces_the_version_that_it_stands_for(command, api, a_described_endpoint, a_described_revision):
+    api.has("demo", backend="sagemaker-realtime", endpoint=a_described_endpoint())
+    api.revisions = [a_described_revision(1)]
+
+    command("update", "demo", "--image", "a/b:1", "--min", "1")
+
+    (body,) = api.bodies("PATCH", "/deployments/demo")
+    assert body["container"] == {"image": "a/b:1", "environment": {"A": "1"}}
+    assert (body["scaling"]["invocations_per_instance"], body["scaling"]["min"]) == (5.0, 1)
+
+
+@pytest.mark.parametrize("options", [(), ("--strategy", "rolling"), ("--min", "3", "--max", "1")])
+def test_an_update_of_nothing_or_of_nonsense_is_told_before_anything_is_sent(command, api, options):
+    command("update", "demo", *options, code=2)
+
+    assert api.requests == []
+
+
+def test_an_update_is_watched_until_its_revision_is_in_service(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    under_way = {"revision": 2, "previous": 1, "strategy": "blue-green", "started_at": "2026-11-20T11:58:00Z"}
+    updating = a_described_endpoint(status="Updating", update=under_way)
+    api.will_go("demo", {}, {}, {"endpoint": updating}, {"endpoint": a_described_endpoint(revision=2)})
+
+    *changes, last = command.lines("update", "demo", "--option", "a=b", "--watch")
+
+    assert [(change["revision"], change["endpoint"]) for change in changes] == [(2, "InService"), (2, "Updating")]
+    assert last["endpoint"]["revision"] == 2
+
+
+def test_an_update_that_is_rolled_back_ends_with_1_and_says_where_it_stands(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.will_go("demo", {}, {}, {"endpoint": a_described_endpoint(revision=1)})
+
+    told = command("update", "demo", "--option", "a=b", "--watch", code=1).stderr
+
+    assert "Revision 2 of demo is not in service: the deployment is SERVING and stays on revision 1" in told
+    assert "pilotlight events demo says why" in told
+
+
+def test_a_change_that_needs_no_new_revision_is_over_at_once(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.will_go("demo", {"endpoint": a_described_endpoint(max=4)})
+
+    assert command.lines("update", "demo", "--max", "4", "--watch")[-1]["endpoint"]["max"] == 4
+
+
+def test_an_update_that_is_watched_too_long_ends_with_5(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+
+    command("update", "demo", "--image", "a/b:1", "--watch", "--timeout", "5", code=5)
+
+
+def test_rollback_names_a_revision_or_takes_the_one_before(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=3))
+
+    command("rollback", "demo")
+    command("rollback", "demo", "--revision", "2", "--strategy", "rolling")
+    command("rollback", "demo", "--revision", "0", code=2)
+
+    assert api.bodies("POST", "/deployments/demo/rollback") == [{}, {"revision": 2, "strategy": "rolling"}]
+
+
+def test_a_rollback_may_be_watched(command, api, a_described_endpoint):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=3))
+    api.will_go("demo", {}, {"endpoint": a_described_endpoint(revision=2)})
+
+    assert command.lines("rollback", "demo", "--revision", "2", "--watch")[-1]["endpoint"]["revision"] == 2
+
+
+def test_revisions_are_listed_over_all_pages_with_the_one_in_service_marked(
+    command, api, a_described_endpoint, a_described_revision
+):
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=2))
+    api.revisions = [
+        a_described_revision(number, status=status)
+        for number, status in ((3, "FAILED"), (2, "IN_SERVICE"), (1, "RETIRED"))
+    ]
+
+    shown = command("revisions", "demo").stdout
+
+    assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["3", "FAILED"], ["2", "←"], ["1", "RETIRED"]]
+    assert "djl-inference:0.36.0" in shown
+    assert command.json("revisions", "demo") == {"items": api.revisions}
+
+
+def test_revisions_of_a_model_on_bedrock_are_none(command, api):
+    api.has("demo")
+
+    assert "only models on instances have them" in command("revisions", "demo").stdout
+
+
+@pytest.mark.parametrize("arguments", [("update", "x", "--max", "1"), ("rollback", "x"), ("revisions", "x")])
+def test_a_change_of_nothing_is_refused(command, arguments):
+    assert command.problem(*arguments)["code"] == "not-found"
+
+
+def test_every_option_about_instances_is_in_the_help_of_whoever_takes_them(command):
+    for name in ("deploy", "update", "preflight"):
+        shown = command(name, "--help").stdout
+        for option in ("instance-type", "optimize-for", "initial", "scale-in", "serving", "option", "handler", "image"):
+            assert f"--{option}" in shown
+
+
+def _plain(result):
+    return " ".join(result.stderr.replace("│", " ").split())
