@@ -41,13 +41,15 @@ class InstanceStanding(Standing):
         return now + min(hours, LONGEST / HOUR) * HOUR
 
     def is_enough(self, purpose: Purpose, until: datetime, now: datetime) -> bool:
-        """Say whether it pays for a start and a stop; for a call that finds an instance, each moment is enough."""
-        return (purpose is Purpose.CALL and self.tariff.instances > 0) or until - now >= LEAST_UPTIME
+        """Say whether it pays for a start and a stop; where instances run, a call is worth each moment."""
+        if not self.tariff.instances or purpose is Purpose.KEEP_WARM:
+            return until - now >= LEAST_UPTIME
+        return purpose is Purpose.CALL or until - now >= STOPPING
 
     @property
     def units(self) -> Mapping[Unit, int]:
-        """As many instances as autoscaling may add without asking."""
-        return {Unit.INSTANCES: self.tariff.most}
+        """As many instances as autoscaling may add without asking, or as run for now."""
+        return {Unit.INSTANCES: max(self.tariff.most, self.tariff.instances)}
 
     def room_until(self, purpose: Purpose, ends: datetime, now: datetime) -> datetime | None:
         """Return until when instances are claimed, unless a look prolongs it; None for a call that finds some."""

@@ -193,22 +193,18 @@ class Spending:
         # There must be room for the model for as long as an answer by then keeps it warm.
         until = standing.room_until(purpose, min(permission.until, now + lasts), now)
         shortage = room(deployment, standing.units, until) if until else None
-        if shortage is None:
-            return permission
-        why = f"{shortage}"
-        return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=why, passes=not shortage.never)
+        return _no_room(shortage) if shortage else permission
 
     def must_stop(self, deployment: Deployment) -> str | None:
         """Return why a deployment's instances must be stopped now, and none begin by itself; None if they may go on.
 
-        The owner is told where it is for the ceiling. What is not on instances need not be stopped: it stops by itself.
+        The owner is told how much is spent, as with `note`. What is not on instances stops by itself.
         """
         standing = self.standing(deployment)
         if not isinstance(standing, InstanceStanding):
             return None
         permission = may_go_on(standing, self._clock.now())
-        if permission.refusal is Refusal.SPEND_CEILING_REACHED:
-            self._tell(deployment, standing, at_ceiling=True)
+        self._tell(deployment, standing, at_ceiling=permission.refusal is Refusal.SPEND_CEILING_REACHED)
         return permission.reason
 
     def prolong(self, deployment: Deployment) -> None:
@@ -216,7 +212,7 @@ class Spending:
         tariff = self._accounting.tariff(deployment)
         if isinstance(tariff, InstanceTariff):
             until = self._clock.now() + INSTANCES_CLAIMED_FOR
-            self._claiming.prolong(deployment, {Unit.INSTANCES: tariff.most}, until)
+            self._claiming.prolong(deployment, {Unit.INSTANCES: max(tariff.most, tariff.instances)}, until)
 
     def vacate(self, deployment: Deployment) -> None:
         """Give back what an endpoint has claimed that is gone or parked, whoever claimed it."""
@@ -286,6 +282,11 @@ class Spending:
         after = amend(self._deployments, deployment.name, noted)
         if after.spend_notice and after.spend_notice.at == now:  # ours, and not that of another call
             self._notifying.tell("spend-ceiling", after, reason)
+
+
+def _no_room(shortage: Shortage) -> Permission:
+    reason = f"{shortage}"
+    return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=reason, passes=not shortage.never)
 
 
 def _period(ceiling: SpendCeiling, deployment: Deployment, now: datetime) -> str:
