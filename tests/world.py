@@ -44,6 +44,7 @@ from pilotlight.services.inspecting import (
 )
 from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
 from pilotlight.services.invoking import InvocationLimits, Invoking
+from pilotlight.services.metering import Metering
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.probing import Probing
@@ -118,6 +119,7 @@ class World:
 
     def _build_control(self) -> None:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
+        self.metering = Metering(self.deployments)
         self.notifying = Notifying(self.topic, self.journal, self.clock)
         self.spending = Spending(
             self.deployments,
