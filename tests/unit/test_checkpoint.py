@@ -264,3 +264,76 @@ def test_real_checkpoints_are_staged_whole_and_their_clutter_is_not(tmp_path, op
     assert set(checkpoint.plan.paths) | set(reasons(checkpoint)) == set(written.files)
     if not options.get("single_file"):
         assert checkpoint.facts.parameter_count == written.parameter_count
+
+
+GPTQ = {"bits": 4, "group_size": 128, "sym": True, "desc_act": False}
+SHAPE = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+
+
+def test_facts_tell_what_sizing_needs():
+    facts = read(model(**{"config.json": {**CONFIG, **SHAPE}})).facts
+
+    assert (facts.layers, facts.attention_heads, facts.kv_heads, facts.head_dim) == (32, 32, 8, 128)
+    assert (facts.hidden_size, facts.quantisation, facts.format.kind) == (4096, None, "safetensors")
+
+
+def test_dimensions_that_make_no_sense_are_not_known_and_refuse_nothing():
+    checkpoint = read(model(**{"config.json": {**CONFIG, "num_hidden_layers": "32", "num_attention_heads": [4, 8]}}))
+
+    assert checkpoint.problems == ()
+    assert (checkpoint.facts.layers, checkpoint.facts.attention_heads) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["quantize_config.json", "quant_config.json"])
+def test_the_file_that_tells_how_weights_are_quantised_is_staged_with_them(name):
+    checkpoint = read(model(**{name: GPTQ}))
+
+    assert name in checkpoint.plan.paths
+    assert (checkpoint.facts.quantisation, checkpoint.facts.format.bits) == ("gptq", 4)
+
+
+@pytest.mark.parametrize("content", [b"\x80pickle", b"[4]", 5 * 1024 * 1024])
+def test_a_file_of_that_name_that_cannot_be_read_is_left_where_it_is(content):
+    checkpoint = read(model(**{"quantize_config.json": content}))
+
+    assert reasons(checkpoint)["quantize_config.json"] == "not needed to serve the model"
+    assert checkpoint.problems == ()
+    assert checkpoint.facts.format.kind == "safetensors"
+
+
+def test_a_file_of_that_name_beside_another_format_is_left_where_it_is():
+    config = {**CONFIG, "quantization_config": {"quant_method": "fp8"}}
+
+    assert "quantize_config.json" in reasons(read(model(**{"config.json": config, "quantize_config.json": GPTQ})))
+
+
+def test_a_lone_file_of_gptq_weights_is_staged_under_its_own_name_and_is_irregular_for_others():
+    files = {"model.safetensors": None, "gptq_model-4bit-128g.safetensors": 4096, "quantize_config.json": GPTQ}
+
+    checkpoint = read(model(**files))
+
+    assert [file.path for file in checkpoint.weights] == ["gptq_model-4bit-128g.safetensors"]
+    assert checkpoint.problems == ()
+    (irregular,) = checkpoint.irregular
+    assert irregular.subject == "weights"
+    assert "gptq_model-4bit-128g.safetensors" in irregular.found
+
+
+def test_of_two_files_of_gptq_weights_none_is_chosen():
+    files = {
+        "model.safetensors": None,
+        "4bit.safetensors": 4096,
+        "8bit.safetensors": 4096,
+        "quantize_config.json": GPTQ,
+    }
+
+    checkpoint = read(model(**files))
+
+    assert checkpoint.weights == ()
+    assert subjects(checkpoint) == ["weights"]
+
+
+def test_a_stub_of_a_lone_file_is_no_weights():
+    files = {"model.safetensors": None, "gptq_model.safetensors": 130, "quantize_config.json": GPTQ}
+
+    assert "stubs" in read(model(**files)).problems[0].found

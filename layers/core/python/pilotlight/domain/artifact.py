@@ -15,6 +15,7 @@ from pydantic import Field
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.source import Source
 from pilotlight.domain.values import Model, Moment
+from pilotlight.domain.weight_formats import WeightFormat
 
 MIB = 1024 * 1024
 SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 multipart upload limits
@@ -34,7 +35,10 @@ class ArtifactStatus(StrEnum):
 
 
 class ModelFacts(Model):
-    """What the checkpoint's small files tell: kept, so that nobody has to read them again."""
+    """What the checkpoint's small files tell: kept, so that nobody has to read them again.
+
+    `kv_heads` and `head_dim` are those of the cache: see `model_shape`.
+    """
 
     architecture: str
     model_type: str
@@ -46,6 +50,13 @@ class ModelFacts(Model):
     chat_template: str | None = None
     bos_token: str | None = None
     eos_token: str | None = None
+    layers: int | None = None
+    attention_heads: int | None = None
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    hidden_size: int | None = None
+    quantisation: str | None = None
+    format: WeightFormat | None = None
 
 
 class StagedFile(Model):

@@ -4,7 +4,9 @@ Nothing here reads anything: the listing and the contents of `checkpoint_files.t
 out. What is wrong is collected and not raised, so that a verdict can name all of it at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
+from typing import Any
 
 from pilotlight.domain.artifact import ModelFacts, SkippedFile
 from pilotlight.domain.chat_templates import ChatTemplate, distinct
@@ -23,6 +25,7 @@ from pilotlight.domain.checkpoint_config import (
 )
 from pilotlight.domain.checkpoint_files import (
     CONFIG,
+    FORMAT_LIMITS,
     GENERATION_CONFIG,
     INDEX,
     PROCESSOR_CONFIG,
@@ -36,8 +39,9 @@ from pilotlight.domain.checkpoint_files import (
 )
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.source import Listing, SourceFile
-from pilotlight.domain.strict_json import UnreadableError
+from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
+from pilotlight.domain.weight_formats import FormatKind, WeightFormat, detect_format
 from pilotlight.domain.weights import find_weights
 
 UNKNOWN = "unknown"
@@ -74,7 +78,11 @@ class CheckpointPlan(Model):
 
 
 class Checkpoint(Model):
-    """What a verdict is made of."""
+    """What a verdict is made of.
+
+    `problems` are those of every backend: what has one is not staged. `irregular` are those of a backend that takes
+    transformers' own layout alone.
+    """
 
     plan: CheckpointPlan
     weights: tuple[SourceFile, ...] = ()
@@ -84,6 +92,12 @@ class Checkpoint(Model):
     eos_ids: frozenset[int] = frozenset()
     templates: tuple[ChatTemplate, ...] = ()
     problems: tuple[Problem, ...] = ()
+    irregular: tuple[Problem, ...] = ()
+
+    @property
+    def format(self) -> WeightFormat:
+        """The format of the weights."""
+        return self.facts.format or WeightFormat()
 
     @property
     def facts(self) -> ModelFacts:
@@ -125,6 +139,16 @@ class _SmallFiles:
         return template
 
     @property
+    def quantize_configs(self) -> dict[str, Mapping[str, Any]]:
+        """Return what quantize_config.json and its like hold, each by its name; what cannot be read is not there."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in FORMAT_LIMITS:
+            with suppress(UnreadableError):
+                if name in self.contents:
+                    found[name] = json_object(self.contents[name])
+        return found
+
+    @property
     def separate_place(self) -> str:
         """Return the file that a separate chat template lies in."""
         return TEMPLATE_TEXT if TEMPLATE_TEXT in self.contents else TEMPLATE_JSON
@@ -140,10 +164,13 @@ def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoi
     separate = small.separate_template()
     held = {TOKENIZER_CONFIG: tokenizer, PROCESSOR_CONFIG: small.get(PROCESSOR_CONFIG, ProcessorConfig)}
 
-    weights, weight_problems = find_weights(listing, index)
+    beside = small.quantize_configs
+    weight_format = detect_format([file.path for file in listing.files], config, next(iter(beside.values()), None))
+    named_freely = bool(weight_format.needs_files)
+    weights, weight_problems = find_weights(listing, index, by_any_name=named_freely)
     derived = _derived(small, tokenizer, separate)
-    files = _staged(listing, weights, derived)
-    facts = _facts(config, tokenizer or TokenizerConfig(), index, separate, sum(file.size_bytes for file in weights))
+    files = _staged(listing, weights, derived, weight_format.needs_files & beside.keys())
+    facts = _facts(config, tokenizer or TokenizerConfig(), index, separate, weights, weight_format)
     return Checkpoint(
         plan=CheckpointPlan(
             files=files,
@@ -159,6 +186,7 @@ def read_checkpoint(listing: Listing, contents: Mapping[str, bytes]) -> Checkpoi
         eos_ids=generation.eos_ids,
         templates=distinct([*_separate(small, separate), *_held_templates(held)]),
         problems=(*small.problems, *weight_problems),
+        irregular=find_weights(listing, index)[1] if named_freely and not weight_problems else (),
     )
 
 
@@ -197,9 +225,9 @@ def _held_templates(files: Mapping[str, TemplateHolder | None]) -> Iterator[Chat
 
 
 def _staged(
-    listing: Listing, weights: tuple[SourceFile, ...], derived: tuple[DerivedFile, ...]
+    listing: Listing, weights: tuple[SourceFile, ...], derived: tuple[DerivedFile, ...], of_format: Set[str]
 ) -> tuple[SourceFile, ...]:
-    wanted = STAGED_NAMES | {file.path for file in weights}
+    wanted = STAGED_NAMES | of_format | {file.path for file in weights}
     written = {file.path for file in derived}
     by_path = {file.path: file for file in listing.files if file.path in wanted - written}
     return tuple(by_path[path] for path in sorted(by_path))
@@ -224,19 +252,33 @@ def _reason(path: str, derived: tuple[DerivedFile, ...]) -> str:
 
 
 def _facts(
-    config: ModelConfig, tokenizer: TokenizerConfig, index: WeightIndex | None, separate: str | None, weight_bytes: int
+    config: ModelConfig,
+    tokenizer: TokenizerConfig,
+    index: WeightIndex | None,
+    separate: str | None,
+    weights: tuple[SourceFile, ...],
+    weight_format: WeightFormat,
 ) -> ModelFacts:
+    shape = config.shape
+    told_beside = weight_format.kind.value if weight_format.kind in (FormatKind.GPTQ, FormatKind.AWQ) else None
     return ModelFacts(
         architecture=config.architecture or UNKNOWN,
         model_type=config.model_type or UNKNOWN,
         dtype=config.dtype_name,
         context_tokens=config.context_tokens,
         parameter_count=_parameter_count(config, index),
-        weight_bytes=weight_bytes,
+        weight_bytes=sum(file.size_bytes for file in weights),
         tokenizer_class=tokenizer.tokenizer_class or config.tokenizer_class,
         chat_template=separate if separate is not None else tokenizer.template,
         bos_token=tokenizer.bos,
         eos_token=tokenizer.eos,
+        layers=shape.layers,
+        attention_heads=shape.heads,
+        kv_heads=shape.cached_heads,
+        head_dim=shape.cached_width,
+        hidden_size=shape.width,
+        quantisation=config.quantisation or told_beside,
+        format=weight_format,
     )
 
 

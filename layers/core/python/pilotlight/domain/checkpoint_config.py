@@ -4,11 +4,13 @@ Source: Hugging Face transformers, `PretrainedConfig`, `PreTrainedTokenizerBase`
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from pilotlight.domain.broken_rules import broken_rules
+from pilotlight.domain.model_shape import ModelShape
 from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
 
@@ -19,7 +21,7 @@ Short = Annotated[str, StringConstraints(max_length=200)]
 Template = Annotated[str, StringConstraints(max_length=LONGEST_TEMPLATE)]
 
 
-class _TextConfig(Model):
+class _TextConfig(ModelShape):
     """The language model inside a multimodal configuration."""
 
     dtype: Short | None = None
@@ -27,7 +29,7 @@ class _TextConfig(Model):
     max_position_embeddings: int | None = None
 
 
-class ModelConfig(Model):
+class ModelConfig(ModelShape):
     """config.json: what the model is."""
 
     model_type: Short = ""
@@ -40,6 +42,7 @@ class ModelConfig(Model):
     quantization_config: dict[str, Any] | None = None
     compression_config: dict[str, Any] | None = None
     tokenizer_class: Short | None = None
+    neuron: Any = None
 
     @property
     def architecture(self) -> str | None:
@@ -60,9 +63,19 @@ class ModelConfig(Model):
         return self.max_position_embeddings or text.max_position_embeddings or self.n_positions
 
     @property
+    def shape(self) -> ModelShape:
+        """The dimensions of what generates: of a multimodal model its language model."""
+        return self.text_config if self.text_config and self.layers is None else self
+
+    @property
+    def quantisation_settings(self) -> Mapping[str, Any]:
+        """How the weights are quantised; empty where they are not."""
+        return self.quantization_config or self.compression_config or {}
+
+    @property
     def quantisation(self) -> str | None:
         """The method that the weights are quantised with, or None where they are not."""
-        found = self.quantization_config or self.compression_config
+        found = self.quantisation_settings
         return str(found.get("quant_method", "an unnamed method"))[:80] if found else None
 
 

@@ -15,6 +15,9 @@ SINGLE = "model.safetensors"
 TEMPLATE_TEXT = "chat_template.jinja"
 TEMPLATE_JSON = "chat_template.json"
 ADAPTER_CONFIG = "adapter_config.json"
+QUANTIZE_CONFIG = "quantize_config.json"  # GPTQ's, where config.json does not tell
+AWQ_CONFIG = "quant_config.json"  # AWQ's
+QUANTIZE_FILES = frozenset({QUANTIZE_CONFIG, AWQ_CONFIG})
 
 MIB = 1024 * 1024
 READ_LIMITS = {
@@ -27,6 +30,9 @@ READ_LIMITS = {
     TEMPLATE_JSON: MIB,
 }
 """The files that a verdict is read from, and how large each may be."""
+
+FORMAT_LIMITS = {QUANTIZE_CONFIG: MIB, AWQ_CONFIG: MIB}
+"""Those that tell the format of the weights where config.json does not; one that is larger is no such file."""
 
 TEMPLATE_FILES = frozenset({TEMPLATE_TEXT, TEMPLATE_JSON})
 STAGED_NAMES = frozenset(
@@ -67,7 +73,7 @@ NEVER = "never staged"
 
 def to_read(listing: Listing) -> dict[str, int]:
     """Return the small files that a verdict needs, and how many bytes each may have."""
-    present = ((name, limit, listing.file(name)) for name, limit in READ_LIMITS.items())
+    present = ((name, limit, listing.file(name)) for name, limit in {**READ_LIMITS, **FORMAT_LIMITS}.items())
     return {name: limit for name, limit, file in present if file and file.size_bytes <= limit}
 
 

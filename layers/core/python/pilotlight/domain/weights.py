@@ -14,15 +14,29 @@ SMALLEST_WEIGHT_BYTES = 1024  # smaller ones are git's pointers to a file, not t
 SAVE_AGAIN = "Save it with transformers' save_pretrained(..., safe_serialization=True), which writes both."
 
 
-def find_weights(listing: Listing, index: WeightIndex | None) -> Found:
-    """Return the files that hold the weights, and what is wrong with them; an unreadable index is told elsewhere."""
+def find_weights(listing: Listing, index: WeightIndex | None, *, by_any_name: bool = False) -> Found:
+    """Return the files that hold the weights, and what is wrong with them; an unreadable index is told elsewhere.
+
+    `by_any_name` takes a lone file under whatever name: those who quantise call it after its bits.
+    """
     if index is not None:
         return _indexed(listing, index)
     if listing.file(INDEX):
         return (), ()
-    if single := listing.file(SINGLE):
+    single = listing.file(SINGLE) or (_lone(listing) if by_any_name else None)
+    if single:
         return (single,), _pointers((single,), total_size=0)
     return (), (_nothing_usable(listing),)
+
+
+def _lone(listing: Listing) -> SourceFile | None:
+    """Return the only safetensors file at the root, or None where there are several or none."""
+    found = [
+        file
+        for file in listing.files
+        if "/" not in file.path and not is_adapter(file.path) and _shard_problem(file.path) is None
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _indexed(listing: Listing, index: WeightIndex) -> Found:
