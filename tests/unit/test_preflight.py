@@ -175,6 +175,13 @@ def test_every_refusal_is_told_and_not_only_the_first():
     assert not verdict.accepted
 
 
+def test_weights_under_a_name_that_only_others_find_are_refused():
+    problem = Problem(subject="weights", found="gptq_model.safetensors", supported="safetensors", advice="Rename it.")
+    subject = checkpoint().changed(irregular=(problem,))
+
+    assert only_refusal(verdict_on(subject)).found == "gptq_model.safetensors"
+
+
 def test_a_verdict_survives_its_json():
     verdict = verdict_on(checkpoint(), places=Places(quota=3))
 

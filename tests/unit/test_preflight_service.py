@@ -5,6 +5,7 @@ import json
 import pytest
 from pilotlight.adapters.template_vetting import TemplateVetting
 from pilotlight.domain.errors import PreflightRefused, SourceNotFound
+from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.preflight import Holder
 from pilotlight.domain.safetensors import FIRST_READ_BYTES
 from pilotlight.domain.source import Listing, Source, SourceFile
@@ -150,6 +151,38 @@ def test_a_region_without_model_import_is_not_asked_for_its_models(build):
 
     assert [check.name for check in verdict.refusals] == ["region"]
     assert imports.asked == 0
+
+
+@pytest.mark.parametrize("backend", [backend for backend in Backend if backend.is_endpoint])
+def test_bedrocks_places_are_not_asked_for_where_an_endpoint_is_wanted(build, backend):
+    imports = Region("one", "two", "three")
+    preflight, _ = build(imports=imports)
+
+    inspection = preflight.require(SOURCE, backend)
+
+    assert inspection.verdict.accepted
+    assert inspection.verdict.proposal.usd_per_hour > 0
+    assert imports.asked == 0
+
+
+def test_what_the_user_wants_of_an_endpoint_is_judged(build):
+    preflight, _ = build()
+    hosting = Hosting.model_validate({"instance": {"type": "ml.g5.3xlarge"}})
+
+    with pytest.raises(PreflightRefused, match=r"sagemaker-realtime in us-east-1 would not take .* instance: found"):
+        preflight.require(SOURCE, Backend.SAGEMAKER_REALTIME, hosting)
+
+    assert not preflight.judge(SOURCE, Backend.SAGEMAKER_ASYNC, hosting)[1].accepted
+    assert preflight.judge(SOURCE, Backend.BEDROCK, hosting)[1].accepted
+
+
+def test_what_would_be_staged_is_the_same_for_every_backend(build):
+    preflight, source = build(quantised=True)
+    (source.folder / "quantize_config.json").write_text(json.dumps({"bits": 4, "group_size": 128}))
+
+    plans = [preflight.inspect(SOURCE, backend).plan for backend in Backend]
+
+    assert plans[0] == plans[1] == plans[2]
 
 
 def test_a_source_that_is_not_there_says_so(tmp_path):

@@ -8,6 +8,7 @@ from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkp
 from pilotlight.domain.checkpoint_files import to_read
 from pilotlight.domain.errors import PreflightRefused
 from pilotlight.domain.file_names import mistakable
+from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.preflight import Places, Verdict, judge
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.source import Listing, Source
@@ -34,20 +35,24 @@ class Preflight:
         self._imports = imports
         self._region = region
 
-    def judge(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> tuple[Listing, Verdict]:
+    def judge(
+        self, source: Source, backend: Backend, hosting: Hosting | None = None, *, own_model_name: str | None = None
+    ) -> tuple[Listing, Verdict]:
         """Return the files of the source at a pinned revision, and the verdict on them.
 
         Raises: SourceRefused and its leaves, Throttled, Unavailable, AccessDenied.
         """
-        inspection = self.inspect(source, backend, own_model_name=own_model_name)
+        inspection = self.inspect(source, backend, hosting, own_model_name=own_model_name)
         return inspection.listing, inspection.verdict
 
-    def require(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> Inspection:
+    def require(
+        self, source: Source, backend: Backend, hosting: Hosting | None = None, *, own_model_name: str | None = None
+    ) -> Inspection:
         """Return the inspection of a model that the backend takes.
 
         Raises: PreflightRefused with every refusal, and whatever `judge` raises.
         """
-        inspection = self.inspect(source, backend, own_model_name=own_model_name)
+        inspection = self.inspect(source, backend, hosting, own_model_name=own_model_name)
         refusals = inspection.verdict.refusals
         if refusals:
             reasons = " ".join(f"({number}) {check}" for number, check in enumerate(refusals, start=1))
@@ -57,10 +62,23 @@ class Preflight:
             )
         return inspection
 
-    def inspect(self, source: Source, backend: Backend, *, own_model_name: str | None = None) -> Inspection:
-        """Return what was found, whatever the verdict. `own_model_name` is a model that already has its place."""
+    def inspect(
+        self, source: Source, backend: Backend, hosting: Hosting | None = None, *, own_model_name: str | None = None
+    ) -> Inspection:
+        """Return what was found, whatever the verdict.
+
+        `hosting` is what the user wants of an endpoint, `own_model_name` a model of Bedrock's that already has its
+        place.
+        """
         listing, checkpoint = self.read(source)
-        verdict = judge(checkpoint, backend, region=self._region, places=self._places(), own_model_name=own_model_name)
+        verdict = judge(
+            checkpoint,
+            backend,
+            region=self._region,
+            places=self._places() if backend is Backend.BEDROCK else None,
+            own_model_name=own_model_name,
+            hosting=hosting,
+        )
         return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
 
     def read(self, source: Source) -> tuple[Listing, Checkpoint]:
