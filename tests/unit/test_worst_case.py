@@ -1,5 +1,6 @@
 """The worst cases that operators read are those of the code."""
 
+from pilotlight.domain.instance_rates import rate_of
 from pilotlight.settings import Settings
 
 from tools import worst_case
@@ -24,3 +25,35 @@ def test_all_of_them_together_cost_no_more_in_a_month_than_the_units_that_may_be
     page = (ROOT / "docs/operations.md").read_text()
     assert f"is ${a_unit:,.2f}." in page
     assert f"are ${8 * a_unit:,.0f} at most" in page
+
+
+# ---- instances ------------------------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_figures_of_the_code_for_instances():
+    assert worst_case.instance_table() in (ROOT / "docs/operations.md").read_text()
+
+
+def test_what_is_looked_at_costs_no_more_than_its_ceiling():
+    seen = [case for case in worst_case.instance_cases() if not (case.of_all or case.for_a_day)]
+
+    assert max(usd for case in seen for usd in case.usd.values()) <= Settings().default_spend_ceiling_usd
+
+
+def test_all_of_them_together_cost_no_more_than_the_instances_that_there_may_be():
+    worst = max(usd for case in worst_case.instance_cases() for usd in case.usd.values())
+    cheap, dearest = (rate_of(each, "us-east-1").usd_per_hour * 24 * 31 * 4 for each in worst_case.INSTANCES)
+
+    assert worst == round(dearest, 6)
+    page = (ROOT / "docs/operations.md").read_text()
+    assert f"four of the dearest are ${dearest:,.0f} in a month" in page
+    assert f"four ml.g5.xlarge ${cheap:,.0f}." in page
+
+
+def test_the_page_has_the_prices_of_instances():
+    page = (ROOT / "docs/operations.md").read_text()
+
+    for name in ("ml.g5.xlarge", "ml.g5.12xlarge", "ml.g6e.12xlarge", "ml.p5.48xlarge"):
+        hour = rate_of(name, "us-west-2").usd_per_hour
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert row.endswith(f"| ${hour:,.2f} | ${9 * hour:,.2f} | ${720 * hour:,.0f} |")
