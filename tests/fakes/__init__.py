@@ -1,6 +1,7 @@
 """Honest fakes of `pilotlight.ports`: they refuse what the real services refuse, and tests look at what is left."""
 
 from tests.fakes.bedrock import FakeBackend, FakeImports, FakeRenderer
+from tests.fakes.calls import FakeAsyncBackend, FakeBacklog, FakeInFlight, FakeWebhookSender
 from tests.fakes.machinery import (
     FakeExecutions,
     FakeJournal,
@@ -23,13 +24,16 @@ from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSourc
 
 __all__ = [
     "FakeArtifacts",
+    "FakeAsyncBackend",
     "FakeBackend",
+    "FakeBacklog",
     "FakeBodies",
     "FakeBucket",
     "FakeCapacity",
     "FakeDeployments",
     "FakeExecutions",
     "FakeImports",
+    "FakeInFlight",
     "FakeInventory",
     "FakeInvocations",
     "FakeJournal",
@@ -42,5 +46,6 @@ __all__ = [
     "FakeSwitch",
     "FakeTopic",
     "FakeUploads",
+    "FakeWebhookSender",
     "ManualClock",
 ]

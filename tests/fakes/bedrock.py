@@ -16,8 +16,10 @@ from pilotlight.domain.errors import (
     QuotaExceeded,
     Unavailable,
 )
-from pilotlight.domain.invocation import BackendAnswer, ChatMessage, Parameters, Usage
+from pilotlight.domain.invocation import BackendAnswer, ChatMessage, ContainerAnswer, Parameters, Usage
+from pilotlight.domain.invocation_request import Content
 from pilotlight.domain.preflight import Holder
+from pilotlight.domain.values import Backend
 from pilotlight.ports import ImportedModelState, ImportJobState
 
 from tests.fakes.machinery import ManualClock
@@ -159,6 +161,9 @@ class FakeBackend:
     prompts: list[str] = field(default_factory=list)
     asked: list[Parameters] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
+    bodies: list[Content] = field(default_factory=list)
+    gives: ContainerAnswer | None = None
+    """What the container makes of a body; without it, the body itself."""
     correlation_ids: list[str] = field(default_factory=list)
     probes: int = 0
     supported_parameters: frozenset[str] = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed"})
@@ -190,11 +195,24 @@ class FakeBackend:
         usage = Usage(input_tokens=len(prompt.split()), output_tokens=self.output_tokens)
         return BackendAnswer(completion=self.says, stop_reason="stop", usage=usage)
 
+    def pass_on(
+        self, deployment: Deployment, content: Content, *, timeout_seconds: float, correlation_id: str
+    ) -> ContainerAnswer:
+        if deployment.backend is Backend.BEDROCK:
+            raise InvalidInput("Bedrock takes prompts and messages.")
+        assert content.data is not None, "a body comes in the call itself"
+        self._load(deployment, correlation_id)
+        self.bodies.append(content)
+        self.timeouts.append(timeout_seconds)
+        self.clock.advance(seconds=self.takes.total_seconds())
+        return self.gives or ContainerAnswer(data=content.data, content_type=content.content_type)
+
     def _load(self, deployment: Deployment, correlation_id: str) -> None:
         self.correlation_ids.append(correlation_id)
         if self.refusals:
             raise self.refusals.popleft()
-        if deployment.imported is None or deployment.imported.model_arn is None:
+        is_made = deployment.endpoint and deployment.endpoint.exists
+        if not is_made and (deployment.imported is None or deployment.imported.model_arn is None):
             raise InvocationFailed(f"Deployment {deployment.name} has no imported model.")
         if self.cold_for:
             self.cold_for -= 1

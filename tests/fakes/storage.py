@@ -5,16 +5,17 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pilotlight.domain.artifact import SMALLEST_PART_BYTES, UploadedPart
 from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, SourceNotFound, SourceRefused, Terminal
 from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.orphans import FoundFolder
 from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind
 from pilotlight.domain.upload import version_of
-from pilotlight.ports import UnfinishedUpload
+from pilotlight.ports import StoredBody, UnfinishedUpload, UploadAddress
 
 from tests.factories import NOON
 from tests.fakes.machinery import ManualClock
@@ -204,6 +205,10 @@ class FakeBodies:
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     kept_since: dict[str, datetime] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    stores: dict[str, tuple[bytes, str, datetime]] = field(default_factory=dict)
+    """What lies at a location: its bytes, their type, and when they were written."""
+    bucket: str = "artifacts-bucket"
 
     def put_request(self, invocation_id: str, request: InvocationRequest) -> None:
         self.kept_since[invocation_id] = self.clock.now()
@@ -222,6 +227,46 @@ class FakeBodies:
 
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
         return self.outputs.get(invocation_id) or None
+
+    def put_content(self, invocation_id: str, data: bytes, content_type: str) -> str:
+        return self.write(f"s3://{self.bucket}/invocations/{invocation_id}/content", data, content_type)
+
+    def put_result(self, invocation_id: str, data: bytes, content_type: str) -> str:
+        return self.write(f"s3://{self.bucket}/invocations/{invocation_id}/result", data, content_type)
+
+    def put_failure(self, invocation_id: str, told: str) -> None:
+        self.failures[invocation_id] = told
+
+    def get_failure(self, invocation_id: str) -> str | None:
+        return self.failures.get(invocation_id)
+
+    def stored(self, location: str) -> StoredBody | None:
+        found = self.stores.get(location)
+        return found and StoredBody(size_bytes=len(found[0]), content_type=found[1], written_at=found[2])
+
+    def read(self, location: str, limit_bytes: int) -> bytes | None:
+        found = self.stores.get(location)
+        return found and found[0][:limit_bytes]
+
+    def address_of(self, location: str) -> str | None:
+        ours = location.startswith(f"s3://{self.bucket}/")
+        return f"https://{self.bucket}.example/{location.rpartition('/')[2]}?signed" if ours else None
+
+    def upload_address(self, input_id: str, request: InputRequest) -> UploadAddress:
+        return UploadAddress(
+            location=f"s3://{self.bucket}/invocations/inputs/{input_id}",
+            url=f"https://{self.bucket}.example/{input_id}?signed",
+            headers={"Content-Type": request.content_type},
+            expires_at=self.clock.now() + timedelta(hours=1),
+        )
+
+    def is_input(self, location: str) -> bool:
+        return location.startswith(f"s3://{self.bucket}/invocations/inputs/")
+
+    def write(self, location: str, data: bytes, content_type: str) -> str:
+        """Put bytes at a location, as a container does; return it."""
+        self.stores[location] = (data, content_type, self.clock.now())
+        return location
 
 
 @dataclass

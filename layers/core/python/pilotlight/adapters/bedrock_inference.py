@@ -19,6 +19,7 @@ from pilotlight.adapters.aws_errors import code_of, translate
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     AccessDenied,
+    InvalidInput,
     InvocationFailed,
     InvocationTimedOut,
     ModelNotReady,
@@ -27,7 +28,8 @@ from pilotlight.domain.errors import (
     Retryable,
     Unavailable,
 )
-from pilotlight.domain.invocation import BackendAnswer, Parameters, Usage
+from pilotlight.domain.invocation import BackendAnswer, ContainerAnswer, Parameters, Usage
+from pilotlight.domain.invocation_request import Content
 
 NOT_READY = frozenset({"ModelNotReadyException"})
 TOO_SLOW = frozenset({"ModelTimeoutException"})
@@ -96,6 +98,21 @@ class BedrockInference:
         asked = {name: value for name, value in parameters.dump().items() if name in SUPPORTED}
         body = {"prompt": prompt, **asked, "max_tokens": parameters.token_limit}
         return self._invoke(deployment, body, timeout_seconds, correlation_id)
+
+    def pass_on(
+        self,
+        deployment: Deployment,
+        content: Content,  # noqa: ARG002
+        *,
+        timeout_seconds: float,  # noqa: ARG002
+        correlation_id: str,  # noqa: ARG002
+    ) -> ContainerAnswer:
+        """Refuse a body of a caller's own: an imported model has no container of ours. Raises: InvalidInput."""
+        raise InvalidInput(
+            f"Deployment {deployment.name} runs on Bedrock, which takes prompts and messages and no other body.",
+            field="body",
+            rule="prompt or messages",
+        )
 
     def _invoke(
         self, deployment: Deployment, body: dict[str, Any], timeout_seconds: float, correlation_id: str

@@ -7,6 +7,7 @@ that answers with another address the second time (DNS rebinding) is not asked a
 import ipaddress
 import socket
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import Any
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
@@ -54,7 +55,13 @@ def _inner(address: Address) -> Address | None:
 
 
 def guarded_pools(
-    *, exempt: Callable[[str], bool], resolve: Resolve, timeout: Timeout, head_seconds: float, per_host: int
+    *,
+    exempt: Callable[[str], bool],
+    resolve: Resolve,
+    timeout: Timeout,
+    head_seconds: float,
+    per_host: int,
+    ssl_context: SSLContext | None = None,
 ) -> PoolManager:
     """Return pools whose connections reach public addresses only, and exempt hosts wherever those are.
 
@@ -87,7 +94,8 @@ def guarded_pools(
     class SecurePool(HTTPSConnectionPool):
         ConnectionCls = Secure
 
-    pools = PoolManager(timeout=timeout, maxsize=per_host, retries=False)
+    trust: dict[str, Any] = {"ssl_context": ssl_context} if ssl_context else {}  # else what the system trusts
+    pools = PoolManager(timeout=timeout, maxsize=per_host, retries=False, **trust)
     pools.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return pools
 

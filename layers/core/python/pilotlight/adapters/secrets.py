@@ -1,4 +1,4 @@
-"""The hub's token: from the environment on a laptop, from Secrets Manager when deployed."""
+"""Secrets: the hub's token, from the environment on a laptop or from Secrets Manager; that of webhooks, from there."""
 
 import json
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.domain.errors import Terminal
 
 KEPT = timedelta(minutes=1)  # whoever is told to set the token, and does, tries again at once
 
@@ -46,3 +47,33 @@ class HubToken:
         except ValueError:
             return text.strip()
         return str(told.get("token", "")) if isinstance(told, dict) else ""
+
+
+class SigningSecret:
+    """Implements `ports.WebhookSecret`: the stack's own, made with it; read again after a minute."""
+
+    def __init__(self, *, secret_arn: str, client: Any, now: Callable[[], datetime]) -> None:
+        self._secret_arn = secret_arn
+        self._client = client
+        self._now = now
+        self._read = ""
+        self._read_at: datetime | None = None
+
+    def __call__(self) -> str:
+        """Return the secret: what is under `secret` where it is JSON. Raises: Terminal where there is none."""
+        now = self._now()
+        if self._read_at is None or now - self._read_at >= KEPT:
+            with translated("reading the secret of webhooks"):
+                text = str(self._client().get_secret_value(SecretId=self._secret_arn).get("SecretString", ""))
+            self._read, self._read_at = _under("secret", text), now
+        if not self._read:
+            raise Terminal("The secret with which webhooks are signed is empty; put a random one into it.")
+        return self._read
+
+
+def _under(name: str, text: str) -> str:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text.strip()
+    return str(told.get(name, "")) if isinstance(told, dict) else text.strip()

@@ -3,13 +3,41 @@
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field
 
-from pilotlight.domain.values import Model, Moment, Money, Request
+from pilotlight.domain.invocation_request import (
+    DEFAULT_MAX_TOKENS,
+    ChatMessage,
+    Form,
+    InvocationRequest,
+    Parameters,
+    RawInvocation,
+)
+from pilotlight.domain.values import Backend, Model, Moment, Money
+from pilotlight.domain.webhook import Webhook
 
-DEFAULT_MAX_TOKENS = 512
+__all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "Answered",
+    "BackendAnswer",
+    "ChatMessage",
+    "ContainerAnswer",
+    "Form",
+    "Invocation",
+    "InvocationRequest",
+    "InvocationStatus",
+    "Output",
+    "Parameters",
+    "RawInvocation",
+    "Result",
+    "Submission",
+    "Usage",
+    "fits",
+    "redelivery_seconds",
+    "split_reasoning",
+]
+
 KEPT = timedelta(days=7)
 UNMEASURED_TOKENS_PER_SECOND = 5.0
 """Taken until measured on this deployment: a large model behind a long prompt. Taken too high, calls are cut off and
@@ -17,77 +45,16 @@ billed; taken too low, the first one waits in the queue, whose answer measures t
 
 
 class InvocationStatus(StrEnum):
-    """Where an invocation is on its way."""
+    """Where an invocation is on its way.
+
+    RUNNING is also one that an asynchronous endpoint has taken, where it may wait before it runs. What has expired is
+    FAILED, too: `domain/invocation_phase.py` tells more than these four.
+    """
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
-
-
-class Parameters(Request):
-    """How to sample. What is not set is the model's own default; what a backend lacks is refused, never dropped."""
-
-    max_tokens: int | None = Field(default=None, ge=1, le=131_072)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1, le=1000)
-    stop: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] | None = Field(
-        default=None, min_length=1, max_length=16
-    )
-    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
-    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
-
-    @property
-    def token_limit(self) -> int:
-        """How many tokens the answer may have."""
-        return self.max_tokens or DEFAULT_MAX_TOKENS
-
-
-class ChatMessage(Request):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: Annotated[str, StringConstraints(max_length=4_000_000)]
-
-
-class InvocationRequest(Request):
-    """What a caller asks: a prompt or messages. `raw` sends the prompt as it is, without the chat template."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"required": ["prompt"], "properties": {"prompt": {"type": "string"}, "messages": {"type": "null"}}},
-                {
-                    "required": ["messages"],
-                    "properties": {"messages": {"type": "array"}, "prompt": {"type": "null"}, "raw": {"const": False}},
-                },
-            ]
-        }
-    )
-
-    prompt: Annotated[str, StringConstraints(min_length=1, max_length=4_000_000)] | None = None
-    messages: tuple[ChatMessage, ...] | None = Field(default=None, min_length=1, max_length=1000)
-    parameters: Parameters = Parameters()
-    raw: bool = False
-
-    @model_validator(mode="after")
-    def _prompt_or_messages(self) -> Self:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give either prompt or messages")
-        if self.raw and self.prompt is None:
-            raise ValueError("raw goes with prompt: messages are always rendered through the chat template")
-        return self
-
-    @property
-    def conversation(self) -> tuple[ChatMessage, ...]:
-        """The messages, or the prompt as the user's only one."""
-        return self.messages or (ChatMessage(role="user", content=self.prompt or ""),)
-
-    @property
-    def input_length(self) -> int:
-        """How many characters were sent: counted, never logged."""
-        return sum(len(message.content) for message in self.conversation)
 
 
 class Usage(Model):
@@ -105,13 +72,29 @@ class Output(Model):
     stop_reason: str | None = None
 
 
-class Answered(Output):
-    """What the model said, with all that its record and the ledger are to be told: kept whole before either is."""
+class Result(Model):
+    """What a container answered that is no text of a model: its type and size, and where it lies if it is kept."""
 
+    content_type: str = "application/octet-stream"
+    size_bytes: int = Field(ge=0)
+    location: str | None = None
+
+
+class Answered(Output):
+    """What the model said, with all that its record and the ledger are to be told: kept whole before either is.
+
+    A container's own answer is `result`, and its bytes are `body` until they are kept; it is none of a model's text
+    unless `is_text` says so.
+    """
+
+    text: str = ""
+    is_text: bool = True
     usage: Usage = Usage()
     latency_ms: int
     completion_length: int
     answered_at: Moment
+    result: Result | None = None
+    body: bytes | None = Field(default=None, exclude=True, repr=False)
 
     @property
     def output(self) -> Output:
@@ -133,12 +116,35 @@ class BackendAnswer(Model):
     usage: Usage = Usage()
 
 
+class ContainerAnswer(Model):
+    """One answer of a container, as it came."""
+
+    data: bytes = Field(repr=False)
+    content_type: str = "application/octet-stream"
+
+
+class Submission(Model):
+    """What an asynchronous endpoint has taken: when, where its answer or its failure will lie, and by when at last.
+
+    `by` is the end of the time that it may wait there, and then run. `thinking_opened` says that its prompt opened
+    `<think>`.
+    """
+
+    at: Moment
+    by: Moment
+    output_location: str
+    failure_location: str | None = None
+    thinking_opened: bool = False
+
+
 class Invocation(Model):
     """The record of one invocation. The bodies are in S3, encrypted, and expire with it; never in the table."""
 
     id: str
     deployment: str
     generation: int
+    backend: Backend = Backend.BEDROCK
+    form: Form = Form.TEXT
     status: InvocationStatus
     created_at: Moment
     expires_at: Moment
@@ -152,12 +158,17 @@ class Invocation(Model):
     cost: Money | None = None
     error_code: str | None = None
     error_message: str | None = None
+    error_told: bool = False  # a service's own words for it are kept with the bodies
     ended_at: Moment | None = None
     claimed_until: Moment | None = None
     attempts: int = 0
     waiting_for: str | None = None
     body_kept: bool = True
     answer_lost: bool = False  # one was generated and could not be kept: before the next, it is found out if that can
+    timeout_seconds: int | None = None
+    submission: Submission | None = None
+    result: Result | None = None
+    webhook: Webhook | None = None
     version: int = 0
     schema_version: int = 1
 
@@ -178,7 +189,8 @@ class Invocation(Model):
 
     def is_lost(self, now: datetime) -> bool:
         """Say whether it has expired and nobody is at it: nobody will write its end, either."""
-        at_it = self.claimed_until is not None and now < self.claimed_until
+        until = self.submission.by if self.submission else self.claimed_until
+        at_it = until is not None and now < until
         return not self.is_over and self.has_expired(now) and not at_it
 
 

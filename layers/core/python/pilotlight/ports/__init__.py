@@ -5,13 +5,17 @@ service says.
 """
 
 from pilotlight.ports.backends import (
+    AsyncInferenceBackend,
+    Backlog,
     ImportedModelState,
     ImportJobState,
     InferenceBackend,
     ModelImports,
     PromptRenderer,
+    Submitted,
     TemplateVetter,
 )
+from pilotlight.ports.in_flight import InFlight
 from pilotlight.ports.inventory import Inventory, UnfinishedUpload
 from pilotlight.ports.records import (
     Artifacts,
@@ -26,6 +30,8 @@ from pilotlight.ports.storage import (
     ArtifactBucket,
     InvocationBodies,
     ModelSource,
+    StoredBody,
+    UploadAddress,
 )
 from pilotlight.ports.surroundings import (
     Clock,
@@ -36,10 +42,13 @@ from pilotlight.ports.surroundings import (
     Notices,
     Topic,
 )
+from pilotlight.ports.webhooks import WebhookQueue, WebhookSecret, WebhookSender
 
 __all__ = [
     "ArtifactBucket",
     "Artifacts",
+    "AsyncInferenceBackend",
+    "Backlog",
     "CapacityLedger",
     "Clock",
     "Deployments",
@@ -47,6 +56,7 @@ __all__ = [
     "IdempotencyKeys",
     "ImportJobState",
     "ImportedModelState",
+    "InFlight",
     "InferenceBackend",
     "Inventory",
     "InvocationBodies",
@@ -59,8 +69,14 @@ __all__ = [
     "Notices",
     "Passes",
     "PromptRenderer",
+    "StoredBody",
+    "Submitted",
     "TemplateVetter",
     "Topic",
     "UnfinishedUpload",
+    "UploadAddress",
     "Uploads",
+    "WebhookQueue",
+    "WebhookSecret",
+    "WebhookSender",
 ]

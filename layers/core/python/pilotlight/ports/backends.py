@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from pilotlight.domain.backlog import BacklogSizes
 from pilotlight.domain.deployment import Deployment
-from pilotlight.domain.invocation import BackendAnswer, ChatMessage, Parameters
+from pilotlight.domain.invocation import BackendAnswer, ChatMessage, ContainerAnswer, Parameters
+from pilotlight.domain.invocation_request import Content
 from pilotlight.domain.preflight import Holder
 from pilotlight.domain.values import Model
 
@@ -85,6 +87,52 @@ class InferenceBackend(Protocol):
 
         Raises: ModelNotReady, NothingAnswered, InvocationFailed, Throttled.
         """
+        ...
+
+    def pass_on(
+        self, deployment: Deployment, content: Content, *, timeout_seconds: float, correlation_id: str
+    ) -> ContainerAnswer:
+        """Return what the container makes of a body.
+
+        Raises: InvalidInput where there is no container of ours, or it takes no body of that size; as `complete`.
+        """
+        ...
+
+
+class Submitted(Model):
+    """Where the answer, or the failure, of a call will lie that was taken."""
+
+    output_location: str
+    failure_location: str | None = None
+
+
+class AsyncInferenceBackend(Protocol):
+    """Where a deployed model takes calls and answers them later."""
+
+    largest_inline_bytes: int
+
+    def submit(
+        self,
+        deployment: Deployment,
+        content: Content,
+        *,
+        invocation_id: str,
+        waits_seconds: int,
+        runs_seconds: int,
+        correlation_id: str,
+    ) -> Submitted:
+        """Hand a call over: it may wait there so long, and then run so long.
+
+        Raises: ModelNotReady where there is no endpoint yet; InvocationFailed, AccessDenied, Throttled, Unavailable.
+        """
+        ...
+
+
+class Backlog(Protocol):
+    """What an asynchronous endpoint has been handed and not answered."""
+
+    def sizes(self, endpoint_name: str) -> BacklogSizes | None:
+        """Return what was measured lately; None where nothing was, or we may not know."""
         ...
 
 

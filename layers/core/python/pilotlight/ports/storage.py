@@ -5,7 +5,9 @@ from typing import Any, Protocol
 
 from pilotlight.domain.artifact import UploadedPart
 from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.values import Model, Moment
 
 
 class ModelSource(Protocol):
@@ -64,8 +66,30 @@ class ArtifactBucket(Protocol):
         ...
 
 
+class StoredBody(Model):
+    """A body that lies in our bucket: how long it is, what it says that it is, and when it was written."""
+
+    size_bytes: int
+    content_type: str
+    written_at: Moment
+
+
+class UploadAddress(Model):
+    """Where and how an input may be uploaded by whoever knows this: a secret until it expires."""
+
+    location: str
+    url: str
+    headers: dict[str, str]
+    expires_at: Moment
+
+
 class InvocationBodies(Protocol):
-    """Requests and outputs of invocations: encrypted, and gone after their time."""
+    """Requests and outputs of invocations: encrypted, and gone after their time.
+
+    A location is an address of S3 (`s3://…`). Only those below our own prefixes are ever read or signed.
+    """
+
+    bucket: str
 
     def put_request(self, invocation_id: str, request: InvocationRequest) -> None:
         """Keep what was asked."""
@@ -85,4 +109,40 @@ class InvocationBodies(Protocol):
 
     def get_output(self, invocation_id: str) -> dict[str, Any] | None:
         """Return what was answered, or None before that and once it has expired."""
+        ...
+
+    def put_content(self, invocation_id: str, data: bytes, content_type: str) -> str:
+        """Keep what a container is to be sent; return its location."""
+        ...
+
+    def put_result(self, invocation_id: str, data: bytes, content_type: str) -> str:
+        """Keep what a container answered; return its location."""
+        ...
+
+    def put_failure(self, invocation_id: str, told: str) -> None:
+        """Keep a service's or a container's own words for a failure: for the caller alone."""
+        ...
+
+    def get_failure(self, invocation_id: str) -> str | None:
+        """Return such words, or None."""
+        ...
+
+    def stored(self, location: str) -> StoredBody | None:
+        """Return what lies at a location, or None."""
+        ...
+
+    def read(self, location: str, limit_bytes: int) -> bytes | None:
+        """Return the first bytes of what lies at a location, or None."""
+        ...
+
+    def address_of(self, location: str) -> str | None:
+        """Return an address from which a body of ours can be fetched for some minutes; None for anybody else's."""
+        ...
+
+    def upload_address(self, input_id: str, request: InputRequest) -> UploadAddress:
+        """Return where an input may be uploaded."""
+        ...
+
+    def is_input(self, location: str) -> bool:
+        """Say whether a location is that of an input which was uploaded so."""
         ...

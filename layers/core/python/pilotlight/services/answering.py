@@ -1,64 +1,86 @@
 """One call to a model and what it leaves behind: the answer, the ledger's entry, the record and its metrics."""
 
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
+from pilotlight.domain import lmi
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     InvocationTimedOut,
     ModelNotReady,
+    NotFound,
     NothingAnswered,
     PilotlightError,
     Retryable,
-    UnsupportedParameter,
 )
-from pilotlight.domain.invocation import Answered, Invocation, InvocationRequest, InvocationStatus, split_reasoning
+from pilotlight.domain.invocation import (
+    Answered,
+    BackendAnswer,
+    ContainerAnswer,
+    Invocation,
+    InvocationRequest,
+    InvocationStatus,
+    RawInvocation,
+    Result,
+    split_reasoning,
+)
+from pilotlight.domain.invocation_request import Content, Form
+from pilotlight.domain.invocation_rules import LARGEST_REALTIME_BYTES, require_inline, require_taken
 from pilotlight.domain.pricing import WindowOpener
-from pilotlight.ports import Artifacts, Clock, InferenceBackend, Invocations, Journal, PromptRenderer
+from pilotlight.domain.values import Backend
+from pilotlight.ports import Artifacts, Clock, InferenceBackend, InvocationBodies, PromptRenderer
 from pilotlight.services.accounting import Accounting
-from pilotlight.services.prompting import Prompt, render
+from pilotlight.services.ending import Ending
+from pilotlight.services.prompting import Ask, for_container, for_model
 from pilotlight.services.spending import Spending
+
+UNTIMED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Answering:
-    """Makes the call, for the API and for the queue's worker alike."""
+    """Makes the call, for the API and for the queue's worker alike, at the backend that the deployment has."""
 
     def __init__(
         self,
         artifacts: Artifacts,
-        invocations: Invocations,
-        backend: InferenceBackend,
+        bodies: InvocationBodies,
+        backends: Mapping[Backend, InferenceBackend],
         templates: PromptRenderer,
         accounting: Accounting,
         spending: Spending,
-        journal: Journal,
+        ending: Ending,
         clock: Clock,
     ) -> None:
         self._artifacts = artifacts
-        self._invocations = invocations
-        self._backend = backend
+        self._bodies = bodies
+        self._backends = backends
         self._templates = templates
         self._accounting = accounting
         self._spending = spending
-        self._journal = journal
+        self._ending = ending
         self._clock = clock
         self._facts: dict[str, ModelFacts] = {}
 
-    def require_supported(self, request: InvocationRequest) -> None:
-        """Refuse what the backend would ignore. Raises: UnsupportedParameter, naming what it supports."""
-        asked = {name for name, value in dict(request.parameters).items() if value is not None}
-        if unknown := sorted(asked - self._backend.supported_parameters):
-            raise UnsupportedParameter(
-                f"The backend has no parameter {', '.join(unknown)}; it would ignore it silently. "
-                f"It supports {', '.join(sorted(self._backend.supported_parameters))}.",
-                field=f"parameters.{unknown[0]}",
-                rule="supported by the backend",
-                supported=sorted(self._backend.supported_parameters),
-            )
+    def require_supported(self, deployment: Deployment, request: InvocationRequest | RawInvocation) -> None:
+        """Refuse what the backend does not take, or would ignore. Raises: InvalidInput, UnsupportedParameter."""
+        backend = self._backends.get(deployment.backend)
+        supported = backend.supported_parameters if backend else lmi.SUPPORTED
+        require_taken(request, deployment.backend, deployment.hosting, supported)
 
-    def render(self, deployment: Deployment, request: InvocationRequest) -> Prompt:
-        """Return the prompt of a request, through the model's own chat template. Raises: InvalidInput."""
-        return render(request, self._facts_of(deployment.artifact_id), self._templates)
+    def ask(self, deployment: Deployment, request: InvocationRequest | RawInvocation) -> Ask:
+        """Return a request made ready, with the prompt through the model's own chat template.
+
+        Raises: InvalidInput, also for what is too large for the backend.
+        """
+        facts = self._facts_of(deployment.artifact_id)
+        if deployment.backend.is_endpoint or isinstance(request, RawInvocation):
+            ask = for_container(request, facts, self._templates)
+            if deployment.backend is Backend.SAGEMAKER_REALTIME and ask.content and ask.content.data is not None:
+                require_inline(ask.content, deployment.name)
+            return ask
+        return for_model(request, facts, self._templates)
 
     def _facts_of(self, artifact_id: str | None) -> ModelFacts | None:
         """Return what is known of a sealed checkpoint: read once, because a sealed artifact never changes."""
@@ -69,9 +91,7 @@ class Answering:
             self._facts[artifact_id] = artifact.facts
         return self._facts.get(artifact_id or "")
 
-    def call(
-        self, deployment: Deployment, prompt: Prompt, request: InvocationRequest, *, within: float, correlation_id: str
-    ) -> Answered:
+    def call(self, deployment: Deployment, ask: Ask, *, within: float, correlation_id: str) -> Answered:
         """Return the backend's answer, with how long it took.
 
         Where little of the paid time or of the ceiling is left, the call may take no longer than that. A call that was
@@ -83,14 +103,13 @@ class Answering:
         began = self._clock.now()
         over_by = self._spending.over_by(began, within)
         try:
-            answer = self._backend.complete(
-                deployment, prompt.text, request.parameters, timeout_seconds=within, correlation_id=correlation_id
-            )
+            answer = self._called(deployment, ask, within, correlation_id)
         except InvocationTimedOut:
             ended = min(self._clock.now(), over_by)
             took = (ended - began).total_seconds()
-            with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
-                self._accounting.timed_out(deployment, ended, tokens=request.parameters.token_limit, seconds=took)
+            if ask.form is Form.TEXT:
+                with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
+                    self._accounting.timed_out(deployment, ended, tokens=ask.parameters.token_limit, seconds=took)
             raise
         except NothingAnswered:
             with suppress(Retryable):
@@ -101,32 +120,63 @@ class Answering:
             self._spending.let_go(deployment)
             raise
         now = self._clock.now()
-        output = split_reasoning(answer.completion, opened_by_prompt=prompt.thinking_opened)
-        return Answered(
-            text=output.text,
-            reasoning=output.reasoning,
-            stop_reason=answer.stop_reason,
-            usage=answer.usage,
-            latency_ms=round((now - began).total_seconds() * 1000),
-            completion_length=len(answer.completion),
-            answered_at=now,
-        )
+        answered = read(answer, thinking_opened=ask.thinking_opened)
+        return answered.changed(latency_ms=round((now - began).total_seconds() * 1000), answered_at=now)
 
-    def settle(self, deployment: Deployment, invocation: Invocation, answered: Answered) -> Invocation:
-        """Return the invocation as answered, with its cost entered in the ledger; a repeat enters the same."""
+    def _called(
+        self, deployment: Deployment, ask: Ask, within: float, correlation_id: str
+    ) -> BackendAnswer | ContainerAnswer:
+        backend = self._backends[deployment.backend]
+        if ask.prompt:
+            return backend.complete(
+                deployment, ask.prompt.text, ask.parameters, timeout_seconds=within, correlation_id=correlation_id
+            )
+        told = backend.pass_on(
+            deployment,
+            self._with_bytes(ask.content or Content()),
+            timeout_seconds=within,
+            correlation_id=correlation_id,
+        )
+        return lmi.require_generation(told.data, deployment.name) if ask.form is Form.TEXT else told
+
+    def _with_bytes(self, content: Content) -> Content:
+        """Return a body with its bytes: those of one that had to wait lie in our bucket. Raises: NotFound."""
+        if content.location is None:
+            return content
+        data = self._bodies.read(content.location, LARGEST_REALTIME_BYTES + 1)
+        if data is None:
+            raise NotFound("The body of this invocation is no longer kept; send it again.")
+        return content.changed(data=data)
+
+    def keep(self, invocation_id: str, answered: Answered) -> Answered:
+        """Keep an answer for whoever asks for it; return it with the place where a container's own lies."""
+        if answered.result and answered.body is not None:
+            location = self._bodies.put_result(invocation_id, answered.body, answered.result.content_type)
+            answered = answered.changed(result=answered.result.changed(location=location))
+        self._bodies.put_output(invocation_id, answered.dump())
+        return answered
+
+    def settle(
+        self, deployment: Deployment, invocation: Invocation, answered: Answered, *, is_measure: bool = True
+    ) -> Invocation:
+        """Return the invocation as answered, with its cost entered in the ledger; a repeat enters the same.
+
+        `is_measure` says that how long it took tells the model's speed.
+        """
+        over = self.answered(invocation, answered)
         cost = self._accounting.answered(
             deployment,
             answered.answered_at,
             WindowOpener.INVOCATION,
-            invocation=invocation,
-            tokens_per_second=answered.tokens_per_second,
+            invocation=over,
+            tokens_per_second=answered.tokens_per_second if is_measure else None,
         )
-        over = self.answered(invocation, answered).changed(cost=cost)
+        over = over.changed(cost=cost)
         if cost.usd:
             try:
                 self._spending.note(deployment)
             except PilotlightError as exc:  # the owner hears of it at the next window
-                self.surprise("an answer could not be entered", over, exc)
+                self._ending.surprise("an answer could not be entered", over, exc)
         return over
 
     def answered(self, invocation: Invocation, answered: Answered) -> Invocation:
@@ -136,40 +186,31 @@ class Answering:
             ended_at=answered.answered_at,
             claimed_until=None,
             latency_ms=answered.latency_ms,
-            usage=answered.usage,
+            usage=answered.usage if answered.usage.dump() else None,
             output_length=answered.completion_length,
+            result=answered.result,
         )
 
-    def surprise(self, message: str, invocation: Invocation, error: PilotlightError) -> None:
-        """Say what went wrong beside a call that was answered, or accepted, all the same."""
-        self._journal.surprise(message, invocation=invocation.id, code=error.code, reason=error.message)
 
-    def fail(self, invocation: Invocation, error: PilotlightError) -> None:
-        """Keep the failure for whoever asks."""
-        self.record(self._invocations.save(invocation, self.failed(invocation, error)))
-
-    def failed(self, invocation: Invocation, error: PilotlightError) -> Invocation:
-        """Return the invocation as failed."""
-        return invocation.changed(
-            status=InvocationStatus.FAILED,
-            ended_at=self._clock.now(),
-            claimed_until=None,
-            error_code=error.code,
-            error_message=error.message,
+def read(answer: BackendAnswer | ContainerAnswer, *, thinking_opened: bool = False) -> Answered:
+    """Return what was answered; when, and after how long, is for the caller to say."""
+    if isinstance(answer, ContainerAnswer):
+        size = len(answer.data)
+        return Answered(
+            latency_ms=0,
+            answered_at=UNTIMED,
+            is_text=False,
+            completion_length=size,
+            result=Result(content_type=answer.content_type, size_bytes=size),
+            body=answer.data,
         )
-
-    def record(self, invocation: Invocation) -> None:
-        """Write the one structured record of an invocation: lengths, never contents."""
-        self._journal.invocation(
-            {
-                "request_id": invocation.id,
-                "deployment": invocation.deployment,
-                "correlation_id": invocation.correlation_id,
-                "input_length": invocation.input_length,
-                "output_length": invocation.output_length or 0,
-                "inference_time": (invocation.latency_ms or 0) / 1000,
-                "was_cold": invocation.was_cold,
-                "status": invocation.status.value,
-                "error_code": invocation.error_code,
-            }
-        )
+    output = split_reasoning(answer.completion, opened_by_prompt=thinking_opened)
+    return Answered(
+        latency_ms=0,
+        answered_at=UNTIMED,
+        text=output.text,
+        reasoning=output.reasoning,
+        stop_reason=answer.stop_reason,
+        usage=answer.usage,
+        completion_length=len(answer.completion),
+    )

@@ -1,7 +1,7 @@
 """Invocations as the API takes them: answered at once by a warm model, otherwise recorded, queued and woken for.
 
 The API never waits for a cold start. It calls the backend itself only where the answer fits its limit at the
-measured speed; everything else is a record to ask for.
+measured speed; everything else is a record to ask for. An asynchronous endpoint is never called here.
 """
 
 from collections.abc import Iterator
@@ -12,53 +12,52 @@ from pydantic import Field
 from ulid import ULID
 
 from pilotlight.contracts import InvocationView
+from pilotlight.domain.container_answers import is_shown
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
-    DeadlinePassed,
     Held,
     InvalidInput,
     ModelNotReady,
     PilotlightError,
-    QueueFull,
     Retryable,
     Terminal,
 )
 from pilotlight.domain.invocation import (
     KEPT,
-    LONGEST_REDELIVERY_SECONDS,
     Answered,
+    Form,
     Invocation,
     InvocationRequest,
     InvocationStatus,
-    Output,
+    RawInvocation,
     fits,
 )
 from pilotlight.domain.spending import Purpose
-from pilotlight.domain.values import Model
+from pilotlight.domain.values import Backend, Model
 from pilotlight.domain.warmth import Warmth
-from pilotlight.ports import Clock, Deployments, InvocationBodies, InvocationQueue, Invocations
+from pilotlight.domain.webhook import Webhook
+from pilotlight.ports import Clock, Deployments, Invocations
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
-from pilotlight.services.prompting import Prompt
+from pilotlight.services.ending import Ending
+from pilotlight.services.inputs import Inputs
+from pilotlight.services.invocation_views import InvocationViews
+from pilotlight.services.prompting import Ask
+from pilotlight.services.queueing import Queueing
 from pilotlight.services.spending import Spending
 from pilotlight.services.warming import Warming
 
 POLL_SECONDS = 0.25
+Asked = InvocationRequest | RawInvocation
 
 
 class InvocationLimits(Model):
-    """How long the API may work and wait (wall seconds), and how much may be held and queued.
-
-    Callers wait `retry_after_seconds` of our clock, which runs `clock_speed` times as fast as theirs.
-    """
+    """How long the API may work and wait (wall seconds), and how many requests may be held."""
 
     direct_seconds: float = 20.0
     longest_wait_seconds: float = Field(default=25.0, le=28.0)
     held_requests: int = 20
-    queue_depth: int = 10_000
     expires_after_seconds: int = 6 * 3600
-    retry_after_seconds: int = 10
-    clock_speed: float = 1.0
 
 
 class Invoking:
@@ -68,9 +67,11 @@ class Invoking:
         self,
         deployments: Deployments,
         invocations: Invocations,
-        bodies: InvocationBodies,
-        queue: InvocationQueue,
+        queueing: Queueing,
+        inputs: Inputs,
         answering: Answering,
+        ending: Ending,
+        views: InvocationViews,
         accounting: Accounting,
         spending: Spending,
         warming: Warming,
@@ -79,37 +80,33 @@ class Invoking:
     ) -> None:
         self._deployments = deployments
         self._invocations = invocations
-        self._bodies = bodies
-        self._queue = queue
+        self._queueing = queueing
+        self._inputs = inputs
         self._answering = answering
+        self._ending = ending
+        self._views = views
         self._accounting = accounting
         self._spending = spending
         self._warming = warming
         self._clock = clock
         self._limits = limits
 
-    def invoke(
-        self, name: str, request: InvocationRequest, *, wait_seconds: float, correlation_id: str
-    ) -> InvocationView:
+    def invoke(self, name: str, request: Asked, *, wait_seconds: float, correlation_id: str) -> InvocationView:
         """Return the answer of a warm model, or the record of an invocation that waits for one.
 
         Raises: NotServing; UnsupportedParameter; InvalidInput; QueueFull; LeaseEnded; SpendCeilingReached.
         """
         deployment = self._deployments.get(name).require_serving()
-        self._answering.require_supported(request)
-        prompt = self._answering.render(deployment, request)
+        ask = self._accepted(deployment, request)
         invocation = self._fresh(deployment, request, correlation_id)
-        latest = self._accounting.latest_window(deployment)
-        belief = self._accounting.warmth_by(latest, deployment.wake, self._clock.now())
-        speed = latest.tokens_per_second if latest else None
-        quick = fits(request.parameters, speed, within_seconds=self._limits.direct_seconds)
+        belief = self._accounting.belief(deployment, self._clock.now())
         patience = min(wait_seconds, self._limits.longest_wait_seconds)
-        cold = belief.state is not Warmth.WARM
+        cold = belief.warmth.state is not Warmth.WARM
         waits_for = self._require_spendable(deployment) if cold else None
         seen_cold = False
-        if quick and not cold:
+        if not cold and self._answers_at_once(deployment, request, ask, belief.tokens_per_second):
             try:
-                answered = self._call(deployment, invocation, request, prompt)
+                answered = self._call(deployment, invocation, ask)
             except Retryable as exc:
                 cold = seen_cold = isinstance(exc, ModelNotReady)  # anything else says nothing of the model's memory
                 waits_for = exc.message if isinstance(exc, Held) else None
@@ -117,11 +114,25 @@ class Invoking:
             else:
                 return self._tell(deployment, invocation, answered)
         invocation = invocation.changed(was_cold=cold, waiting_for=waits_for)
-        self._enqueue(invocation, request)
-        if cold:
+        self._queueing.enqueue(invocation, request)
+        if cold and deployment.backend is not Backend.SAGEMAKER_ASYNC:  # its worker wakes what it has handed over to
             with self._surviving("the model could not be woken", invocation):  # its worker sees to it, or says why not
                 self._wake(name, correlation_id, seen_cold=seen_cold)
         return self._wait(invocation, patience)
+
+    def _accepted(self, deployment: Deployment, request: Asked) -> Ask:
+        """Return a request made ready, where its backend takes it. Raises: InvalidInput, UnsupportedParameter."""
+        self._answering.require_supported(deployment, request)
+        if isinstance(request, InvocationRequest):
+            self._inputs.require_readable(request.input)
+        return self._answering.ask(deployment, request)
+
+    def _answers_at_once(self, deployment: Deployment, request: Asked, ask: Ask, speed: float | None) -> bool:
+        """Say whether the API itself calls a warm model: not where it is told another time, or another place."""
+        within = self._limits.direct_seconds
+        if deployment.backend is Backend.SAGEMAKER_ASYNC or request.webhook or (request.timeout_seconds or 0) > within:
+            return False
+        return ask.form is Form.BODY or fits(ask.parameters, speed, within_seconds=within)
 
     def _require_spendable(self, deployment: Deployment) -> str | None:
         """Refuse a call for which no model may be woken; return what it must wait for, where that passes by itself.
@@ -146,18 +157,14 @@ class Invoking:
 
     def view(self, invocation_id: str) -> InvocationView:
         """Return an invocation with its output, while that is kept."""
-        return self._view(self._invocations.get(invocation_id))
+        return self._views.of(self._invocations.get(invocation_id))
 
-    def _call(
-        self, deployment: Deployment, invocation: Invocation, request: InvocationRequest, prompt: Prompt
-    ) -> Answered:
+    def _call(self, deployment: Deployment, invocation: Invocation, ask: Ask) -> Answered:
         within = self._limits.direct_seconds
         try:
-            return self._answering.call(
-                deployment, prompt, request, within=within, correlation_id=invocation.correlation_id
-            )
+            return self._answering.call(deployment, ask, within=within, correlation_id=invocation.correlation_id)
         except Terminal as exc:
-            self._answering.record(self._answering.failed(invocation, exc))
+            self._ending.record(self._ending.failed(invocation, exc))
             raise
 
     def _tell(self, deployment: Deployment, invocation: Invocation, answered: Answered) -> InvocationView:
@@ -167,22 +174,14 @@ class Invoking:
         """
         over = self._answering.answered(invocation, answered).changed(body_kept=False)  # it goes with the answer
         try:
+            if answered.result and not is_shown(answered.result.content_type, answered.result.size_bytes):
+                answered = self._answering.keep(invocation.id, answered)  # it goes by an address, and not in JSON
             over = self._answering.settle(deployment, over, answered)
             self._invocations.put(over)
         except PilotlightError as exc:
-            self._answering.surprise("an answer could not be entered", over, exc)
-        self._answering.record(over)
-        return self._view(over, answered.output)
-
-    def _enqueue(self, invocation: Invocation, request: InvocationRequest) -> None:
-        if self._queue.depth() >= self._limits.queue_depth:
-            raise QueueFull(
-                f"{self._limits.queue_depth} invocations wait already; send this one again later.",
-                retry_after_seconds=60,
-            )
-        self._bodies.put_request(invocation.id, request)
-        self._invocations.put(invocation)
-        self._queue.send(invocation.id, invocation.correlation_id)
+            self._ending.surprise("an answer could not be entered", over, exc)
+        self._ending.record(over)
+        return self._views.of(over, answered)
 
     def _wait(self, invocation: Invocation, patience: float) -> InvocationView:
         """Hold the request until its answer or the end of its patience; beyond a bound of held ones, not at all.
@@ -192,8 +191,8 @@ class Invoking:
         began = self._clock.now()
         with self._surviving("a caller could not be held", invocation):
             if patience > 0 and self._invocations.hold(began, self._limits.held_requests):
-                return self._view(self._held(invocation, patience, began))
-        return self._view(invocation)
+                return self._views.of(self._held(invocation, patience, began))
+        return self._views.of(invocation)
 
     def _held(self, invocation: Invocation, patience: float, began: datetime) -> Invocation:
         """Return the invocation as it is when it is over, or patience is."""
@@ -216,62 +215,24 @@ class Invoking:
         except Retryable:
             return
         except PilotlightError as exc:
-            self._answering.surprise(message, invocation, exc)
+            self._ending.surprise(message, invocation, exc)
 
-    def _fresh(self, deployment: Deployment, request: InvocationRequest, correlation_id: str) -> Invocation:
+    def _fresh(self, deployment: Deployment, request: Asked, correlation_id: str) -> Invocation:
         now = self._clock.now()
         return Invocation(
             id=str(ULID()).lower(),
             deployment=deployment.name,
             generation=deployment.generation,
+            backend=deployment.backend,
+            form=request.form,
             status=InvocationStatus.QUEUED,
             created_at=now,
             expires_at=now + timedelta(seconds=self._limits.expires_after_seconds),
             kept_until=now + KEPT,
             correlation_id=correlation_id,
             input_length=request.input_length,
-        )
-
-    def _retry_after(self, invocation: Invocation, now: datetime) -> int | None:
-        """Return the wall's seconds until it is worth asking again: what is left of a cold start."""
-        if invocation.is_over:
-            return None
-        waits = float(self._limits.retry_after_seconds)
-        deployment = self._deployments.find(invocation.deployment) if invocation.was_cold else None
-        if deployment:
-            began = deployment.wake.started_at if deployment.wake else invocation.created_at
-            left = deployment.cold_start_seconds - (now - began).total_seconds()
-            waits = min(max(left, waits), LONGEST_REDELIVERY_SECONDS)
-        return max(1, round(waits / self._limits.clock_speed))
-
-    def _view(self, invocation: Invocation, output: Output | None = None) -> InvocationView:
-        now = self._clock.now()
-        if invocation.is_lost(now):  # its message was lost, or never sent: nobody else would say so
-            invocation = invocation.changed(
-                status=InvocationStatus.FAILED,
-                ended_at=invocation.expires_at,
-                error_code=DeadlinePassed.code,
-                error_message=invocation.expired_message,
-            )
-        kept = invocation.status is InvocationStatus.SUCCEEDED and invocation.body_kept and output is None
-        stored = self._bodies.get_output(invocation.id) if kept else None
-        error = invocation.error_code and {"code": invocation.error_code, "message": invocation.error_message}
-        return InvocationView(
-            id=invocation.id,
-            deployment=invocation.deployment,
-            status=invocation.status,
-            output=output or (Output.model_validate(stored) if stored else None),
-            usage=invocation.usage,
-            latency_ms=invocation.latency_ms,
-            was_cold=invocation.was_cold,
-            cost=invocation.cost,
-            waiting_for=None if invocation.is_over else invocation.waiting_for,
-            error=error or None,
-            correlation_id=invocation.correlation_id,
-            created_at=invocation.created_at,
-            ended_at=invocation.ended_at,
-            expires_at=invocation.expires_at,
-            retry_after_seconds=self._retry_after(invocation, now),
+            timeout_seconds=request.timeout_seconds,
+            webhook=Webhook() if request.webhook else None,
         )
 
 

@@ -1,0 +1,19 @@
+"""Tell somebody's server that an invocation is over; a notice that is not taken comes back later."""
+
+from typing import Any
+
+from pilotlight.contracts import QueueBatch
+from pilotlight.runtime import runtime
+from pilotlight.task import task
+
+
+@task(QueueBatch)
+def handler(work: QueueBatch) -> dict[str, Any]:
+    """Deliver each notice of the batch, and name those that are to come back."""
+    webhooks = runtime().webhooks
+    undelivered = [
+        message.id
+        for message in work.messages
+        if not webhooks.deliver(message.body.invocation_id, receipt=message.receipt, receives=message.receives)
+    ]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in undelivered]}
