@@ -1,5 +1,6 @@
 """A fake of the API that keeps the API's promises, and a clock that never makes a test wait."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -433,3 +434,38 @@ def a_described_endpoint() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def a_described_revision() -> Callable[..., dict[str, Any]]:
     return a_revision
+
+
+class Elapsing:
+    """Time that passes only by waiting, with a thread and without."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+    async def pause(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+@pytest.fixture
+def elapsing():
+    return Elapsing()
+
+
+@pytest.fixture(params=["invoke", "ainvoke"])
+def call(request):
+    """Call a model the way of threads, and the way of asyncio."""
+
+    def ask(model, *arguments, **options):
+        if request.param == "invoke":
+            return model.invoke(*arguments, **options)
+        return asyncio.run(model.ainvoke(*arguments, **options))
+
+    return ask
