@@ -14,6 +14,7 @@ from pilotlight.domain.invocation import Invocation, InvocationRequest, Invocati
 from pilotlight.domain.keep_warm import KeepWarm, Policy, Window
 from pilotlight.domain.lease import lease_from
 from pilotlight.domain.pricing import BillingWindow, WindowOpener
+from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Uptime
@@ -81,6 +82,21 @@ def an_endpoint(name: str = "llama", *, backend: Backend = Backend.SAGEMAKER_ASY
         "scaling": ScalingSettings().for_backend(backend),
     }
     return Endpoint(**{**sound, **fields})
+
+
+def a_proposal(instance_type: str = "ml.g5.xlarge", **fields: Any) -> Proposal:
+    sound: dict[str, Any] = {
+        "instance_type": instance_type,
+        "tensor_parallel_degree": 1,
+        "usd_per_hour": 1.408,
+        "hardware": "1 × A10G of 22.5 GiB",
+        "price_confirmed": True,
+        "price_source": "a price list",
+        "seconds_per_token": 0.02,
+        "needed_gib": 17.0,
+        "usable_gib": 20.0,
+    }
+    return Proposal(**{**sound, **fields})
 
 
 def an_event(reason: str = "something happened", *, now: datetime = NOON, **fields: Any) -> Event:

@@ -11,7 +11,7 @@ from pilotlight.domain.spending import Per
 from pilotlight.domain.values import Backend
 from pilotlight.domain.warmth import Warmth
 
-from tests.factories import NOON, a_deployment, a_hosted_deployment, a_wake, an_invocation, at
+from tests.factories import NOON, a_deployment, a_hosted_deployment, a_proposal, a_wake, an_invocation, at
 
 PRICE = 1.408
 HOUR = timedelta(hours=1)
@@ -101,10 +101,12 @@ def test_before_there_is_an_endpoint_nothing_runs_and_a_named_instance_has_its_p
     named = Hosting(instance=InstanceSettings(type="ml.g5.12xlarge"), scaling=ScalingSettings(max=3))
     fresh = a_deployment(backend=Backend.SAGEMAKER_ASYNC, hosting=named)
     open_choice = fresh.changed(hosting=Hosting())
+    proposal = a_proposal("ml.g5.2xlarge", usd_per_hour=1.515)
 
     tariff = world.accounting.tariff(fresh)
 
     assert (tariff.hour.usd, tariff.instance_hour.usd, tariff.most, tariff.is_known) == (0, 7.09, 3, True)
+    assert world.accounting.tariff(open_choice.changed(proposal=proposal)).instance_hour.usd == 1.515
     assert not world.accounting.tariff(open_choice).is_known
     assert world.accounting.tariff(open_choice).instance_hour.usd > 60, "what nobody knows is never cheap"
 

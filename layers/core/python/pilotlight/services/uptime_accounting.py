@@ -37,8 +37,9 @@ class UptimeAccounting:
             )
         most = hosting.scaling.for_backend(deployment.backend).max if hosting else 1
         wanted = hosting.instance.type if hosting else None
-        rate = rate_of(wanted or UNKNOWN, self._region)
-        return InstanceTariff(usd_per_hour=rate.usd_per_hour, most=max(most, 1), is_known=wanted is not None)
+        proposed = deployment.proposal and deployment.proposal.usd_per_hour
+        usd_per_hour = proposed or rate_of(wanted or UNKNOWN, self._region).usd_per_hour
+        return InstanceTariff(usd_per_hour=usd_per_hour, most=max(most, 1), is_known=bool(proposed or wanted))
 
     def answered(
         self,
