@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from local import authorization, bedrock, notifications, object_events, object_store, sagemaker, step_functions, tables
+from local import (
+    authorization,
+    autoscaling,
+    bedrock,
+    notifications,
+    object_events,
+    object_store,
+    sagemaker,
+    step_functions,
+    tables,
+)
 from local.clock import ScaledClock
 from local.delivery import deliveries
 from local.events import EventBus
@@ -18,6 +28,7 @@ def start_services(clock: ScaledClock, endpoint_url: str, closing: ExitStack) ->
     authorization.install(closing)
     for seam in (step_functions, object_store, bedrock, sagemaker):
         seam.install(clock)
+    autoscaling.install()
     tables.install()
     notifications.install(clock)
     object_events.install()

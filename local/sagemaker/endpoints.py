@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.sagemaker import async_requests, configs, fleets, quotas
+from local.sagemaker import async_requests, configs, fleets, placement, quotas
 from local.sagemaker.errors import invalid, not_found, taken
 from local.sagemaker.listing import at, given, page, tags_from
+from local.sagemaker.minutes import keep_looking
 from local.sagemaker.places import Place
 from local.sagemaker.resources import IN_PROGRESS, Config, Endpoint, Fleet, Status
 from local.sagemaker.simulation import Simulation
@@ -29,6 +30,7 @@ def create(simulation: Simulation, place: Place, request: dict[str, Any]) -> dic
     endpoint = Endpoint(place, name, arn, now, now, tags_from(request.get("Tags")), config, wanted)
     endpoint.last_deployment = request.get("DeploymentConfig")
     simulation.state.endpoints[arn] = endpoint
+    keep_looking(simulation)
     set_status(simulation, endpoint, Status.CREATING)
     if simulation.knobs.fail_next_endpoint is not None:
         reason, simulation.knobs.fail_next_endpoint = simulation.knobs.fail_next_endpoint, None
@@ -52,6 +54,14 @@ def find_idle(simulation: Simulation, place: Place, name: str) -> Endpoint:
     endpoint = find(simulation, place, name)
     if endpoint.status in IN_PROGRESS:
         raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+    return endpoint
+
+
+def find_in_service(simulation: Simulation, place: Place, name: str) -> Endpoint:
+    """Give an endpoint that is in service and at rest. Raises: ValidationException."""
+    endpoint = find_idle(simulation, place, name)
+    if endpoint.status is not Status.IN_SERVICE:
+        raise invalid(f'Cannot update endpoint "{endpoint.arn}" with status {endpoint.status.value}.')
     return endpoint
 
 
@@ -112,6 +122,7 @@ def _look(simulation: Simulation, endpoint: Endpoint) -> None:
     elif fleets.settled(endpoint.fleets):
         set_status(simulation, endpoint, Status.IN_SERVICE)
         async_requests.dispatch(simulation, endpoint)
+        placement.watch_idle(simulation, endpoint)
 
 
 def _fail(simulation: Simulation, endpoint: Endpoint, reason: str) -> None:
@@ -126,6 +137,9 @@ def _remove(simulation: Simulation, endpoint: Endpoint) -> None:
     for fleet in endpoint.all_fleets:
         fleets.stop_all(simulation, endpoint, fleet)
     endpoint.requests.clear()
+    for component in simulation.state.components.values():
+        if component.endpoint_arn == endpoint.arn:  # it stays, and runs nowhere
+            component.copies.clear()
     endpoint.is_gone = True
     simulation.state.endpoints.pop(endpoint.arn, None)
 

@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from moto.cloudwatch.models import Dimension
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from local.sagemaker import configs, endpoints, invoking, models, tags
+from local.sagemaker import capacities, components, configs, endpoints, hub, invoking, models, tags
 from local.sagemaker.errors import SageMakerError, throttled
 from local.sagemaker.metrics import HostingMetrics
 from local.sagemaker.places import Place
 from local.sagemaker.simulation import Clock, Simulation, begin, simulation
 from local.sagemaker.validation import validate
+from local.seams import replace
 
 Act = Callable[[Simulation, Place, dict[str, Any]], dict[str, Any] | None]
 
@@ -33,6 +35,14 @@ _ACTIONS: dict[str, Act] = {
     "DescribeEndpoint": endpoints.describe,
     "DeleteEndpoint": endpoints.delete,
     "ListEndpoints": endpoints.listing,
+    "UpdateEndpointWeightsAndCapacities": capacities.update,
+    "CreateInferenceComponent": components.create,
+    "DescribeInferenceComponent": components.describe,
+    "UpdateInferenceComponent": components.update,
+    "UpdateInferenceComponentRuntimeConfig": components.update_runtime,
+    "DeleteInferenceComponent": components.delete,
+    "ListInferenceComponents": components.listing,
+    "DescribeHubContent": hub.describe_content,
 }
 _TAGGING: dict[str, Act] = {"AddTags": tags.add, "DeleteTags": tags.delete, "ListTags": tags.listing}
 # Taken before anything is replaced, so that what is not ours goes on to moto, however often we install.
@@ -42,6 +52,7 @@ _MOTO = {name: getattr(SageMakerResponse, camelcase_to_underscores(name)) for na
 def install(clock: Clock) -> None:
     """Add the simulated service to moto, empty, going by this clock."""
     begin(clock)
+    replace(Dimension, "__lt__", lambda _: _comes_before)
     HostingMetrics.series = staticmethod(lambda: simulation().state.series)
     for name, act in _ACTIONS.items():
         setattr(SageMakerResponse, camelcase_to_underscores(name), _action(name, act))
@@ -50,6 +61,11 @@ def install(clock: Clock) -> None:
     SageMakerRuntimeResponse.use_raw_body = True  # moto would read every body as text
     SageMakerRuntimeResponse.invoke_endpoint = _invoke
     SageMakerRuntimeResponse.invoke_endpoint_async = _invoke_async
+
+
+def _comes_before(one: Dimension, other: Dimension) -> bool:
+    """Order dimensions by name and value: moto compares a value with a name, and so finds only some metrics of two."""
+    return bool((one.name, one.value) < (other.name, other.value))
 
 
 def _action(operation: str, act: Act) -> Callable[[Any], Any]:

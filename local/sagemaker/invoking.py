@@ -11,12 +11,16 @@ from local.sagemaker.async_requests import Submission
 from local.sagemaker.errors import SageMakerError, throttled, uninvokable
 from local.sagemaker.fleets import group_of
 from local.sagemaker.places import Place
-from local.sagemaker.resources import Container, Endpoint, Fleet, Instance
+from local.sagemaker.resources import Component, Container, Endpoint, Fleet, Instance
 from local.sagemaker.simulation import Simulation
 
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+NO_CAPACITY = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress "
+    "(if configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
 )
 
 
@@ -30,28 +34,38 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class _Server:
+    """Who answers a call, and what is counted of it."""
+
+    variant: str
+    instance: Instance
+    container: Container
+    sharers: int  # instances or copies that share the calls
+    holder: Endpoint | Component  # that counts the calls under way
+    dimensions: metrics.Dimensions
+
+
+@dataclass(frozen=True)
 class _Turn:
-    """A call that an instance works on."""
+    """A call that is worked on."""
 
     endpoint: Endpoint
-    fleet: Fleet
-    instance: Instance
+    server: _Server
     outcome: Reply | ModelFaultError
     seconds: float
-    dimensions: metrics.Dimensions
 
 
 def invoke(simulation: Simulation, place: Place, request: dict[str, Any], body: bytes) -> Answer:
     """Answer one call, after the time that it takes. Raises: SageMakerError."""
     with simulation.lock:
         turn = _admitted(simulation, place, request, body)
-        turn.endpoint.in_flight += 1
+        turn.server.holder.in_flight += 1
     limit = simulation.settings.answer_limit_seconds
     try:
         simulation.clock.sleep(min(turn.seconds, limit))
     finally:
         with simulation.lock:
-            turn.endpoint.in_flight -= 1
+            turn.server.holder.in_flight -= 1
     with simulation.lock:
         simulation.settle()
         _measure(simulation, turn)
@@ -59,7 +73,7 @@ def invoke(simulation: Simulation, place: Place, request: dict[str, Any], body: 
         raise _model_error(turn, 0, TIMED_OUT)
     if isinstance(turn.outcome, ModelFaultError):
         raise _model_error(turn, turn.outcome.status, turn.outcome.message)
-    return Answer(turn.outcome.body, turn.outcome.content_type, turn.fleet.name)
+    return Answer(turn.outcome.body, turn.outcome.content_type, turn.server.variant)
 
 
 def invoke_async(simulation: Simulation, place: Place, request: dict[str, Any], body: bytes) -> dict[str, Any]:
@@ -108,13 +122,12 @@ def _admitted(simulation: Simulation, place: Place, request: dict[str, Any], bod
             "1 validation error detected: Value at 'body' failed to satisfy constraint: "
             f"Member must have length less than or equal to {settings.largest_body_bytes}"
         )
-    fleet, instance, container = _server(endpoint, request)
-    dimensions = (("EndpointName", endpoint.name), ("VariantName", fleet.name))
+    server = _server(simulation, endpoint, request)
     outcome: Reply | ModelFaultError
     if knobs.fail_calls:
         outcome, seconds = ModelFaultError(knobs.fail_calls.pop(0), 500), settings.other_answer_seconds
     else:
-        call = Call(body, request.get("ContentType") or JSON, container, instance.type, simulation.moment)
+        call = Call(body, request.get("ContentType") or JSON, server.container, server.instance.type, simulation.moment)
         try:
             outcome = reply_to(call, settings)
             seconds = outcome.seconds
@@ -123,12 +136,14 @@ def _admitted(simulation: Simulation, place: Place, request: dict[str, Any], bod
     if knobs.stall_calls > 0:
         knobs.stall_calls -= 1
         seconds = settings.answer_limit_seconds + 1
-    return _Turn(endpoint, fleet, instance, outcome, seconds, dimensions)
+    return _Turn(endpoint, server, outcome, seconds)
 
 
-def _server(endpoint: Endpoint, request: dict[str, Any]) -> tuple[Fleet, Instance, Container]:
-    """Give the instance that answers next: by weights, and by turns."""
+def _server(simulation: Simulation, endpoint: Endpoint, request: dict[str, Any]) -> _Server:
+    """Give who answers next: by weights, and by turns."""
     endpoint.calls += 1
+    if any(fleet.model is None for fleet in endpoint.fleets):
+        return _copy(simulation, endpoint, request.get("InferenceComponentName"))
     wanted = request.get("TargetVariant")
     fleets = [each for each in _taking(endpoint) if wanted in (None, each.name)]
     if not fleets:
@@ -139,7 +154,25 @@ def _server(endpoint: Endpoint, request: dict[str, Any]) -> tuple[Fleet, Instanc
     fleet = _by_weight(ready, endpoint.calls)
     instance = fleet.ready[endpoint.calls % len(fleet.ready)]
     assert instance.container is not None, "an instance that serves has a container"
-    return fleet, instance, instance.container
+    dimensions = (("EndpointName", endpoint.name), ("VariantName", fleet.name))
+    return _Server(fleet.name, instance, instance.container, len(fleet.ready), endpoint, dimensions)
+
+
+def _copy(simulation: Simulation, endpoint: Endpoint, name: str | None) -> _Server:
+    """Give the copy of a component that answers next; a component without any fails the call, and counts it."""
+    if not name:
+        raise uninvokable("Inference Component Name header is required for endpoints with inference components.")
+    component = simulation.state.components.get(endpoint.place.arn("inference-component", name))
+    if component is None or component.endpoint_arn != endpoint.arn:
+        raise uninvokable(f"Inference component {name} of endpoint {endpoint.name} not found.")
+    dimensions = (("InferenceComponentName", component.name),)
+    if not component.ready:
+        values, keep = {"NoCapacityInvocationFailures": 1.0}, simulation.settings.metrics_kept_seconds
+        simulation.state.series.put(endpoint.place, simulation.moment, values, dimensions, keep=keep)
+        raise uninvokable(NO_CAPACITY)
+    copy = component.ready[endpoint.calls % len(component.ready)]
+    assert copy.container is not None, "a copy that serves has a container"
+    return _Server(component.variant, copy.instance, copy.container, len(component.ready), component, dimensions)
 
 
 def _taking(endpoint: Endpoint) -> list[Fleet]:
@@ -164,21 +197,22 @@ def _by_weight(fleets: list[Fleet], calls: int) -> Fleet:
 def _measure(simulation: Simulation, turn: _Turn) -> None:
     """Publish what a call was."""
     failed = isinstance(turn.outcome, ModelFaultError) or turn.seconds > simulation.settings.answer_limit_seconds
+    is_copy = isinstance(turn.server.holder, Component)
     values = {
         "Invocations": 1.0,
-        "InvocationsPerInstance": 1.0 / max(len(turn.fleet.ready), 1),
+        "InvocationsPerCopy" if is_copy else "InvocationsPerInstance": 1.0 / turn.server.sharers,
+        "ConcurrentRequestsPerCopy" if is_copy else "ConcurrentRequestsPerModel": turn.server.holder.in_flight + 1.0,
         "ModelLatency": turn.seconds * 1e6,
-        "ConcurrentRequestsPerModel": turn.endpoint.in_flight + 1.0,
         "InvocationModelErrors": 1.0 if failed else 0.0,
     }
     keep = simulation.settings.metrics_kept_seconds
-    simulation.state.series.put(turn.endpoint.place, simulation.moment, values, turn.dimensions, keep=keep)
+    simulation.state.series.put(turn.endpoint.place, simulation.moment, values, turn.server.dimensions, keep=keep)
 
 
 def _model_error(turn: _Turn, status: int, message: str) -> SageMakerError:
     place, group = turn.endpoint.place, group_of(turn.endpoint)
     kind = "client" if 400 <= status < 500 else "server"
-    stream = f"{turn.fleet.name}/{turn.instance.id}"
+    stream = f"{turn.server.variant}/{turn.server.instance.id}"
     return SageMakerError(
         "ModelError",
         f'Received {kind} error ({status}) from primary with message "{message}". See '

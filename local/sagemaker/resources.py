@@ -141,6 +141,56 @@ class Instance:
     idle_since: float | None = None  # of a managed instance without copies
 
 
+class ComponentStatus(StrEnum):
+    """Of an inference component, as DescribeInferenceComponent writes it."""
+
+    CREATING = "Creating"
+    IN_SERVICE = "InService"
+    UPDATING = "Updating"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+@dataclass(eq=False)
+class Copy:
+    """A copy of a component's model on an instance; it serves once it has a container."""
+
+    instance: Instance
+    container: Container | None = None
+    is_gone: bool = False
+
+
+@dataclass(eq=False)
+class Component(Resource):
+    """An inference component."""
+
+    request: dict[str, Any]
+    endpoint_arn: str
+    variant: str
+    desired: int
+    status: ComponentStatus = ComponentStatus.CREATING
+    failure_reason: str | None = None
+    copies: list[Copy] = field(default_factory=list)
+    in_flight: int = 0
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """Give what it runs, and what that needs."""
+        spec: dict[str, Any] = self.request["Specification"]
+        return spec
+
+    @property
+    def gpus(self) -> int:
+        """Give the GPUs that each copy has to itself."""
+        needs = self.specification.get("ComputeResourceRequirements") or {}
+        return int(needs.get("NumberOfAcceleratorDevicesRequired") or 0)
+
+    @property
+    def ready(self) -> list[Copy]:
+        """Give the copies that serve."""
+        return [each for each in self.copies if each.container is not None]
+
+
 @dataclass(eq=False)
 class Fleet:
     """The instances of one variant under one configuration."""

@@ -54,6 +54,8 @@ class Settings:
     quotas: defaultdict[str, int] = field(default_factory=_usual_quotas)  # instances by type, for endpoint usage
     judges_image_pulls: bool = True  # whether the execution role must be allowed to pull the image
 
+    hub_contents: dict[str, str] = field(default_factory=dict)  # documents of the public hub, by model id
+
     metrics_kept_seconds: float = 3 * 86_400.0
 
 

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 from local.clock import ScaledClock
 from local.sagemaker.agenda import Act, Agenda
-from local.sagemaker.components import Component
 from local.sagemaker.metrics import Series
-from local.sagemaker.resources import Config, Endpoint, Model, Uptime
+from local.sagemaker.resources import Component, Config, Endpoint, Model, Uptime
 from local.sagemaker.settings import Knobs, Settings
 
 

@@ -17,8 +17,10 @@ _CLASSES = {
     r"\p{Z}": r" ",
     r"\p{N}": r"\d",
     r"\p{ASCII}": r"[\x00-\x7f]",
-    r"\p{Print}": r" -~",
+    r"[\p{Print}]": r"[ -~]",
+    r"\p{Print}": r"[ -~]",
     r"\z": r"\Z",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",  # pairs of surrogates
 }
 _SIZED = {"string", "list", "map", "blob"}
 _NUMBERS = {"integer", "long", "float", "double"}

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from local import events, notifications, sagemaker
+from local import autoscaling, events, notifications, sagemaker
 from local.sagemaker import simulation
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -81,6 +81,7 @@ class HostingCloud:
         events._running[:] = []
         notifications.install(self.clock)
         sagemaker.install(self.clock)
+        autoscaling.install()
         self.iam.create_role(RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST))
         for bucket in ("weights", "data"):
             self.s3.create_bucket(Bucket=bucket)
