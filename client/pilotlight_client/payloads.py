@@ -5,7 +5,7 @@ import json
 import mimetypes
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,6 +43,20 @@ class Payload:
         """Return all of it."""
         with self.open() as stream:
             return stream.read()
+
+    def read_value(self) -> Any:
+        """Return what it is in JSON.
+
+        Raises: WrongInput for what is none.
+        """
+        if self.value is not None:
+            return self.value
+        try:
+            return json.loads(self.read())
+        except ValueError as exc:
+            raise WrongInput(
+                f"The payload says that it is {JSON}, and is not ({exc}): give its own content type."
+            ) from exc
 
 
 def payload_of(value: Any, content_type: str | None = None) -> Payload:
@@ -118,11 +132,7 @@ def _with_value(payload: Payload) -> Payload:
     """
     if not (payload.is_json and payload.is_short):
         return payload
-    try:
-        value = json.loads(payload.read())
-    except ValueError as exc:
-        raise WrongInput(f"The payload says that it is {JSON}, and is not ({exc}): give its own content type.") from exc
-    return Payload(payload.content_type, payload.size_bytes, payload.open, value)
+    return replace(payload, value=payload.read_value())
 
 
 def _bytes(content: str | bytes) -> bytes:

@@ -7,6 +7,7 @@ import httpx
 
 from pilotlight_client.connection import Connection
 from pilotlight_client.endpoint_views import InputView
+from pilotlight_client.errors import InvalidRequest
 from pilotlight_client.payloads import Payload
 from pilotlight_client.transfers import Transfers
 
@@ -36,22 +37,48 @@ def send_payload(
     """Return the answer to an invocation with this payload. The invocation is asked for once and never repeated.
 
     `deployment` is the deployment's path. Bytes that come with wishes go through the bucket, and so does JSON's null,
-    which in a request would be no payload.
+    which in a request would be no payload. A deployment that reads no bucket is sent directly what can be.
 
     Raises: ApiError, NotReachable; UploadFailed.
     """
-    path = f"{deployment}/invocations"
-    headers = hold(held_seconds)
-    if payload.is_short and payload.value is not None:
-        return connection.send("POST", path, body={"payload": payload.value, **wishes.fields()}, headers=headers)
-    if payload.is_short and not payload.is_json and not wishes.fields():
-        headers = {**headers, "Content-Type": payload.content_type}
-        return connection.send("POST", path, content=payload.read(), headers=headers)
-    stored = ask_for_place(connection, deployment, payload.content_type, payload.size_bytes)
+    directly = _Directly(connection, f"{deployment}/invocations", payload, wishes, hold(held_seconds))
+    if payload.is_short and directly.is_possible:
+        return directly.send()
+    try:
+        stored = ask_for_place(connection, deployment, payload.content_type, payload.size_bytes)
+    except InvalidRequest as refusal:
+        if any(field.field == "backend" for field in refusal.fields) and directly.is_possible:
+            return directly.send()
+        raise
     transfers.put(stored["upload"], payload)
     return send_input(
         connection, deployment, stored["input"], payload.content_type, wishes=wishes, held_seconds=held_seconds
     )
+
+
+@dataclass(frozen=True)
+class _Directly:
+    """A payload in the request itself: as a member of it where it is JSON, else as its body."""
+
+    connection: Connection
+    path: str
+    payload: Payload
+    wishes: Wishes
+    headers: dict[str, str]
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the request can say all that there is to say."""
+        if self.payload.is_json:
+            return not (self.payload.is_short and self.payload.value is None)
+        return not self.wishes.fields()
+
+    def send(self) -> httpx.Response:
+        if self.payload.is_json:
+            body = {"payload": self.payload.read_value(), **self.wishes.fields()}
+            return self.connection.send("POST", self.path, body=body, headers=self.headers)
+        headers = {**self.headers, "Content-Type": self.payload.content_type}
+        return self.connection.send("POST", self.path, content=self.payload.read(), headers=headers)
 
 
 def send_input(

@@ -1,7 +1,11 @@
 """deploy, preflight, update, rollback and revisions of models on instances."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
 ASYNC = ("--backend", "sagemaker-async")
 REALTIME = ("--backend", "sagemaker-realtime")
 A_PROPOSAL = {
@@ -366,6 +370,19 @@ def test_revisions_of_a_model_on_bedrock_are_none(command, api):
 @pytest.mark.parametrize("arguments", [("update", "x", "--max", "1"), ("rollback", "x"), ("revisions", "x")])
 def test_a_change_of_nothing_is_refused(command, arguments):
     assert command.problem(*arguments)["code"] == "not-found"
+
+
+def test_the_example_s_own_command_is_understood(command, api):
+    page = (ROOT / "examples/bart-feature-extraction/README.md").read_text(encoding="utf-8")
+    typed = page.partition("    pilotlight deploy ")[2].partition("\n\n")[0].replace("\\\n", " ")
+
+    command("deploy", *[str(ROOT / word) if word.startswith("examples/") else word for word in typed.split()])
+
+    serving = section(api, "serving")
+    assert set(serving.pop("files")) == {"model.py", "requirements.txt"}
+    body = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    assert serving == body["serving"]
+    assert section(api, "instance") == body["instance"]
 
 
 def test_every_option_about_instances_is_in_the_help_of_whoever_takes_them(command):

@@ -4,7 +4,7 @@ import json
 import httpx
 import pytest
 from pilotlight_client import InvocationFailed, NotReachable, Pilotlight, TimedOut
-from pilotlight_client.errors import NotFound, ResultNotReadable, UploadFailed, WrongInput
+from pilotlight_client.errors import InvalidRequest, NotFound, ResultNotReadable, UploadFailed, WrongInput
 from pilotlight_client.payloads import MOST_INLINE_BYTES, payload_of
 
 INVOCATIONS = "/deployments/demo/invocations"
@@ -126,6 +126,40 @@ def test_json_that_is_too_long_goes_through_the_bucket_byte_for_byte(pilotlight,
     ((stored, headers),) = api.objects.values()
     assert json.loads(stored) == value
     assert headers["Content-Type"] == "application/json"
+
+
+@pytest.fixture
+def reads_no_bucket(api, a_problem):
+    """Let the deployment be of a backend that takes its payloads in the call alone."""
+    wrong = {"field": "backend", "rule": "sagemaker-async", "message": "sagemaker-realtime reads no inputs"}
+    api.failures = [a_problem(422, "invalid-input", "sagemaker-realtime reads no inputs.", errors=[wrong])]
+
+
+@pytest.mark.usefixtures("reads_no_bucket")
+def test_a_deployment_that_reads_no_bucket_is_sent_longer_bytes_directly(pilotlight, api):
+    pilotlight.submit("demo", bytes(MOST_INLINE_BYTES + 1), "audio/wav")
+
+    assert len(api.sent("POST", INVOCATIONS)[0].content) == MOST_INLINE_BYTES + 1
+
+
+@pytest.mark.usefixtures("reads_no_bucket")
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_deployment_that_reads_no_bucket_is_sent_longer_json_directly(pilotlight, api, tmp_path, as_file):
+    value = {"inputs": "x" * MOST_INLINE_BYTES}
+    (tmp_path / "long.json").write_text(json.dumps(value))
+
+    pilotlight.submit("demo", tmp_path / "long.json" if as_file else value, webhook="https://hooks.example/x")
+
+    assert api.bodies("POST", INVOCATIONS) == [{"payload": value, "webhook": "https://hooks.example/x"}]
+
+
+@pytest.mark.usefixtures("reads_no_bucket")
+@pytest.mark.parametrize(("payload", "wishes"), [(b"\x00", {"accept": "audio/wav"}), (None, {})])
+def test_what_such_a_deployment_cannot_be_told_is_refused_as_the_api_says(pilotlight, api, payload, wishes):
+    with pytest.raises(InvalidRequest, match="sagemaker-realtime reads no inputs"):
+        pilotlight.submit("demo", payload, **wishes)
+
+    assert api.sent("POST", INVOCATIONS) == []
 
 
 def test_an_input_that_was_torn_off_is_stored_once_more_whole(pilotlight, api, tmp_path):
