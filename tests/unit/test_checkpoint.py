@@ -301,6 +301,15 @@ def test_a_file_of_that_name_that_cannot_be_read_is_left_where_it_is(content):
     assert checkpoint.facts.format.kind == "safetensors"
 
 
+def test_a_file_of_that_name_that_cannot_be_read_is_not_staged_for_weights_that_need_none_of_it():
+    config = {**CONFIG, "quantization_config": {"quant_method": "gptq", **GPTQ}}
+
+    checkpoint = read(model(**{"config.json": config, "quantize_config.json": b"\x80pickle"}))
+
+    assert checkpoint.facts.format.kind == "gptq"
+    assert "quantize_config.json" in reasons(checkpoint)
+
+
 def test_a_file_of_that_name_beside_another_format_is_left_where_it_is():
     config = {**CONFIG, "quantization_config": {"quant_method": "fp8"}}
 
@@ -317,6 +326,12 @@ def test_a_lone_file_of_gptq_weights_is_staged_under_its_own_name_and_is_irregul
     (irregular,) = checkpoint.irregular
     assert irregular.subject == "weights"
     assert "gptq_model-4bit-128g.safetensors" in irregular.found
+
+
+def test_a_lone_file_of_weights_in_a_folder_below_is_not_taken():
+    files = {"model.safetensors": None, "4bit/model.safetensors": 4096, "quantize_config.json": GPTQ}
+
+    assert subjects(read(model(**files))) == ["weights"]
 
 
 def test_of_two_files_of_gptq_weights_none_is_chosen():

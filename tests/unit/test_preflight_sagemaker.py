@@ -289,6 +289,15 @@ def test_a_task_that_the_user_names_goes_before_the_class():
     assert "context" not in {check.name for check in verdict.checks}
 
 
+@pytest.mark.parametrize("serving", [{"rolling_batch": "disable"}, {"batch_size": 4}])
+def test_a_generating_model_without_continuous_batches_is_transformers_and_lies_on_one_gpu(serving):
+    verdict = verdict_on(instance={"type": "ml.g5.12xlarge"}, serving={**serving, "dtype": "bf16"})
+
+    assert outcomes(verdict) == {"task": Outcome.WARNED}
+    assert verdict.proposal.tensor_parallel_degree == 1
+    assert verdict.proposal.options["option.rolling_batch"] == "disable"
+
+
 def test_a_class_of_which_nothing_is_known_is_warned_of():
     assert outcomes(verdict_on(a_checkpoint(architecture="ThingWithWings"))) == {"task": Outcome.WARNED}
 

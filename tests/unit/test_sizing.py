@@ -8,7 +8,10 @@ from pilotlight.domain.hosting import OptimizeFor
 from pilotlight.domain.instances import GIB, Kind, instance_of
 from pilotlight.domain.proposals import DEAREST_RATIO, propose, remedies, with_alternatives
 from pilotlight.domain.sizing import (
+    LOADED_TWICE,
     OVERHEAD_BYTES,
+    OVERHEAD_OF_SHARING_BYTES,
+    OVERHEAD_WITHOUT_GPU_BYTES,
     Misfit,
     best_fit,
     cache_bytes_per_token,
@@ -124,6 +127,8 @@ def test_shares_take_their_part_of_weights_and_cache():
     one, four = on("ml.g5.12xlarge", a_need(), 1), on("ml.g5.12xlarge", a_need(), 4)
 
     assert four.needed_bytes < one.needed_bytes / 2
+    each = (LLAMA_8B.weight_bytes + a_need().cache_bytes) // 4
+    assert four.needed_bytes == OVERHEAD_BYTES + OVERHEAD_OF_SHARING_BYTES + each
     assert on("ml.g5.12xlarge", a_need(LLAMA_70B), 4).misfit is Misfit.WEIGHTS
     assert on("ml.g5.48xlarge", a_need(LLAMA_70B), 8).fits
 
@@ -181,8 +186,10 @@ def test_the_most_shares_that_fit_are_taken_unless_a_degree_is_asked_for():
 
 def test_main_memory_and_chips_of_several_cores_are_measured_too():
     encoder = a_need(BART, context_tokens=0, by_vllm=False, kinds=ALL_KINDS)
+    fit = on("ml.c5.large", encoder)
 
-    assert on("ml.c5.large", encoder).fits
+    assert fit.fits
+    assert fit.needed_bytes == OVERHEAD_WITHOUT_GPU_BYTES + int(BART.weight_bytes * LOADED_TWICE)
     assert on("ml.c5.large", a_need(LLAMA_8B, kinds=ALL_KINDS)).misfit is Misfit.WEIGHTS
     assert on("ml.inf2.xlarge", a_need(LLAMA_8B, kinds=ALL_KINDS), 2).fits
     assert on("ml.inf2.xlarge", a_need(LLAMA_8B, kinds=ALL_KINDS), 1).misfit is Misfit.WEIGHTS  # 16 GiB for each core

@@ -125,6 +125,10 @@ def test_the_rwkv_that_transformers_has_is_served_without_vllm_and_whole():
     assert not found.is_engine_loaded
 
 
+def test_a_file_that_is_only_called_like_rwkv_makes_no_rwkv_of_another_model():
+    assert detected(paths=(*PLAIN, "RWKV-draft.pth")).kind is FormatKind.SAFETENSORS
+
+
 def test_gguf_and_compiled_files_beside_plain_safetensors_are_left_aside():
     found = detected(paths=(*PLAIN, "model.Q8_0.gguf", "neuron/model.neuron"))
 
