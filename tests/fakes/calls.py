@@ -27,7 +27,7 @@ class Call:
 
 @dataclass
 class FakeAsyncBackend:
-    """Implements `ports.AsyncInferenceBackend`: it takes calls where there is an endpoint, each to a place of its own."""
+    """Implements `ports.AsyncInferenceBackend`: it takes calls where there is an endpoint, to a place for each."""
 
     bodies: FakeBodies
     calls: list[Call] = field(default_factory=list)
@@ -130,10 +130,10 @@ class FakeInFlight:
 class FakeBacklog:
     """Implements `ports.Backlog`: nothing is measured unless a test says so."""
 
-    measured: BacklogSizes | None = None
+    measured: dict[str, BacklogSizes] = field(default_factory=dict)
 
     def sizes(self, endpoint_name: str) -> BacklogSizes | None:
-        return self.measured
+        return self.measured.get(endpoint_name)
 
 
 @dataclass

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from pilotlight.adapters.invocation_queue import S3InvocationBodies
+from pilotlight.adapters.invocation_bodies import S3InvocationBodies
 from pilotlight.domain.errors import AccessDenied, NotFound, Terminal, Unavailable
+
+from tests.factories import NOON
 
 
 def bodies(answer: object) -> S3InvocationBodies:
@@ -17,7 +19,8 @@ def bodies(answer: object) -> S3InvocationBodies:
             raise answer
         return {"Body": io.BytesIO(answer)}
 
-    return S3InvocationBodies(SimpleNamespace(get_object=get_object), "bucket")
+    client = SimpleNamespace(get_object=get_object, head_object=get_object)
+    return S3InvocationBodies(client, "bucket", lambda: client, lambda: NOON)
 
 
 def refusal(code: str, status: int) -> ClientError:
@@ -59,3 +62,45 @@ def test_a_body_that_cannot_be_read_is_an_error_of_ours_without_a_word_of_it(bod
         bodies(body).get_request("i-1")
 
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "s3://somebody-elses/invocations/i-1/result",
+        "s3://bucket/artifacts/a-1/weights/model.safetensors",
+        "s3://bucket/invocations",
+        "s3://bucket",
+        "https://bucket/invocations/i-1/result",
+        "",
+    ],
+)
+def test_a_place_that_is_not_ours_is_never_read_or_signed(location):
+    never = bodies(AssertionError("S3 is not asked"))
+
+    assert (never.read(location, 10), never.stored(location), never.address_of(location)) == (None, None, None)
+    assert not never.is_input(location)
+
+
+def test_a_place_of_ours_that_is_empty_is_absent():
+    gone = bodies(refusal("404", 404))
+
+    assert gone.stored("s3://bucket/results/llama-g1/done/1.out") is None
+    assert gone.read("s3://bucket/results/llama-g1/done/1.out", 10) is None
+
+
+def test_only_so_much_of_a_body_is_read_as_is_asked_for():
+    assert bodies(b"0123456789").read("s3://bucket/results/1.out", 4) == b"0123"
+
+
+def test_a_refusal_is_no_absent_result():
+    with pytest.raises(AccessDenied):
+        bodies(refusal("403", 403)).stored("s3://bucket/results/1.out")
+
+
+def test_only_an_uploaded_input_is_one():
+    ours = bodies(b"")
+
+    assert ours.is_input("s3://bucket/invocations/inputs/01m7x")
+    assert not ours.is_input("s3://bucket/invocations/i-1/request.json")
+    assert not ours.is_input("s3://other/invocations/inputs/01m7x")
