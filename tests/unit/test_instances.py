@@ -68,7 +68,7 @@ def test_an_unknown_type_has_near_matches_of_its_family_first():
     assert set(near_matches("ml.g5.3xlarge")) <= {each.type for each in INSTANCES if each.type.startswith("ml.g5.")}
     assert "ml.g5.2xlarge" in near_matches("g5.2xlarge")
     assert near_matches("ml.g5d.12xlarge")
-    assert near_matches("ml.p5.24xlarge")[0] == "ml.p5.48xlarge"
+    assert near_matches("ml.p5.12xlarge")[0] == "ml.p5.48xlarge"
     assert near_matches("ml.vvvvvv.qqqqqqqqqqqqqqqqqqqqq") == ()
 
 
