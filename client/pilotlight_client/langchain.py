@@ -9,8 +9,9 @@ Both wait through a cold start, up to a bound. Needs the extra `langchain`; noth
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from enum import StrEnum
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 try:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.llms import LLM
+    from langchain_core.outputs import Generation, LLMResult
 except ImportError as exc:  # pragma: no cover (the tests have it)
     raise ImportError("LangChain's classes need langchain-core: pip install 'pilotlight[langchain]'.") from exc
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
@@ -92,24 +94,62 @@ class _Waiting(LLM):
         self,
         prompt: str,
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 (the answer comes in one piece)
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> str:
         """Return the text of one answer."""
-        steps = self._steps(prompt, stop, {**self.model_kwargs, **kwargs})
-        while not isinstance(pause := _next(steps), str):
-            self._time.sleep(pause)
-        return pause
+        return self._generate([prompt], stop, run_manager, **kwargs).generations[0][0].text
 
     async def _acall(
         self,
         prompt: str,
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> str:
-        """Return the text of one answer; only requests hold a thread, so that hundreds may wait at once."""
-        steps = self._steps(prompt, stop, {**self.model_kwargs, **kwargs})
+        """Return the text of one answer."""
+        return (await self._agenerate([prompt], stop, run_manager, **kwargs)).generations[0][0].text
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 (an answer comes in one piece)
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Return an answer to each prompt. All are sent before any is waited for: a cold start is waited for once."""
+        calls = [self._steps(prompt, stop, {**self.model_kwargs, **kwargs}) for prompt in prompts]
+        due = dict.fromkeys(range(len(calls)), -math.inf)
+        texts: dict[int, str] = {}
+        while due:
+            number = min(due, key=due.__getitem__)
+            if (early := due[number] - self._time.monotonic()) > 0:
+                self._time.sleep(early)
+            pause = _next(calls[number])
+            if isinstance(pause, str):
+                texts[number] = pause
+                del due[number]
+            else:
+                due[number] = self._time.monotonic() + pause
+        return _result(texts[number] for number in range(len(calls)))
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Return an answer to each prompt. Only requests hold a thread, so that hundreds of calls may wait at once."""
+        calls = [self._steps(prompt, stop, {**self.model_kwargs, **kwargs}) for prompt in prompts]
+        waits = [asyncio.ensure_future(self._waited_for(steps)) for steps in calls]
+        try:
+            return _result(await asyncio.gather(*waits))
+        finally:
+            for wait in waits:
+                wait.cancel()  # where one failed, nobody reads the others' answers
+
+    async def _waited_for(self, steps: Steps) -> str:
         while not isinstance(pause := await asyncio.to_thread(_next, steps), str):
             await self._time.pause(pause)
         return pause
@@ -268,6 +308,10 @@ class SagemakerAsyncEndpoint(_Waiting):
                 input_prefix=self.input_prefix,
             )
         return self._endpoint
+
+
+def _result(texts: Iterable[str]) -> LLMResult:
+    return LLMResult(generations=[[Generation(text=text)] for text in texts])
 
 
 def _next(steps: Steps) -> float | str:

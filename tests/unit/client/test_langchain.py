@@ -52,6 +52,23 @@ def test_it_is_a_link_of_a_chain_and_takes_batches(llm, api, an_invocation):
     }
 
 
+@pytest.mark.parametrize("way", ["batch", "abatch"])
+def test_a_cold_start_is_waited_for_once_by_all_prompts_of_a_batch(llm, api, elapsing, an_invocation, way):
+    for number in range(3):
+        states = [an_invocation("QUEUED", id=f"n{number}", retry_after_seconds=60 + number)] * 4
+        answer = {"text": f"answer {number}"}
+        api.invocations[f"n{number}"] = [*states, an_invocation("SUCCEEDED", id=f"n{number}", output=answer)]
+    api.failures = [httpx.Response(202, json=an_invocation("QUEUED", id=f"n{number}")) for number in range(3)]
+
+    said = llm().batch(["a", "b", "c"]) if way == "batch" else asyncio.run(llm().abatch(["a", "b", "c"]))
+
+    assert sorted(said) == ["answer 0", "answer 1", "answer 2"]
+    assert [request.method for request in api.requests[:3]] == ["POST"] * 3
+    if way == "batch":  # a loop's pauses overlap; the fake's time adds them up
+        assert said == sorted(said)
+        assert elapsing.seconds < 300
+
+
 def test_a_cold_model_is_waited_for_as_often_as_the_api_says(llm, call, api, elapsing, an_invocation):
     starting = an_invocation("QUEUED", phase="instance-starting", retry_after_seconds=60)
     api.invocations["i1"] = [starting] * 9 + [an_invocation("SUCCEEDED", phase="done")]
@@ -111,6 +128,21 @@ def test_a_lost_answer_is_not_asked_for_twice(llm, call, api):
         call(llm(), "2+2?")
 
     assert len(api.requests) == 1
+
+
+def test_where_one_of_a_batch_fails_the_others_are_no_longer_waited_for(llm, api, elapsing, an_invocation):
+    error = {"code": "x", "message": "it broke"}
+    api.invocations["n0"] = [an_invocation("QUEUED", id="n0")]
+    api.invocations["n1"] = [an_invocation("FAILED", id="n1", error=error)]
+    api.failures = [httpx.Response(202, json=an_invocation("QUEUED", id=f"n{number}")) for number in range(2)]
+
+    async def what_goes_on_after_it() -> int:
+        with pytest.raises(InvocationFailed, match="it broke"):
+            await llm(max_wait_seconds=1e9).abatch(["a", "b"])
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks()) - 1
+
+    assert asyncio.run(what_goes_on_after_it()) == 0
 
 
 class Shouting(LLMContentHandler):
