@@ -25,9 +25,18 @@ _OF_EVERY_CALL = frozenset(
 )
 # … and about calls of one service. A key that ends in / or : stands for all that begin so.
 _OF_SERVICE: Mapping[str, frozenset[str]] = {
+    "application-autoscaling": frozenset(
+        {
+            "application-autoscaling:scalable-dimension",
+            "application-autoscaling:service-namespace",
+            "aws:requesttag/",
+        }
+    ),
     "bedrock": frozenset({"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"}),
-    "iam": frozenset({"iam:passedtoservice"}),
+    "cloudwatch": frozenset({"aws:requesttag/", "aws:tagkeys", "cloudwatch:namespace"}),
+    "iam": frozenset({"iam:awsservicename", "iam:passedtoservice"}),
     "kms": frozenset({"kms:calleraccount", "kms:encryptioncontext:", "kms:viaservice"}),
+    "sagemaker": frozenset({"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "sagemaker:instancetypes"}),
     "s3": frozenset(
         {
             "s3:delimiter",

@@ -116,6 +116,9 @@ def _parameters(asked: Asked) -> Iterator[Needed]:
 
 
 def _quotas(asked: Asked) -> Iterator[Needed]:
+    if "QuotaCode" not in asked.told:  # lists
+        yield f"servicequotas:{asked.action}", "*", {}
+        return
     quota = f"{asked.told['ServiceCode']}/{asked.told['QuotaCode']}"
     yield f"servicequotas:{asked.action}", arn("servicequotas", quota), {}
 
@@ -128,8 +131,28 @@ def _events(asked: Asked) -> Iterator[Needed]:
 
 
 def _logs(asked: Asked) -> Iterator[Needed]:
+    if asked.action == "DescribeLogGroups":
+        prefix = asked.told.get("logGroupNamePrefix", "")
+        yield "logs:DescribeLogGroups", arn("logs", f"log-group:{prefix}:log-stream:"), {}
+        return
     stream = f":log-stream:{asked.told['logStreamName']}" if "logStreamName" in asked.told else ""
     yield f"logs:{asked.action}", arn("logs", f"log-group:{asked.told['logGroupName']}{stream}"), {}
+
+
+def _metrics(asked: Asked) -> Iterator[Needed]:
+    told = asked.told
+    if "Alarm" not in asked.action:
+        namespace = {"cloudwatch:namespace": str(told["Namespace"])} if asked.action == "PutMetricData" else {}
+        yield f"cloudwatch:{asked.action}", "*", namespace
+        return
+    for name in told.get("AlarmNames") or [told.get("AlarmName", "*")]:
+        yield f"cloudwatch:{asked.action}", arn("cloudwatch", f"alarm:{name}"), _requested_tags(told.get("Tags"))
+        if told.get("Tags"):
+            yield "cloudwatch:TagResource", arn("cloudwatch", f"alarm:{name}"), _requested_tags(told["Tags"])
+
+
+def _requested_tags(tags: Any) -> dict[str, Any]:
+    return _request_tags([{"key": tag["Key"], "value": tag["Value"]} for tag in tags or ()])
 
 
 def _without_resource(prefix: str) -> Callable[[Asked], Iterator[Needed]]:
@@ -190,14 +213,19 @@ def _no_tags(_: str) -> Mapping[str, str]:
 _tags_of: Callable[[str], Mapping[str, str]] = _no_tags
 
 
-_SERVICES: Mapping[str, Callable[[Asked], Iterator[Needed]]] = {
+def resolves(service: str, resolve: Callable[[Asked], Iterator[Needed]]) -> None:
+    """Let `resolve` say what a service's requests need: whoever simulates it knows."""
+    _SERVICES[service] = resolve
+
+
+_SERVICES: dict[str, Callable[[Asked], Iterator[Needed]]] = {
     "bedrock": _bedrock,
     "dynamodb": _dynamodb,
     "events": _events,
     "kms": _key,
     "lambda": _lambda,
     "logs": _logs,
-    "monitoring": _without_resource("cloudwatch"),
+    "monitoring": _metrics,
     "secretsmanager": _secret,
     "servicequotas": _quotas,
     "sns": _sns,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
@@ -83,7 +83,8 @@ def _told(response: BaseResponse) -> dict[str, Any]:
     body = response.raw_body
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
     if text.startswith("{"):
-        return dict(json.loads(text))
+        with suppress(ValueError):  # a body that a model shall read may begin like JSON
+            return dict(json.loads(text))
     return {name: values[0] for name, values in response.querystring.items() if isinstance(values, list)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.applicationautoscaling.models import (
@@ -10,17 +11,20 @@ from moto.applicationautoscaling.models import (
     FakeScalableTarget,
     applicationautoscaling_backends,
 )
+from moto.iam.models import iam_backends
 
+from local.authorization.sagemaker_requests import SCALING_ROLE, SCALING_SERVICE
 from local.autoscaling import scalables, scaling, tracking
 from local.sagemaker.errors import SageMakerError, invalid
 from local.sagemaker.minutes import keep_looking
 from local.sagemaker.places import Place
 from local.sagemaker.simulation import Simulation
 
-_ROLE = (
-    "arn:aws:iam::{}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
-    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
-)
+_ROLE = f"arn:aws:iam::{{}}:role/aws-service-role/{SCALING_SERVICE}/{SCALING_ROLE}"
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": SCALING_SERVICE}, "Action": "sts:AssumeRole"}],
+}
 PAGE = 50
 
 
@@ -45,6 +49,7 @@ def register(simulation: Simulation, place: Place, request: dict[str, Any]) -> d
         target.creation_time = simulation.moment
         target.tags = {}
         backend._add_scalable_target(target)
+        _make_role(place)
     target.update(least, most, request.get("SuspendedState"))
     target.tags |= request.get("Tags") or {}
     keep_looking(simulation)
@@ -150,6 +155,22 @@ def untag(simulation: Simulation, place: Place, request: dict[str, Any]) -> dict
 def list_tags(simulation: Simulation, place: Place, request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
     """List the tags of a target."""
     return {"Tags": dict(_tagged(place, request).tags)}
+
+
+def _make_role(place: Place) -> None:
+    """Make the role that the service acts by, the first time."""
+    backend = iam_backends[place.account]["aws"]
+    if not any(role.name == SCALING_ROLE for role in backend.roles.values()):
+        backend.create_role(
+            SCALING_ROLE,
+            json.dumps(_TRUST),
+            f"/aws-service-role/{SCALING_SERVICE}/",
+            permissions_boundary=None,
+            description="",
+            tags=[],
+            max_session_duration="3600",
+            linked_service=SCALING_SERVICE,
+        )
 
 
 def _backend(place: Place) -> ApplicationAutoscalingBackend:

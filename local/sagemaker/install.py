@@ -11,8 +11,11 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
+from moto.servicequotas.exceptions import NoSuchResource
+from moto.servicequotas.responses import ServiceQuotasResponse
 
-from local.sagemaker import capacities, components, configs, endpoints, hub, invoking, models, tags
+from local.authorization import sagemaker_requests
+from local.sagemaker import capacities, components, configs, endpoints, hub, invoking, models, quotas, tags
 from local.sagemaker.errors import SageMakerError, throttled
 from local.sagemaker.metrics import HostingMetrics
 from local.sagemaker.places import Place
@@ -52,12 +55,17 @@ _MOTO = {name: getattr(SageMakerResponse, camelcase_to_underscores(name)) for na
 def install(clock: Clock) -> None:
     """Add the simulated service to moto, empty, going by this clock."""
     begin(clock)
+    sagemaker_requests.install(lambda arn: tags.of(simulation(), arn))
     replace(Dimension, "__lt__", lambda _: _comes_before)
     HostingMetrics.series = staticmethod(lambda: simulation().state.series)
     for name, act in _ACTIONS.items():
         setattr(SageMakerResponse, camelcase_to_underscores(name), _action(name, act))
     for name, act in _TAGGING.items():
         setattr(SageMakerResponse, camelcase_to_underscores(name), _tagging(name, act))
+    if not hasattr(ServiceQuotasResponse, "list_service_quotas"):
+        ServiceQuotasResponse.list_service_quotas = _no_quotas
+    for name in ("get_service_quota", "list_service_quotas", "list_aws_default_service_quotas"):
+        replace(ServiceQuotasResponse, name, _quoted)
     SageMakerRuntimeResponse.use_raw_body = True  # moto would read every body as text
     SageMakerRuntimeResponse.invoke_endpoint = _invoke
     SageMakerRuntimeResponse.invoke_endpoint_async = _invoke_async
@@ -115,6 +123,28 @@ def _invoke_async(self: Any) -> Any:
     headers = {f"X-Amzn-SageMaker-{name}": told[name] for name in ("OutputLocation", "FailureLocation") if name in told}
     headers |= {"status": "202", "Content-Type": "application/json"}
     return json.dumps({"InferenceId": told["InferenceId"]}), headers
+
+
+def _quoted(original: Any) -> Callable[[Any], Any]:
+    """Give what answers for the quotas of hosting, and leaves those of other services to the original."""
+
+    def action(self: Any) -> Any:
+        request = json.loads(self.body)
+        if request["ServiceCode"] != quotas.SERVICE:
+            return original(self)
+        held = quotas.applied(_place(self), simulation().settings)
+        if "QuotaCode" not in request:
+            return json.dumps(quotas.page(held, request))
+        for quota in held:
+            if quota["QuotaCode"] == request["QuotaCode"]:
+                return json.dumps({"Quota": quota})
+        raise NoSuchResource
+
+    return action
+
+
+def _no_quotas(self: Any) -> Any:  # noqa: ARG001 - moto lists no quotas
+    raise NoSuchResource
 
 
 def _place(self: Any) -> Place:

@@ -20,6 +20,7 @@ from local.sagemaker.settings import Settings
 from local.sagemaker.simulation import Simulation
 
 SERVICE = "sagemaker"
+PAGE = 100
 
 
 def check(simulation: Simulation, place: Place, asked: Iterable[tuple[str, int]]) -> None:
@@ -70,6 +71,13 @@ def applied(place: Place, settings: Settings) -> list[dict[str, Any]]:
         }
         for kind in _types()
     ]
+
+
+def page(held: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    """Give one page of the quotas."""
+    start, size = int(request.get("NextToken") or 0), request.get("MaxResults") or PAGE
+    told: dict[str, Any] = {"Quotas": held[start : start + size]}
+    return told | ({"NextToken": str(start + size)} if len(held) > start + size else {})
 
 
 @cache
