@@ -14,7 +14,14 @@ from typing import Any
 
 from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.http import NotJson
-from pilotlight.routes import CORRELATION_ID, PATH_PARAMETERS, Parameter, Promise
+from pilotlight.routes import (
+    BINARY_MEDIA_TYPES,
+    CORRELATION_ID,
+    PATH_PARAMETERS,
+    TEXT_MEDIA_TYPES,
+    Parameter,
+    Promise,
+)
 from pilotlight.runtime import VERSION
 
 from tools.cloudformation import ROOT
@@ -138,7 +145,9 @@ def _operation(promise: Promise, all_promises: list[Promise]) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": component(promise.takes)}
         if bodies := {case: {"value": example.body} for case, example in examples.items() if example.body}:
             content["examples"] = bodies
-        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+        whole = ("text/*", *TEXT_MEDIA_TYPES, *BINARY_MEDIA_TYPES) if promise.passes else ()
+        passed: dict[str, Any] = {kind: {} for kind in whole}
+        operation["requestBody"] = {"required": True, "content": {JSON: content, **passed}}
     responses = {**_answers(promise, all_promises)}
     for status, content in _refusals(promise):
         responses[str(int(status))] = content
@@ -212,7 +221,9 @@ def _refusals(promise: Promise) -> Iterator[tuple[HTTPStatus, dict[str, Any]]]:
         codes.setdefault(error.http_status, {})[error.code] = (error.__doc__ or "").partition("\n")[0]
     if promise.takes:
         codes.setdefault(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {})[UNSUPPORTED_MEDIA_TYPE] = (
-            "The body is not JSON by its type."
+            "The body is of a type that does not come through."
+            if promise.passes
+            else "The body is not JSON by its type."
         )
     codes.setdefault(HTTPStatus.INTERNAL_SERVER_ERROR, {})[INTERNAL] = "Our fault; the log knows the correlation id."
     gateway = {

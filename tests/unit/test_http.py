@@ -87,3 +87,72 @@ def test_what_broke_a_rule_is_not_in_the_error_s_text():
         parse(PreflightRequest, json.dumps({"source": ["the vault's code is 1234"]}))
 
     assert "vault" not in str(caught.value)
+
+
+def passing(event_body: str, content_type: str | None, *, is_base64: bool = False) -> tuple[int, object, object]:
+    """Return the status, the answer and what the view was given, of a route that passes bodies."""
+    api = Api("sample", logger=Logger, now=lambda: NOON)
+    given: list[object] = []
+
+    def view(wanted):
+        given.append(wanted)
+        return answer(PreflightRequest(source="x"))
+
+    api.view("POST", "/bodies", gives={}, takes=PreflightRequest, passes=True)(view)
+    headers = {"content-type": content_type} if content_type else {}
+    event = {
+        "httpMethod": "POST",
+        "path": "/bodies",
+        "resource": "/bodies",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "requestContext": {"httpMethod": "POST", "resourcePath": "/bodies", "requestId": "r-1"},
+        "pathParameters": None,
+        "multiValueQueryStringParameters": None,
+        "stageVariables": None,
+        "body": event_body,
+        "isBase64Encoded": is_base64,
+    }
+    told = api(event, None)
+    return told["statusCode"], json.loads(told["body"]), given[0] if given else None
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "Application/JSON; charset=utf-8"])
+def test_json_is_parsed_also_where_other_bodies_pass(content_type):
+    status, _, wanted = passing('{"source": "x"}', content_type)
+
+    assert (status, wanted) == (200, PreflightRequest(source="x"))
+
+
+@pytest.mark.parametrize(
+    ("body", "is_base64", "content_type", "data"),
+    [
+        ("iVBOR/8=", True, "image/png", b"\x89PNG\xff"),
+        ("é", False, "text/csv; charset=utf-8", "é".encode()),
+        ("{}\n{}", False, "application/jsonlines", b"{}\n{}"),
+        ("", False, "application/octet-stream", b""),
+    ],
+)
+def test_another_body_passes_as_it_is(body, is_base64, content_type, data):
+    status, _, wanted = passing(body, content_type, is_base64=is_base64)
+
+    assert status == 200
+    assert (wanted.data, wanted.content_type) == (data, content_type)
+    assert data == b"" or repr(data) not in repr(wanted)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "image/x-of-tomorrow", "nonsense", "text"]
+)
+def test_a_body_that_would_not_come_through_whole_is_refused_with_what_would(content_type):
+    status, told, wanted = passing("body", content_type)
+
+    assert (status, wanted) == (415, None)
+    assert told["code"] == "unsupported-media-type"
+    assert "application/octet-stream" in told["supported"]
+
+
+def test_a_body_that_is_larger_than_lambda_carries_is_refused():
+    status, told, _ = passing("x" * (LARGEST_BODY_BYTES + 1), "text/plain")
+
+    assert (status, told["errors"][0]["field"]) == (422, "body")

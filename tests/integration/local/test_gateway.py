@@ -29,7 +29,8 @@ def serve() -> Iterator[Callable[[Function], str]]:
     running: list[Gateway] = []
 
     def start(function: Function) -> str:
-        api = RestApi("abc", "v1", (Route.of("/things/{name}", {"GET": "sample", "POST": "sample"}),))
+        routes = (Route.of("/things/{name}", {"GET": "sample", "POST": "sample"}),)
+        api = RestApi("abc", "v1", routes, frozenset({"image/png"}))
         running.append(Gateway(api, function))
         running[-1].start()
         return running[-1].url
@@ -230,3 +231,51 @@ def test_the_event_has_the_real_ones_fields(serve: Callable[[Function], str]) ->
     assert event["requestContext"]["stage"] == "v1"
     assert event["body"] is None
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "sent", "body", "is_base64"),
+    [
+        ("image/png", b"\x89PNG\xff", "iVBOR/8=", True),
+        ("image/png; q=1", b"text", "dGV4dA==", True),
+        ("application/json", '{"a": "ä"}'.encode(), '{"a": "ä"}', False),
+        ("image/gif", b"GIF\xff", "GIF\ufffd", False),  # nobody told it that these are no text
+    ],
+)
+def test_a_body_is_handed_over_whole_only_where_its_type_is_binary(
+    serve: Callable[[Function], str], content_type: str, sent: bytes, body: str, is_base64: bool
+) -> None:
+    events: list[dict[str, Any]] = []
+
+    def function(_name: str, event: bytes, _source: str) -> Outcome:
+        events.append(json.loads(event))
+        return proxy_answer(statusCode=200, body="")
+
+    httpx.post(f"{serve(function)}/things/one", content=sent, headers={"Content-Type": content_type})
+
+    assert (events[0]["body"], events[0]["isBase64Encoded"]) == (body, is_base64)
+
+
+def test_an_answer_in_base64_reaches_its_caller_as_bytes(serve: Callable[[Function], str]) -> None:
+    answer = proxy_answer(statusCode=200, body="iVBOR/8=", isBase64Encoded=True, headers={"Content-Type": "image/png"})
+
+    told = httpx.get(f"{serve(lambda *_: answer)}/things/one")
+
+    assert (told.content, told.headers["Content-Type"]) == (b"\x89PNG\xff", "image/png")
+
+
+def test_an_api_says_which_types_are_binary_in_cloudformations_spelling() -> None:
+    class Client:
+        def get_rest_apis(self) -> Any:
+            return {"items": [{"id": "abc", "binaryMediaTypes": ["image~1png", "audio/wav"]}]}
+
+        def get_resources(self, **_: Any) -> Any:
+            return {"items": []}
+
+        def get_stages(self, **_: Any) -> Any:
+            return {"item": [{"stageName": "v1"}]}
+
+    api = RestApi.read(Client())
+
+    assert api is not None
+    assert api.binary == {"image/png", "audio/wav"}

@@ -14,12 +14,22 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from pilotlight.domain.broken_rules import broken_rules
+from pilotlight.domain.container_answers import media_type
 from pilotlight.domain.errors import InvalidInput, PilotlightError
+from pilotlight.domain.invocation_request import JSON
 from pilotlight.domain.values import Model
-from pilotlight.routes import CORRELATION_ID, CORRELATION_ID_PATTERN, IDEMPOTENCY_KEY_PATTERN, Parameter, Promise
+from pilotlight.routes import (
+    BINARY_MEDIA_TYPES,
+    CORRELATION_ID,
+    CORRELATION_ID_PATTERN,
+    IDEMPOTENCY_KEY_PATTERN,
+    TEXT_MEDIA_TYPES,
+    Parameter,
+    Promise,
+)
 
 PROBLEM_TYPE = "application/problem+json"
 OUR_NAMES = {"status": "deployment_status", "code": "cause_code", "detail": "more", "type": "kind"}
@@ -34,6 +44,20 @@ _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 Body = TypeVar("Body", bound=BaseModel)
 View = Callable[..., Response]
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The body is of a type that does not come through."""
+
+    code = "unsupported-media-type"
+    http_status = 415
+
+
+class RawBody(Model):
+    """A body as it came, and what it says that it is."""
+
+    content_type: str
+    data: bytes = Field(repr=False)
 
 
 class NotJson(InvalidInput):
@@ -109,6 +133,21 @@ def parse(model: type[Body], raw: bytes | str | None) -> Body:
     return model.model_validate(told)
 
 
+def raw_body(content_type: str, data: bytes | str | None) -> RawBody:
+    """Return a body as it came, of a type that comes whole. Raises: UnsupportedMediaType; InvalidInput."""
+    kind = media_type(content_type)
+    if not (kind.startswith("text/") or kind in TEXT_MEDIA_TYPES or kind in BINARY_MEDIA_TYPES):
+        raise UnsupportedMediaType(
+            f"Bodies of the type {kind[:100]!r} do not come through API Gateway whole. Send it as "
+            "application/octet-stream, or upload it to the address that POST /deployments/{name}/inputs gives.",
+            supported=["application/json", "text/*", *TEXT_MEDIA_TYPES, *BINARY_MEDIA_TYPES],
+        )
+    content = data.encode() if isinstance(data, str) else data or b""
+    if len(content) > LARGEST_BODY_BYTES:
+        raise InvalidInput(f"The body is larger than {LARGEST_BODY_BYTES:,} bytes.", field="body", rule="at most 6 MB")
+    return RawBody(content_type=content_type, data=content)
+
+
 def correlation_id_of(headers: Mapping[str, str] | None, fallback: str) -> str:
     """Return the id that the caller gave, where it is one, or the request's own."""
     given = (headers or {}).get(CORRELATION_HEADER.lower(), "")
@@ -171,17 +210,19 @@ class Api(Chalice):  # type: ignore[misc]
         *,
         gives: Mapping[HTTPStatus, type[Model] | None],
         takes: type[BaseModel] | None = None,
+        passes: bool = False,
         asks: tuple[Parameter, ...] = (),
         refuses: tuple[type[PilotlightError], ...] = (),
     ) -> Callable[[View], View]:
         """Return the decorator of the view of one route, with what the route promises (see `Promise`).
 
-        A view whose route takes a body gets it parsed, as `wanted`.
+        A view whose route takes a body gets it parsed, as `wanted`; one that passes bodies gets a `RawBody` instead
+        where the type is not JSON's.
         """
 
         def decorate(view: View) -> View:
             summary = (view.__doc__ or "").partition("\n")[0].rstrip(".")
-            promise = Promise(method, path, view.__name__, summary, gives, takes, asks, refuses)
+            promise = Promise(method, path, view.__name__, summary, gives, takes, passes, asks, refuses)
             self.promises.append(promise)
 
             @wraps(view)
@@ -192,7 +233,8 @@ class Api(Chalice):  # type: ignore[misc]
                 return response
 
             # What comes with a request that takes no body is not looked at, whatever it calls itself.
-            self.route(path, methods=[method], content_types=["application/json"] if takes else [])(guarded)
+            only_json = ["application/json"] if takes and not passes else []
+            self.route(path, methods=[method], content_types=only_json)(guarded)
             return guarded
 
         return decorate
@@ -201,8 +243,12 @@ class Api(Chalice):  # type: ignore[misc]
         logger = self._logger()
         logger.append_keys(correlation_id=self.correlation_id)
         try:
-            if promise.takes:
-                given["wanted"] = parse(promise.takes, self.current_request.raw_body)
+            request = self.current_request
+            kind = media_type(request.headers.get("content-type", JSON))
+            if promise.takes and (kind == JSON or not promise.passes):
+                given["wanted"] = parse(promise.takes, request.raw_body)
+            elif promise.takes:
+                given["wanted"] = raw_body(request.headers["content-type"], request.raw_body)
             return view(**given)
         except ValidationError as exc:
             return problem_of_validation(exc)

@@ -20,10 +20,36 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
+from pilotlight.domain.invocation_request import LONGEST_TIMEOUT_SECONDS
 from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, Model
 
 CORRELATION_ID_PATTERN = r"^[\w.:-]{1,64}$"
 IDEMPOTENCY_KEY_PATTERN = r"^[!-~]{1,200}$"
+
+BINARY_MEDIA_TYPES = (
+    "application/octet-stream",
+    "application/pdf",
+    "application/vnd.apache.parquet",
+    "application/x-npy",
+    "application/x-recordio-protobuf",
+    "application/zip",
+    "audio/flac",
+    "audio/mpeg",
+    "audio/ogg",
+    "audio/wav",
+    "audio/x-wav",
+    "image/bmp",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/tiff",
+    "image/webp",
+    "video/mp4",
+)
+"""Types whose bodies API Gateway hands over byte by byte, as the template tells it: of any other it makes text."""
+
+TEXT_MEDIA_TYPES = ("application/jsonlines", "application/x-ndjson", "application/xml")
+"""Types of text beside `text/*` whose bodies go through, in UTF-8."""
 
 FROM_AWS = (Throttled, Unavailable, ConcurrentChange, AccessDenied, Terminal)
 """What every route may refuse with that asks a service for something."""
@@ -78,6 +104,19 @@ PREFER = Parameter(
     "`wait=20` holds the request up to so many seconds (25 at most) for its answer (RFC 7240); others are ignored.",
     {"type": "string"},
 )
+RAW_ACCEPT = Parameter(
+    "accept", "query", "Of a body that is not JSON: the type that its answer shall have.", {"type": "string"}
+)
+RAW_TIMEOUT = Parameter(
+    "timeout_seconds",
+    "query",
+    "Of a body that is not JSON: how long the container may work on it.",
+    {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT_SECONDS},
+)
+RAW_WEBHOOK = Parameter(
+    "webhook", "query", "Of a body that is not JSON: whom to tell when it is over.", {"type": "string", "format": "uri"}
+)
+OF_RAW_BODIES = (RAW_ACCEPT, RAW_TIMEOUT, RAW_WEBHOOK)
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "The `ETag` of the copy at hand.", {"type": "string"})
 
 
@@ -85,7 +124,8 @@ IF_NONE_MATCH = Parameter("If-None-Match", "header", "The `ETag` of the copy at 
 class Promise:
     """What one route takes, gives and refuses.
 
-    A body is of the model `takes`; None gives a body of its status no content. A route that takes a body or asks for
+    A body is of the model `takes`, or, where it says so by its type, of whatever `passes` lets through as it is; None
+    gives a body of its status no content. A route that takes a body or asks for
     parameters refuses what breaks their rules, and any route may break by itself (500): neither is declared.
     """
 
@@ -95,6 +135,7 @@ class Promise:
     summary: str
     gives: Mapping[HTTPStatus, type[Model] | None]
     takes: type[BaseModel] | None = None
+    passes: bool = False
     asks: tuple[Parameter, ...] = ()
     refuses: tuple[type[PilotlightError], ...] = ()
 
