@@ -13,7 +13,7 @@ PilotlightError
 ├── UploadFailed          a folder, or an input, could not be read or sent
 │   └── NotACheckpoint    it lacks what a model needs, and nothing of it was sent
 └── ApiError              the API said no
-    ├── InvalidRequest    400, 422: a field breaks a rule
+    ├── InvalidRequest    400, 415, 422: a field, or the body's type, breaks a rule
     ├── Forbidden         401, 403
     ├── NotFound          404
     ├── Conflict          409: the request contradicts what is
@@ -217,6 +217,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    415: InvalidRequest,
     422: InvalidRequest,
     429: TooMany,
 }

@@ -13,6 +13,7 @@ from pilotlight_client.errors import WrongInput
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
+TEXT_TYPES = frozenset({"application/jsonlines", "application/x-ndjson", "application/xml"})
 MOST_INLINE_BYTES = 128_000
 """What is longer goes through a bucket. Source: botocore's service model, InvokeEndpointAsync's Body."""
 
@@ -33,6 +34,18 @@ class Payload:
     def is_json(self) -> bool:
         """Whether the API would take the bytes for a request of its own."""
         return media_type(self.content_type) == JSON
+
+    @property
+    def is_broken_text(self) -> bool:
+        """Whether they say that they are text, and are none in UTF-8, as which text goes through API Gateway."""
+        kind = media_type(self.content_type)
+        if not (kind.startswith("text/") or kind in TEXT_TYPES):
+            return False
+        try:
+            self.read().decode()
+        except UnicodeDecodeError:
+            return True
+        return False
 
     @property
     def is_short(self) -> bool:

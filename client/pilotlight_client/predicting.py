@@ -1,20 +1,21 @@
 """How a payload reaches a deployment: as JSON in the request, as the request's own body, or through the bucket."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, cast
 
 import httpx
 
 from pilotlight_client.connection import Connection
 from pilotlight_client.endpoint_views import InputView
-from pilotlight_client.errors import InvalidRequest
+from pilotlight_client.errors import ApiError, InvalidRequest
 from pilotlight_client.payloads import Payload
 from pilotlight_client.transfers import Transfers
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What may be said of any invocation, whatever is sent: only a JSON request can say it."""
+    """What may be said of any invocation, whatever is sent."""
 
     webhook: str | None = None
     accept: str | None = None
@@ -36,20 +37,28 @@ def send_payload(
 ) -> httpx.Response:
     """Return the answer to an invocation with this payload. The invocation is asked for once and never repeated.
 
-    `deployment` is the deployment's path. Bytes that come with wishes go through the bucket, and so does JSON's null,
-    which in a request would be no payload. A deployment that reads no bucket is sent directly what can be.
+    `deployment` is the deployment's path. What is long goes through the bucket, and so does what a request would not
+    carry whole. A deployment that reads no bucket is sent directly what can be.
 
     Raises: ApiError, NotReachable; UploadFailed.
     """
     directly = _Directly(connection, f"{deployment}/invocations", payload, wishes, hold(held_seconds))
-    if payload.is_short and directly.is_possible:
-        return directly.send()
+    refused: ApiError | None = None
+    if directly.is_better:
+        try:
+            return directly.send()
+        except InvalidRequest as refusal:
+            if refusal.status != HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+                raise
+            refused = refusal
     try:
         stored = ask_for_place(connection, deployment, payload.content_type, payload.size_bytes)
     except InvalidRequest as refusal:
-        if any(field.field == "backend" for field in refusal.fields) and directly.is_possible:
-            return directly.send()
-        raise
+        if not any(field.field == "backend" for field in refusal.fields):
+            raise
+        if refused or not directly.is_possible:
+            raise (refused or refusal) from None
+        return directly.send()
     transfers.put(stored["upload"], payload)
     return send_input(
         connection, deployment, stored["input"], payload.content_type, wishes=wishes, held_seconds=held_seconds
@@ -58,7 +67,10 @@ def send_payload(
 
 @dataclass(frozen=True)
 class _Directly:
-    """A payload in the request itself: as a member of it where it is JSON, else as its body."""
+    """A payload in the request itself: as a member of it where it is JSON, else as its body.
+
+    What is wished stands beside the member, or in the query, which is written into logs.
+    """
 
     connection: Connection
     path: str
@@ -68,17 +80,24 @@ class _Directly:
 
     @property
     def is_possible(self) -> bool:
-        """Whether the request can say all that there is to say."""
-        if self.payload.is_json:
-            return not (self.payload.is_short and self.payload.value is None)
-        return not self.wishes.fields()
+        """Whether the request can say what is sent: JSON's null would be no payload in it."""
+        return not (self.payload.is_json and self.payload.is_short and self.payload.value is None)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether there is no need of a bucket: text that is no UTF-8 would come changed, a webhook would be logged."""
+        if not (self.payload.is_short and self.is_possible):
+            return False
+        return self.payload.is_json or not (self.wishes.webhook or self.payload.is_broken_text)
 
     def send(self) -> httpx.Response:
+        """Return the answer to the request."""
         if self.payload.is_json:
             body = {"payload": self.payload.read_value(), **self.wishes.fields()}
             return self.connection.send("POST", self.path, body=body, headers=self.headers)
         headers = {**self.headers, "Content-Type": self.payload.content_type}
-        return self.connection.send("POST", self.path, content=self.payload.read(), headers=headers)
+        content, said = self.payload.read(), self.wishes.fields()
+        return self.connection.send("POST", self.path, params=said, content=content, headers=headers)
 
 
 def send_input(

@@ -164,9 +164,9 @@ def test_a_content_handler_says_what_the_container_takes_and_gives(llm, call, ap
     said = call(llm(content_handler=Shouting(), model_kwargs={"k": 1}), "2+2?", stop=["END", ",C"])
 
     assert said == "A,B,"
-    ((stored, headers),) = api.objects.values()
-    assert (stored, headers["Content-Type"]) == (b'2+2? {"k": 1}', "text/plain")
-    assert api.bodies("POST", INVOCATIONS)[0]["accept"] == "text/csv"
+    (request,) = api.sent("POST", INVOCATIONS)
+    assert (request.content, request.headers["Content-Type"]) == (b'2+2? {"k": 1}', "text/plain")
+    assert request.url.params["accept"] == "text/csv"
 
 
 def test_the_form_of_lmi_is_there_already(llm, call, api, an_invocation):

@@ -154,12 +154,48 @@ def test_a_deployment_that_reads_no_bucket_is_sent_longer_json_directly(pilotlig
 
 
 @pytest.mark.usefixtures("reads_no_bucket")
-@pytest.mark.parametrize(("payload", "wishes"), [(b"\x00", {"accept": "audio/wav"}), (None, {})])
-def test_what_such_a_deployment_cannot_be_told_is_refused_as_the_api_says(pilotlight, api, payload, wishes):
+def test_what_such_a_deployment_cannot_be_told_is_refused_as_the_api_says(pilotlight, api):
     with pytest.raises(InvalidRequest, match="sagemaker-realtime reads no inputs"):
-        pilotlight.submit("demo", payload, **wishes)
+        pilotlight.submit("demo", None)
 
     assert api.sent("POST", INVOCATIONS) == []
+
+
+@pytest.mark.usefixtures("reads_no_bucket")
+def test_a_webhook_of_bytes_is_told_in_the_query_where_there_is_no_other_way(pilotlight, api):
+    pilotlight.submit("demo", b"\x00", webhook="https://hooks.example/x")
+
+    (request,) = api.sent("POST", INVOCATIONS)
+    assert request.url.params["webhook"] == "https://hooks.example/x"
+
+
+def test_a_type_that_does_not_come_through_whole_goes_through_the_bucket(pilotlight, api, a_problem):
+    api.failures = [a_problem(415, "unsupported-media-type", "Bodies of this type do not come through.")]
+
+    pilotlight.submit("demo", b"x", "model/gltf-binary")
+
+    ((stored, headers),) = api.objects.values()
+    assert (stored, headers["Content-Type"]) == (b"x", "model/gltf-binary")
+    assert [request.url.path for request in api.requests] == [INVOCATIONS, "/deployments/demo/inputs", INVOCATIONS]
+
+
+def test_a_type_that_comes_no_way_at_all_is_refused_as_the_api_says(pilotlight, api, a_problem):
+    wrong = {"field": "backend", "rule": "sagemaker-async", "message": "no inputs"}
+    api.failures = [
+        a_problem(415, "unsupported-media-type", "Bodies of this type do not come through."),
+        a_problem(422, "invalid-input", "no inputs.", errors=[wrong]),
+    ]
+
+    with pytest.raises(InvalidRequest, match="Bodies of this type do not come through"):
+        pilotlight.submit("demo", b"x", "model/gltf-binary")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; charset=latin-1", "application/xml"])
+def test_text_that_is_no_utf_8_goes_through_the_bucket_byte_for_byte(pilotlight, api, content_type):
+    pilotlight.submit("demo", b"caf\xe9", content_type)
+
+    ((stored, headers),) = api.objects.values()
+    assert (stored, headers["Content-Type"]) == (b"caf\xe9", content_type)
 
 
 def test_an_input_that_was_torn_off_is_stored_once_more_whole(pilotlight, api, tmp_path):
@@ -246,12 +282,21 @@ def test_null_goes_through_the_bucket_because_in_a_request_it_would_be_no_payloa
 
 def test_what_is_wished_of_an_answer_goes_with_whatever_is_sent(pilotlight, api):
     pilotlight.submit("demo", {"a": 1}, accept="text/csv", container_timeout_seconds=60)
-    pilotlight.submit("demo", b"a", "audio/wav", accept="text/csv")
+    pilotlight.submit("demo", b"a", "audio/wav", accept="text/csv", container_timeout_seconds=60)
+    pilotlight.submit("demo", b"a", "audio/wav", accept="text/csv", webhook="https://hooks.example/x")
     pilotlight.submit_input("demo", "s3://mine/a", container_timeout_seconds=60)
 
-    assert api.bodies("POST", INVOCATIONS) == [
-        {"payload": {"a": 1}, "accept": "text/csv", "timeout_seconds": 60},
-        {"input": "s3://store/inputs/demo/0", "content_type": "audio/wav", "accept": "text/csv"},
+    first, second, *others = api.sent("POST", INVOCATIONS)
+    assert json.loads(first.content) == {"payload": {"a": 1}, "accept": "text/csv", "timeout_seconds": 60}
+    assert second.content == b"a"
+    assert dict(second.url.params) == {"accept": "text/csv", "timeout_seconds": "60"}
+    assert [json.loads(other.content) for other in others] == [
+        {
+            "input": "s3://store/inputs/demo/0",
+            "content_type": "audio/wav",
+            "webhook": "https://hooks.example/x",
+            "accept": "text/csv",
+        },
         {"input": "s3://mine/a", "timeout_seconds": 60},
     ]
 
