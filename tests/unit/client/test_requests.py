@@ -2,16 +2,31 @@
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import httpx
 import pytest
 from pilotlight_client import Pilotlight
+from pilotlight_client.endpoint_views import Hosting, Sections
+from pilotlight_client.invoking import Invocations
 
 from tests.documented import operation_of, validator
 
 KEEP_WARM = {"policy": "window", "windows": [{"days": "MON-FRI", "start": "09:00", "end": "18:00"}]}
 SOURCE = "hf://org/model@main"
+INVOCATION = "01m7xjagxm6yf0jp19hg6gaf1n"
+HOSTING: Hosting = {
+    "instance": {"type": "ml.g5.2xlarge", "context_tokens": 8192, "concurrency": 4},
+    "scaling": {"min": 0, "max": 2, "initial": 1, "scale_in": "immediate", "backlog_per_instance": 2.5},
+    "serving": {
+        "dtype": "bf16",
+        "options": {"max_model_len": "8192"},
+        "files": {"model.py": "def handle(inputs): ..."},
+    },
+    "container": {"version": "0.36.0", "environment": {"A": "1"}},
+}
+CHANGED: Sections = {"scaling": {"max": 4}, "container": {"environment": {"A": "2"}}}
 ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("create_deployment", lambda api: api.deploy(SOURCE, name="a")),
     (
@@ -27,6 +42,15 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
             idempotency_key="once",
         ),
     ),
+    ("create_deployment", lambda api: api.deploy(SOURCE, name="a", backend="sagemaker-async", **HOSTING)),
+    (
+        "create_deployment",
+        lambda api: api.deploy("jumpstart://model@1.0.0", name="a", backend="sagemaker-realtime", accept_eula=True),
+    ),
+    ("update_deployment", lambda api: api.update("a", strategy="rolling", reason="cheaper", **CHANGED)),
+    ("roll_back_deployment", lambda api: api.rollback("a")),
+    ("roll_back_deployment", lambda api: api.rollback("a", 2, strategy="blue-green")),
+    ("list_revisions", lambda api: api.revisions("a")),
     ("list_deployments", lambda api: api.deployments()),
     ("list_deployments", lambda api: api.deployments(cursor="c", limit=200)),
     ("get_deployment", lambda api: api.deployment("a")),
@@ -50,8 +74,21 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
         ),
     ),
     ("invoke_deployment", lambda api: api.invoke("a", "Why?", raw=True, wait_seconds=0)),
-    ("get_invocation", lambda api: api.answer("01m7xjagxm6yf0jp19hg6gaf1n")),
+    ("invoke_deployment", lambda api: api.invoke("a", "Why?", webhook="https://hooks.example/x")),
+    ("invoke_deployment", lambda api: api.submit("a", {"inputs": "Why?"}, accept="text/csv")),
+    ("invoke_deployment", lambda api: api.submit("a", b"\x00", "audio/wav", container_timeout_seconds=60)),
+    ("invoke_deployment", lambda api: api.submit("a", "a,b", "text/csv", accept="text/csv", hold_seconds=5)),
+    (
+        "invoke_deployment",
+        lambda api: api.submit_input("a", "s3://bucket/key", "audio/wav", webhook="https://a.example"),
+    ),
+    ("invoke_deployment", lambda api: api.predict("a", [1, 2])),
+    ("place_input", lambda api: api.create_input("a", "audio/wav", 200_000)),
+    ("place_input", lambda api: api.create_input("a")),
+    ("get_invocation", lambda api: api.answer(INVOCATION)),
+    ("get_invocation", lambda api: api.get_result(INVOCATION)),
     ("preflight", lambda api: api.preflight(SOURCE)),
+    ("preflight", lambda api: api.preflight(SOURCE, "sagemaker-async", HOSTING)),
     ("list_uploads", lambda api: api.uploads(cursor="c")),
     ("list_orphans", lambda api: api.orphans()),
     ("put_spend_ceiling", lambda api: api.set_spend_ceiling("a", 100)),
@@ -82,13 +119,17 @@ def test_what_the_client_sends_is_documented(operation: str, ask: Callable[[Pilo
     taken = known.get("requestBody")
     assert bool(taken) == bool(request.content)
     if taken:
-        schema = json.dumps(taken["content"]["application/json"]["schema"])
-        assert [error.message for error in validator(schema).iter_errors(json.loads(request.content))] == []
+        kind = request.headers["Content-Type"]
+        (content,) = [each for name, each in taken["content"].items() if fnmatchcase(kind, name)]
+        schema = json.dumps(content.get("schema", {}))
+        body = json.loads(request.content) if kind == "application/json" else None
+        assert [error.message for error in validator(schema).iter_errors(body)] == []
 
 
 def test_a_request_is_made_for_every_route_that_the_client_has_a_method_for() -> None:
-    waiting = {"watch", "wait_until", "looks", "iterate", "close", "upload"}
-    methods = {name for name, each in vars(Pilotlight).items() if callable(each) and not name.startswith("_")} - waiting
+    asking_nothing = {"watch", "wait_until", "looks", "iterate", "close", "upload", "result_of"}
+    given = {**vars(Invocations), **vars(Pilotlight)}
+    methods = {name for name, each in given.items() if callable(each) and not name.startswith("_")} - asking_nothing
     reached = {name for _, ask in ASKED for name in ask.__code__.co_names}
 
     assert methods <= reached
