@@ -15,7 +15,7 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from local.authorization import sagemaker_requests
-from local.sagemaker import capacities, components, configs, endpoints, hub, invoking, models, quotas, tags
+from local.sagemaker import capacities, components, configs, endpoints, hub, invoking, models, quotas, tags, updates
 from local.sagemaker.errors import SageMakerError, throttled
 from local.sagemaker.metrics import HostingMetrics
 from local.sagemaker.places import Place
@@ -38,6 +38,7 @@ _ACTIONS: dict[str, Act] = {
     "DescribeEndpoint": endpoints.describe,
     "DeleteEndpoint": endpoints.delete,
     "ListEndpoints": endpoints.listing,
+    "UpdateEndpoint": updates.update,
     "UpdateEndpointWeightsAndCapacities": capacities.update,
     "CreateInferenceComponent": components.create,
     "DescribeInferenceComponent": components.describe,

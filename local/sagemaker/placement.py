@@ -204,6 +204,17 @@ def _arrived(simulation: Simulation, endpoint: Endpoint) -> None:
     watch_idle(simulation, endpoint)
 
 
+def move(simulation: Simulation, endpoint: Endpoint) -> None:
+    """Give the components of an endpoint copies on its new instances: those on the old ones are gone with them."""
+    for component in components_of(simulation, endpoint):
+        for copy in [each for each in component.copies if each.instance.state is InstanceState.STOPPED]:
+            copy.is_gone = True
+            component.copies.remove(copy)
+        if len(component.copies) < component.desired:
+            set_status(simulation, component, ComponentStatus.UPDATING)
+    simulation.later(0.0, arrange, endpoint)
+
+
 def watch_idle(simulation: Simulation, endpoint: Endpoint) -> None:
     """See to it that instances which nobody uses are given back in time."""
     for fleet in endpoint.fleets:

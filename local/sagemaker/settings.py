@@ -27,6 +27,8 @@ class Settings:
     download_bytes_per_second: float = 400e6
     load_bytes_per_second: float = 800e6
     delete_seconds: float = 20.0
+    rollback_seconds: float = 60.0
+    failure_reason_after_rollback: bool = False  # by the API reference only failed endpoints have one
     weights_only_seconds: float = 5.0  # of an update that moves no instance
 
     # What holds where an endpoint configuration says nothing; the service does not publish them all.

@@ -35,6 +35,10 @@ ASYNC = {
 CONFIG = json.dumps({"architectures": ["LlamaForCausalLM"], "model_type": "llama"})
 
 
+def arn(kind: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
+
+
 def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
     """Give the code and the message with which a call is refused."""
     with pytest.raises(ClientError) as refused:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from local.sagemaker import Settings
-from tests.integration.local.hosting_cloud import ACCOUNT, LMI, REGION, ROLE, TRUST, HostingCloud, refusal
+from tests.integration.local.hosting_cloud import LMI, ROLE, TRUST, HostingCloud, arn, refusal
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,6 @@ def cloud(running):
     running.begin()
     yield running
     running.end()
-
-
-def arn(kind, name):
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
 
 
 # ── Endpoints ────────────────────────────────────────────────────────────────────────────────────────────
