@@ -7,12 +7,15 @@ from typing import Any
 from pydantic import Field
 
 from pilotlight.domain import names
+from pilotlight.domain.endpoint import Endpoint, look_interval_seconds
 from pilotlight.domain.errors import IllegalTransition, NotServing, Superseded
+from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.keep_warm import KeepWarm, Policy
 from pilotlight.domain.lease import Lease
+from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.spending import SpendCeiling, SpendNotice
 from pilotlight.domain.statuses import TRANSITIONS, UNDER_WAY, Status
-from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff
+from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff, seconds
 from pilotlight.domain.warmth import COLD_STARTS_KEPT, Wake, WakeCount, WakeOutcome, median_cold_start
 
 __all__ = [
@@ -68,6 +71,8 @@ class ImportedModel(Model):
 class Deployment(Model):
     """The record of one deployment. `version` is the fence: a write with an old one is refused.
 
+    `imported` is what Bedrock made of it, `endpoint` its instances at SageMaker: it has the one or the other.
+
     `former_artifacts` are those of earlier attempts at another revision: they are released with the last one.
     `failed_wakes` and `failed_looks` count failures in a row. `left_alone` names what a teardown found and is not
     ours, `teardown_trouble` why its last round failed.
@@ -87,6 +92,8 @@ class Deployment(Model):
     spend_notice: SpendNotice | None = None
     tags: dict[str, str] = {}
     import_role_arn: str | None = None
+    hosting: Hosting | None = None
+    proposal: Proposal | None = None
     correlation_id: str
     request_key: str | None = None
     created_at: Moment
@@ -95,6 +102,7 @@ class Deployment(Model):
     former_artifacts: tuple[str, ...] = ()
     revision: str | None = None
     imported: ImportedModel | None = None
+    endpoint: Endpoint | None = None
     failure: Failure | None = None
     wake: Wake | None = None
     last_wake: WakeOutcome | None = None
@@ -210,6 +218,8 @@ class Deployment(Model):
             return now + rest, "check that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
+        if self.endpoint and self.endpoint.exists:
+            looks.append((now + seconds(look_interval_seconds(self.endpoint)), "look at its endpoint"))
         if self.status is Status.SERVING:
             looks += self._looks_while_serving(now)
         return min(looks, default=None)
@@ -259,6 +269,7 @@ class EventKind(StrEnum):
     LEASE = "lease"
     SPEND = "spend"
     IMPORT = "import"
+    ENDPOINT = "endpoint"
     ARTIFACT = "artifact"
     TEARDOWN = "teardown"
     NOTE = "note"

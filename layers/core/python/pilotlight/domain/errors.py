@@ -34,6 +34,7 @@
         ├── AccessDenied
         ├── NotOurs               a resource of that name exists without our tags
         ├── ImportFailed
+        ├── EndpointFailed        instances or their container did not come into service
         ├── InvocationFailed      the backend refused or broke this one call; its own words are in `told`
         │   └── InvocationTimedOut
         ├── WarmUpExhausted       out of attempts, time or money
@@ -272,6 +273,12 @@ class ImportFailed(Terminal):
     """The backend gave up the import; its own words are in the message."""
 
     code = "import-failed"
+
+
+class EndpointFailed(Terminal):
+    """An endpoint did not come into service: SageMaker's words in the message, the log's last lines in the detail."""
+
+    code = "endpoint-failed"
 
 
 class InvocationFailed(Terminal):

@@ -7,7 +7,8 @@ name of an execution for 90 days, and Bedrock that of a job for good.
 
 Patterns: an execution takes letters, digits, hyphens and underscores, at most 80 (Step Functions' API reference);
 Bedrock (botocore's service model) an imported model `([0-9a-zA-Z][_-]?)+`, a job
-`[a-zA-Z0-9](-*[a-zA-Z0-9\\+\\-\\.])*`, both at most 63, a token letters, digits and inner hyphens, at most 256.
+`[a-zA-Z0-9](-*[a-zA-Z0-9\\+\\-\\.])*`, both at most 63, a token letters, digits and inner hyphens, at most 256;
+SageMaker an endpoint, a config, a model or a component `[a-zA-Z0-9](-*[a-zA-Z0-9])*`, at most 63.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ TAG_DEPLOYMENT = "pilotlight:deployment"
 TAG_GENERATION = "pilotlight:generation"
 TAG_STACK = "pilotlight:stack"
 TAG_ARTIFACT = "pilotlight:artifact"
+TAG_REVISION = "pilotlight:revision"
+TAG_DIGEST = "pilotlight:digest"
 
 
 def run_name(name: str, generation: int, attempt: int, born: datetime) -> str:
@@ -63,6 +66,37 @@ def import_token(stack: str, job_name: str) -> str:
     return f"{job_name}-{hashlib.sha256(f'{stack}/{job_name}'.encode()).hexdigest()[:16]}"
 
 
+def endpoint_name(name: str, generation: int) -> str:
+    """Return the name of an endpoint: the same for every revision, so that callers of SageMaker's own API keep it."""
+    return f"{PREFIX}-{name}-g{generation}"
+
+
+def deployment_of_endpoint(endpoint: str) -> str | None:
+    """Return the deployment whose endpoint has that name, or None where it is not one of ours."""
+    match = re.fullmatch(rf"{PREFIX}-(?P<name>.+)-g\d+", endpoint)
+    return match["name"] if match else None
+
+
+def revision_name(name: str, generation: int, revision: int) -> str:
+    """Return the name of the model and of the endpoint config of one revision."""
+    return f"{PREFIX}-{name}-g{generation}-v{revision}"
+
+
+def component_name(name: str, generation: int, revision: int) -> str:
+    """Return the name of the inference component of one revision."""
+    return f"{PREFIX}-{name}-g{generation}-v{revision}"
+
+
+def update_name(name: str, generation: int, number: int, born: datetime) -> str:
+    """Return the name of an `update` execution, which brings a revision into service; `number` counts them."""
+    return f"{name}-g{generation}-{_stamp(born)}-u{number}"
+
+
+def revision_tags(stack: str, name: str, generation: int, revision: int, digest: str) -> dict[str, str]:
+    """Return the tags that make a model or a config the one of a revision: nothing without all of them is adopted."""
+    return {**ownership_tags(stack, name, generation), TAG_REVISION: str(revision), TAG_DIGEST: digest}
+
+
 class Run(NamedTuple):
     """What an execution's name tells: whom it works for, and which attempt or round it is (a wake has none: 0)."""
 
@@ -71,7 +105,7 @@ class Run(NamedTuple):
     number: int
 
 
-_RUN = re.compile(r"(?P<owner>.+)-g(?P<generation>\d+)-[0-9a-z]+(?:-(?:[rt](?P<number>\d+)|w[0-9a-z]+))?")
+_RUN = re.compile(r"(?P<owner>.+)-g(?P<generation>\d+)-[0-9a-z]+(?:-(?:[rtu](?P<number>\d+)|w[0-9a-z]+))?")
 _STAGING_RUN = re.compile(r"(?P<owner>a[0-9a-f]{19})-[0-9a-z]+-a(?P<number>\d+)")
 
 

@@ -42,6 +42,13 @@ class Backend(StrEnum):
     """Where a model runs."""
 
     BEDROCK = "bedrock"
+    SAGEMAKER_ASYNC = "sagemaker-async"
+    SAGEMAKER_REALTIME = "sagemaker-realtime"
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether a model runs on instances of ours behind an endpoint of SageMaker's."""
+        return self in (Backend.SAGEMAKER_ASYNC, Backend.SAGEMAKER_REALTIME)
 
 
 class Basis(StrEnum):

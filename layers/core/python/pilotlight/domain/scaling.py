@@ -1,0 +1,96 @@
+"""How many instances a deployment shall have now: decided from what is, with the reason.
+
+Autoscaling adds and removes instances between two bounds; who moves the bounds, and who does not wait for it, is
+decided here. An instance is paid for by the second, so that the tail after the last answer is what costs; and an
+alarm takes minutes to see the first caller, so that a wake does not wait for it.
+"""
+
+from datetime import datetime, timedelta
+
+from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.endpoint import Endpoint
+from pilotlight.domain.hosting import ScaleIn
+from pilotlight.domain.keep_warm import Policy
+from pilotlight.domain.values import Backend, Model
+
+
+class Wish(Model):
+    """What shall be: autoscaling's bounds, and a count to set at once where it shall not wait.
+
+    `parked` is no endpoint at all, for one that cannot have no instance; `suspended` forbids to scale out by itself.
+    """
+
+    floor: int
+    most: int
+    now: int | None = None
+    parked: bool = False
+    suspended: bool = False
+    reason: str = ""
+
+
+def reaches_zero(backend: Backend, endpoint: Endpoint) -> bool:
+    """Say whether an endpoint can stay in service without an instance."""
+    return backend is Backend.SAGEMAKER_ASYNC or endpoint.scaling.components
+
+
+def wish(
+    deployment: Deployment,
+    endpoint: Endpoint,
+    *,
+    must_stop: str | None,
+    in_flight: int,
+    last_answer_at: datetime | None,
+    now: datetime,
+) -> Wish:
+    """Decide how many instances a deployment shall have; `in_flight` is how many calls wait for it or are at it.
+
+    What must stop (the lease is over, the ceiling reached, the switch on) stops at once, whoever waits.
+    """
+    scaling = endpoint.scaling
+    at_zero = reaches_zero(deployment.backend, endpoint)
+    if must_stop:
+        return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, suspended=True, reason=must_stop)
+    floor = _floor(deployment, endpoint, at_zero=at_zero, now=now)
+    if floor == 0 and _may_leave(deployment, endpoint, in_flight=in_flight, last_answer_at=last_answer_at, now=now):
+        why = _why_leave(deployment, now)
+        return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
+    rises = endpoint.is_in_service and floor > max(endpoint.desired, endpoint.instances)
+    why = "its keep-warm window is open" if deployment.wants_warm(now) else f"between {floor} and {scaling.max}"
+    return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
+
+
+def _floor(deployment: Deployment, endpoint: Endpoint, *, at_zero: bool, now: datetime) -> int:
+    """Return how many instances there are to be whoever calls."""
+    scaling = endpoint.scaling
+    if deployment.status is not Status.SERVING or deployment.wants_warm(now):
+        return max(1, scaling.min)
+    if deployment.quiet_until and now < deployment.quiet_until:
+        return 0
+    if not at_zero and deployment.keep_warm.policy is Policy.WINDOW:
+        return 0  # paid for in its windows, and while somebody calls
+    return scaling.min
+
+
+def _may_leave(
+    deployment: Deployment, endpoint: Endpoint, *, in_flight: int, last_answer_at: datetime | None, now: datetime
+) -> bool:
+    """Say whether what runs shall go at once and not by autoscaling: nobody waits, and nobody did just now."""
+    if in_flight or deployment.wake or not (endpoint.instances or endpoint.desired):
+        return False
+    asked = bool(deployment.quiet_until and now < deployment.quiet_until)
+    at_zero = reaches_zero(deployment.backend, endpoint)
+    if at_zero and not asked and endpoint.scaling.scale_in is not ScaleIn.IMMEDIATE:
+        return False
+    woken_at = deployment.last_wake.at if deployment.last_wake and deployment.last_wake.warm else endpoint.in_service_at
+    answered_since = bool(last_answer_at and (woken_at is None or last_answer_at >= woken_at))
+    if answered_since and endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
+        return True
+    latest = max(filter(None, (woken_at, last_answer_at)), default=None)
+    patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
+    return latest is None or now - latest >= patience
+
+
+def _why_leave(deployment: Deployment, now: datetime) -> str:
+    if deployment.quiet_until and now < deployment.quiet_until:
+        return "scaled down on request, and nobody calls"
+    return "the last answer is given, and nobody waits"
