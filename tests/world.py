@@ -28,14 +28,18 @@ from pilotlight.domain.errors import PilotlightError
 from pilotlight.domain.pricing import rate_in
 from pilotlight.domain.reconciliation import Pass, Rules
 from pilotlight.domain.spending import SpendingRules
-from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget
+from pilotlight.domain.values import Backend
+from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget, WakeBudgets
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.answering import Answering
+from pilotlight.services.async_results import AsyncResults
 from pilotlight.services.claiming import Claiming
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.ending import Ending
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
+from pilotlight.services.inputs import Inputs
 from pilotlight.services.inspecting import (
     InspectingDeployments,
     InspectingExecutions,
@@ -43,25 +47,29 @@ from pilotlight.services.inspecting import (
     InspectingModels,
 )
 from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
+from pilotlight.services.invocation_views import InvocationViews
 from pilotlight.services.invoking import InvocationLimits, Invoking
-from pilotlight.services.metering import Metering
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
+from pilotlight.services.queueing import Queueing
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Staging
+from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping, SweepReport
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
 from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
 from pilotlight.services.watching_switch import WatchingSwitch
+from pilotlight.services.webhooks import Webhooks
 from pydantic import TypeAdapter
 
 from tests import fakes
+from tests.endpoint_world import EndpointWorld
 from tests.factories import FIVE_MIB_PARTS, HUB_SOURCE, a_checkpoint, a_request
 
 STACK = "pilotlight"
@@ -72,18 +80,21 @@ IDLE = timedelta(minutes=5)
 REGION = "us-east-1"
 SETTLE = timedelta(seconds=60)
 PASS = timedelta(minutes=5)
-LIMITS = InvocationLimits(held_requests=2, queue_depth=5)
+LIMITS = InvocationLimits(held_requests=2)
+QUEUE_DEPTH = 5
+SOURCE_BUCKETS = "ours-*"
 _SPANS = TypeAdapter(list[SpanTask])
 _CAUSE = TypeAdapter(dict[str, Any])
 WAY = (Status.REQUESTED, Status.STAGING, Status.IMPORTING, Status.WARMING, Status.SERVING)
 
 
-class World:
+class World(EndpointWorld):
     """Everything there is: the ports as fakes, the services over them."""
 
     def __init__(self, budget: WakeBudget | None = None, caps: Caps | None = None) -> None:
         self.caps = caps or Caps()
         self.budget = budget or WakeBudget(max_attempts=20, max_seconds=600, max_usd=5.0)
+        self.budgets = WakeBudgets(windows=self.budget, instances=self.budget.changed(max_seconds=3600))
         self.clock = fakes.ManualClock()
         self.deployments = fakes.FakeDeployments()
         self.artifacts = fakes.FakeArtifacts()
@@ -96,6 +107,11 @@ class World:
         self.queue = fakes.FakeQueue()
         self.imports = fakes.FakeImports(self.clock)
         self.backend = fakes.FakeBackend(self.clock)
+        self.async_backend = fakes.FakeAsyncBackend(self.bodies)
+        self.in_flight = fakes.FakeInFlight()
+        self.backlog = fakes.FakeBacklog()
+        self.webhook_queue = fakes.FakeQueue()
+        self.webhook_sender = fakes.FakeWebhookSender()
         self.executions = fakes.FakeExecutions(self.clock)
         self.topic = fakes.FakeTopic()
         self.passes = fakes.FakePasses()
@@ -104,7 +120,9 @@ class World:
         self.switch = fakes.FakeSwitch()
         self.notices = fakes.FakeNotices()
         self.capacity = fakes.FakeCapacity()
+        self.make_hosting_ports()
         self.accounting = self.accounting_in(REGION)
+        self._build_answering()
         self._build_control()
         self._build_serving()
         self.source.push("acme/llama-8b", a_checkpoint())
@@ -119,31 +137,22 @@ class World:
 
     def _build_control(self) -> None:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
-        self.metering = Metering(self.deployments)
-        self.notifying = Notifying(self.topic, self.journal, self.clock)
-        self.spending = Spending(
-            self.deployments,
-            self.switch,
-            self.accounting,
-            Claiming(self.capacity, self.clock, self.caps),
-            self.notifying,
-            self.clock,
-            SpendingRules(),
-        )
         self.preflight = Preflight(self.source, TemplateVetting(self.clock), self.imports, REGION)
         self.viewing = Viewing(
             self.deployments,
             self.artifacts,
             self.uploads,
             self.passes,
+            self.revisions,
             self.accounting,
             self.spending,
             self.clock,
             region=REGION,
             upload_bucket=UPLOAD_BUCKET,
         )
+        self.build_hosting(STACK)
         self.requesting = Requesting(
-            self.deployments, self.executions, self.keys, self.viewing, self.spending, self.clock
+            self.deployments, self.executions, self.keys, self.viewing, self.spending, self.judging, self.clock
         )
         self.staging = Staging(
             self.artifacts,
@@ -158,6 +167,7 @@ class World:
             self.deployments,
             self.artifacts,
             self.preflight,
+            self.jumpstart,
             self.executions,
             self.notifying,
             self.spending,
@@ -165,9 +175,23 @@ class World:
         )
         self.importing = Importing(self.deployments, self.imports, self.spending, self.clock, rules)
         self.warming = Warming(
-            self.deployments, self.executions, self.accounting, self.spending, self.clock, self.budget
+            self.deployments,
+            self.executions,
+            self.accounting,
+            self.spending,
+            self.clock,
+            self.scaling,
+            self.budgets,
         )
-        self.probing = Probing(self.deployments, self.backend, self.accounting, self.spending, self.clock, self.budget)
+        self.probing = Probing(
+            self.deployments,
+            self.backends,
+            self.accounting,
+            self.spending,
+            self.clock,
+            self.scaling,
+            self.budgets,
+        )
         self.first_warm_up = FirstWarmUp(self.deployments, self.warming, self.clock)
         self.erasing = Erasing(self.artifacts, self.bucket, self.clock)
         self.tearing_down = TearingDown(
@@ -192,28 +216,81 @@ class World:
             settle_seconds=int(SETTLE.total_seconds()),
         )
 
-    def _build_serving(self) -> None:
+    def _build_answering(self) -> None:
+        self.notifying = Notifying(self.topic, self.journal, self.clock)
+        self.spending = Spending(
+            self.deployments,
+            self.switch,
+            self.accounting,
+            Claiming(self.capacity, self.clock, self.caps),
+            self.notifying,
+            self.clock,
+            SpendingRules(),
+        )
+        self.backends = {Backend.BEDROCK: self.backend, Backend.SAGEMAKER_REALTIME: self.backend}
+        self.ending = Ending(
+            self.invocations, self.bodies, self.in_flight, self.webhook_queue, self.journal, self.clock
+        )
         self.answering = Answering(
             self.artifacts,
-            self.invocations,
-            self.backend,
+            self.bodies,
+            self.backends,
             fakes.FakeRenderer(),
             self.accounting,
             self.spending,
-            self.journal,
+            self.ending,
             self.clock,
         )
-        self.invoking = Invoking(
+        self.inputs = Inputs(self.deployments, self.bodies, SOURCE_BUCKETS)
+        self.invocation_views = InvocationViews(
+            self.deployments, self.bodies, self.in_flight, self.backlog, self.accounting, self.clock
+        )
+        self.async_results = AsyncResults(
             self.deployments,
             self.invocations,
             self.bodies,
-            self.queue,
+            self.in_flight,
             self.answering,
+            self.ending,
+            self.journal,
+            self.clock,
+        )
+        self.webhooks = Webhooks(
+            self.invocations,
+            self.bodies,
+            self.invocation_views,
+            self.webhook_queue,
+            self.webhook_sender,
+            lambda: "a secret of this stack's own",
+            self.clock,
+        )
+
+    def _build_serving(self) -> None:
+        self.invoking = Invoking(
+            self.deployments,
+            self.invocations,
+            Queueing(self.invocations, self.bodies, self.in_flight, self.queue, most_waiting=QUEUE_DEPTH),
+            self.inputs,
+            self.answering,
+            self.ending,
+            self.invocation_views,
             self.accounting,
             self.spending,
             self.warming,
             self.clock,
             LIMITS,
+        )
+        self.submitting = Submitting(
+            self.invocations,
+            self.bodies,
+            self.in_flight,
+            self.async_backend,
+            self.answering,
+            self.ending,
+            self.accounting,
+            self.spending,
+            self.warming,
+            self.clock,
         )
         self.queue_work = QueueWork(
             self.deployments,
@@ -221,6 +298,8 @@ class World:
             self.bodies,
             self.queue,
             self.answering,
+            self.submitting,
+            self.ending,
             self.warming,
             self.clock,
             WorkerLimits(),
@@ -231,6 +310,7 @@ class World:
             self.requesting,
             self.warming,
             self.tearing_down,
+            self.tending,
             self.uploading,
             self.executions,
             WatchingSwitch(self.switch, self.notices, self.notifying, self.journal),
@@ -383,6 +463,7 @@ class World:
         """Do what `teardown` does."""
         task = self.task(name)
         self.tearing_down.stop_executions(task)
+        self._until_done(lambda: self.removing.delete(task))
         self._until_done(lambda: self.tearing_down.delete_model(task))
         self._until_done(lambda: self.tearing_down.release_artifact(task))
         gone = self.tearing_down.mark_gone(task)

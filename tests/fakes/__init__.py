@@ -2,6 +2,14 @@
 
 from tests.fakes.bedrock import FakeBackend, FakeImports, FakeRenderer
 from tests.fakes.calls import FakeAsyncBackend, FakeBacklog, FakeInFlight, FakeWebhookSender
+from tests.fakes.hosting import (
+    FakeAutoscaling,
+    FakeEndpoints,
+    FakeJumpStart,
+    FakeLogs,
+    FakeRevisions,
+    FakeTokens,
+)
 from tests.fakes.machinery import (
     FakeExecutions,
     FakeJournal,
@@ -25,25 +33,31 @@ from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSourc
 __all__ = [
     "FakeArtifacts",
     "FakeAsyncBackend",
+    "FakeAutoscaling",
     "FakeBackend",
     "FakeBacklog",
     "FakeBodies",
     "FakeBucket",
     "FakeCapacity",
     "FakeDeployments",
+    "FakeEndpoints",
     "FakeExecutions",
     "FakeImports",
     "FakeInFlight",
     "FakeInventory",
     "FakeInvocations",
     "FakeJournal",
+    "FakeJumpStart",
     "FakeKeys",
+    "FakeLogs",
     "FakeNotices",
     "FakePasses",
     "FakeQueue",
     "FakeRenderer",
+    "FakeRevisions",
     "FakeSource",
     "FakeSwitch",
+    "FakeTokens",
     "FakeTopic",
     "FakeUploads",
     "FakeWebhookSender",

@@ -31,7 +31,8 @@ def test_a_request_is_a_record_and_an_execution_that_carries_it_out(world):
     assert (view.status, view.generation, view.lease_ends_at) == (Status.REQUESTED, 1, NOON + timedelta(hours=8))
     (execution,) = world.executions.of("deploy")
     assert execution.named == "llama-g1"
-    assert execution.work == {"deployment": "llama", "generation": 1, "attempt": 1, "correlation_id": "c-1"}
+    asked = {"deployment": "llama", "generation": 1, "attempt": 1, "backend": "bedrock", "correlation_id": "c-1"}
+    assert execution.work == asked
     assert world.deployment().next_look_at is not None
 
 

@@ -7,24 +7,18 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache, cached_property
 
-from pilotlight.adapters.chat_template import ChatTemplates
 from pilotlight.adapters.invocation_table import IdempotencyTable
-from pilotlight.adapters.template_vetting import TemplateVetting
-from pilotlight.services.accounting import Accounting
-from pilotlight.services.answering import Answering
-from pilotlight.services.claiming import Claiming
+from pilotlight.endpoint_runtime import EndpointRuntime
 from pilotlight.services.deploying import Deploying
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
-from pilotlight.services.notifying import Notifying
-from pilotlight.services.preflight import Preflight
 from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
-from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Staging
+from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
@@ -32,42 +26,12 @@ from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
 from pilotlight.services.watching_switch import WatchingSwitch
 from pilotlight.settings import Settings
-from pilotlight.wiring import Wiring
 
 VERSION = "0.1.0"
 
 
-class Runtime(Wiring):
+class Runtime(EndpointRuntime):
     """Everything that a Lambda may need, built when it is first asked for."""
-
-    @cached_property
-    def accounting(self) -> Accounting:
-        """The ledger."""
-        return Accounting(
-            self.deployments,
-            region=self.settings.region,
-            idle_seconds=self.settings.idle_seconds,
-            idle_window_is_billed=self.settings.idle_window_is_billed,
-        )
-
-    @cached_property
-    def notifying(self) -> Notifying:
-        """Telling people."""
-        return Notifying(self.topic, self.journal, self.clock)
-
-    @cached_property
-    def spending(self) -> Spending:
-        """Asking for money where it is spent."""
-        claiming = Claiming(self.capacity, self.clock, self.settings.caps)
-        rules = self.settings.spending_rules
-        return Spending(
-            self.deployments, self.kill_switch, self.accounting, claiming, self.notifying, self.clock, rules
-        )
-
-    @cached_property
-    def preflight(self) -> Preflight:
-        """Verdicts from small files."""
-        return Preflight(self.source, TemplateVetting(self.clock), self.imports, self.settings.region)
 
     @cached_property
     def requesting(self) -> Requesting:
@@ -75,7 +39,14 @@ class Runtime(Wiring):
         keys = IdempotencyTable(self.table)
         keep_warm_for = timedelta(days=self.settings.keep_warm_days)
         return Requesting(
-            self.deployments, self.executions, keys, self.viewing, self.spending, self.clock, keep_warm_for
+            self.deployments,
+            self.executions,
+            keys,
+            self.viewing,
+            self.spending,
+            self.judging,
+            self.clock,
+            keep_warm_for,
         )
 
     @cached_property
@@ -90,7 +61,14 @@ class Runtime(Wiring):
     def deploying(self) -> Deploying:
         """From a request to SERVING."""
         return Deploying(
-            self.deployments, self.artifacts, self.preflight, self.executions, self.notifying, self.spending, self.clock
+            self.deployments,
+            self.artifacts,
+            self.preflight,
+            self.jumpstart,
+            self.executions,
+            self.notifying,
+            self.spending,
+            self.clock,
         )
 
     @cached_property
@@ -109,14 +87,28 @@ class Runtime(Wiring):
     @cached_property
     def warming(self) -> Warming:
         """Waking models and keeping them warm."""
-        budget = self.settings.wake_budget
-        return Warming(self.deployments, self.executions, self.accounting, self.spending, self.clock, budget)
+        return Warming(
+            self.deployments,
+            self.executions,
+            self.accounting,
+            self.spending,
+            self.clock,
+            self.scaling,
+            self.settings.wake_budgets,
+        )
 
     @cached_property
     def probing(self) -> Probing:
         """Probing models that are woken."""
-        budget = self.settings.wake_budget
-        return Probing(self.deployments, self.backend, self.accounting, self.spending, self.clock, budget)
+        return Probing(
+            self.deployments,
+            self.backends,
+            self.accounting,
+            self.spending,
+            self.clock,
+            self.scaling,
+            self.settings.wake_budgets,
+        )
 
     @cached_property
     def first_warm_up(self) -> FirstWarmUp:
@@ -139,37 +131,37 @@ class Runtime(Wiring):
         )
 
     @cached_property
-    def answering(self) -> Answering:
-        """Calling a model."""
-        return Answering(
-            self.artifacts,
-            self.invocations,
-            self.backend,
-            ChatTemplates(self.clock),
-            self.accounting,
-            self.spending,
-            self.journal,
-            self.clock,
-        )
-
-    @cached_property
     def invoking(self) -> Invoking:
         """Invocations as the API takes them."""
         return Invoking(
             self.deployments,
             self.invocations,
-            self.bodies,
-            self.queue,
+            self.queueing,
+            self.inputs,
             self.answering,
+            self.ending,
+            self.invocation_views,
             self.accounting,
             self.spending,
             self.warming,
             self.clock,
-            InvocationLimits(
-                held_requests=self.settings.held_requests,
-                queue_depth=self.settings.queue_depth,
-                clock_speed=self.settings.clock_speed,
-            ),
+            InvocationLimits(held_requests=self.settings.held_requests),
+        )
+
+    @cached_property
+    def submitting(self) -> Submitting:
+        """Handing invocations to asynchronous endpoints."""
+        return Submitting(
+            self.invocations,
+            self.bodies,
+            self.in_flight,
+            self.async_backend,
+            self.answering,
+            self.ending,
+            self.accounting,
+            self.spending,
+            self.warming,
+            self.clock,
         )
 
     @cached_property
@@ -181,6 +173,8 @@ class Runtime(Wiring):
             self.bodies,
             self.queue,
             self.answering,
+            self.submitting,
+            self.ending,
             self.warming,
             self.clock,
             WorkerLimits(),
@@ -209,6 +203,7 @@ class Runtime(Wiring):
             self.requesting,
             self.warming,
             self.tearing_down,
+            self.tending,
             self.uploading,
             self.executions,
             WatchingSwitch(self.kill_switch, self.notices, self.notifying, self.journal),
@@ -225,6 +220,7 @@ class Runtime(Wiring):
             self.artifacts,
             self.uploads,
             self.passes,
+            self.revisions,
             self.accounting,
             self.spending,
             self.clock,

@@ -12,7 +12,7 @@ from pilotlight.domain.place import Place
 from pilotlight.domain.reconciliation import MOST_REMOVALS, Rules
 from pilotlight.domain.spending import SpendingRules
 from pilotlight.domain.values import Model
-from pilotlight.domain.warmth import WakeBudget
+from pilotlight.domain.warmth import WakeBudget, WakeBudgets
 
 
 class Settings(Model):
@@ -26,6 +26,9 @@ class Settings(Model):
     queue_url: str = Field(default="", alias="INVOCATION_QUEUE_URL")
     topic_arn: str = Field(default="", alias="NOTIFICATION_TOPIC_ARN")
     import_role_arn: str = Field(default="", alias="IMPORT_ROLE_ARN")
+    hosting_role_arn: str = Field(default="", alias="HOSTING_ROLE_ARN")
+    success_topic_arn: str = Field(default="", alias="SUCCESS_TOPIC_ARN")
+    error_topic_arn: str = Field(default="", alias="ERROR_TOPIC_ARN")
     kms_key_arn: str | None = Field(default=None, alias="KMS_KEY_ARN")
     subnet_ids: str = Field(default="", alias="VPC_SUBNET_IDS")
     security_group_ids: str = Field(default="", alias="VPC_SECURITY_GROUP_IDS")
@@ -47,6 +50,7 @@ class Settings(Model):
     idle_window_is_billed: bool = Field(default=True, alias="IDLE_WINDOW_IS_BILLED")
     wake_max_attempts: int = Field(default=120, ge=1, alias="WAKE_MAX_ATTEMPTS")
     wake_max_seconds: int = Field(default=1500, ge=10, alias="WAKE_MAX_SECONDS")
+    endpoint_wake_max_seconds: int = Field(default=5400, ge=10, alias="ENDPOINT_WAKE_MAX_SECONDS")
     wake_max_usd: float = Field(default=25.0, ge=0, alias="WAKE_MAX_USD")
     keep_warm_days: int = Field(default=90, ge=1, alias="KEEP_WARM_DAYS")
     wakes_per_hour: int = Field(default=60, ge=1, alias="WAKES_PER_HOUR")
@@ -61,6 +65,11 @@ class Settings(Model):
     reconcile_dry_run: bool = Field(default=False, alias="RECONCILE_DRY_RUN")
     reconcile_most_removals: int = Field(default=MOST_REMOVALS, ge=0, alias="RECONCILE_MOST_REMOVALS")
     reconcile_smallest_age_seconds: int = Field(default=3600, ge=900, alias="RECONCILE_SMALLEST_AGE_SECONDS")
+
+    source_buckets: str = Field(default="", alias="SOURCE_BUCKETS")
+    webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
+    webhook_secret_arn: str = Field(default="", alias="WEBHOOK_SECRET_ARN")
+    webhook_allows_loopback: bool = Field(default=False, alias="WEBHOOK_ALLOWS_LOOPBACK")
 
     aws_endpoint: str | None = Field(default=None, alias="AWS_ENDPOINT_URL")
     clock_speed: float = Field(default=1.0, gt=0, alias="PILOTLIGHT_CLOCK_SPEED")
@@ -104,14 +113,15 @@ class Settings(Model):
         )
 
     @property
-    def wake_budget(self) -> WakeBudget:
+    def wake_budgets(self) -> WakeBudgets:
         """What one warm-up may use."""
-        return WakeBudget(
+        windows = WakeBudget(
             max_attempts=self.wake_max_attempts,
             max_seconds=self.wake_max_seconds,
             max_usd=self.wake_max_usd,
             max_per_hour=self.wakes_per_hour,
         )
+        return WakeBudgets(windows=windows, instances=windows.changed(max_seconds=self.endpoint_wake_max_seconds))
 
     @property
     def caps(self) -> Caps:

@@ -9,27 +9,41 @@ from botocore.config import Config
 
 from pilotlight.adapters.artifact_bucket import S3ArtifactBucket
 from pilotlight.adapters.artifact_table import ArtifactTable
+from pilotlight.adapters.backlog import CloudWatchBacklog
 from pilotlight.adapters.bedrock_imports import BedrockImports
 from pilotlight.adapters.bedrock_inference import BedrockInference, client_config
 from pilotlight.adapters.bucket_source import BucketSource
 from pilotlight.adapters.capacity_table import CapacityTable
 from pilotlight.adapters.clock import SystemClock
+from pilotlight.adapters.container_logs import EndpointLogs
 from pilotlight.adapters.deployment_table import DeploymentTable
+from pilotlight.adapters.endpoint_scaling import EndpointScaling
 from pilotlight.adapters.executions import StepFunctionsExecutions
 from pilotlight.adapters.hub import HubSource
-from pilotlight.adapters.invocation_queue import S3InvocationBodies, SqsInvocationQueue
+from pilotlight.adapters.in_flight_table import InFlightTable
+from pilotlight.adapters.invocation_bodies import SIGNING, S3InvocationBodies
+from pilotlight.adapters.invocation_queue import SqsInvocationQueue
 from pilotlight.adapters.invocation_table import InvocationTable
 from pilotlight.adapters.journal import PowertoolsJournal
+from pilotlight.adapters.jumpstart import S3JumpStartCatalogue
 from pilotlight.adapters.kill_switch import ParameterSwitch, SwitchMirror
 from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.pass_table import PassTable
-from pilotlight.adapters.secrets import HubToken
+from pilotlight.adapters.revision_table import RevisionTable
+from pilotlight.adapters.sagemaker_async import AsyncInference
+from pilotlight.adapters.sagemaker_calls import call_config
+from pilotlight.adapters.sagemaker_endpoints import HostingRules, SageMakerEndpoints
+from pilotlight.adapters.sagemaker_realtime import RealtimeInference
+from pilotlight.adapters.secrets import HubToken, SigningSecret
 from pilotlight.adapters.sources import Sources
 from pilotlight.adapters.table import Table
+from pilotlight.adapters.task_tokens import StepFunctionsTokens
 from pilotlight.adapters.topic import SnsTopic
 from pilotlight.adapters.upload_table import UploadTable
+from pilotlight.adapters.webhook import HttpsWebhooks
 from pilotlight.domain.source import SourceKind
-from pilotlight.ports import Clock
+from pilotlight.domain.values import Backend
+from pilotlight.ports import Clock, InferenceBackend
 from pilotlight.settings import Settings
 
 # All attempts are shorter than the shortest Lambda: one that hangs would else take its retries along.
@@ -104,7 +118,9 @@ class Wiring:
     @cached_property
     def bodies(self) -> S3InvocationBodies:
         """Requests and outputs of invocations."""
-        return S3InvocationBodies(self.client("s3"), self.settings.artifact_bucket)
+        return S3InvocationBodies(
+            self.client("s3"), self.settings.artifact_bucket, lambda: self.client("s3", SIGNING), self.clock.now
+        )
 
     @cached_property
     def queue(self) -> SqsInvocationQueue:
@@ -130,6 +146,42 @@ class Wiring:
     def backend(self) -> BedrockInference:
         """Where a model answers."""
         return BedrockInference(lambda seconds: self.client("bedrock-runtime", client_config(seconds)))
+
+    @cached_property
+    def endpoints(self) -> SageMakerEndpoints:
+        """Models, configs and endpoints at SageMaker."""
+        rules = HostingRules(
+            role_arn=self.settings.hosting_role_arn,
+            bucket=self.settings.artifact_bucket,
+            success_topic_arn=self.settings.success_topic_arn,
+            error_topic_arn=self.settings.error_topic_arn,
+        )
+        return SageMakerEndpoints(self.client("sagemaker"), rules, self.settings.place)
+
+    @cached_property
+    def autoscaling(self) -> EndpointScaling:
+        """What adds and removes instances by itself."""
+        return EndpointScaling(self.client("application-autoscaling"), self.client("cloudwatch"), self.settings.stack)
+
+    @cached_property
+    def container_logs(self) -> EndpointLogs:
+        """What containers wrote."""
+        return EndpointLogs(self.client("logs"))
+
+    @cached_property
+    def task_tokens(self) -> StepFunctionsTokens:
+        """Tasks that wait."""
+        return StepFunctionsTokens(self.client("stepfunctions"))
+
+    @cached_property
+    def revisions(self) -> RevisionTable:
+        """Records of revisions."""
+        return RevisionTable(self.table)
+
+    @cached_property
+    def jumpstart(self) -> S3JumpStartCatalogue:
+        """JumpStart's models."""
+        return S3JumpStartCatalogue(self.client("s3"), self.settings.region)
 
     @cached_property
     def source(self) -> Sources:
@@ -171,3 +223,46 @@ class Wiring:
     def notices(self) -> NoticeTable:
         """What people have been told."""
         return NoticeTable(self.table)
+
+    def _runtime_of_endpoints(self, seconds: float) -> Any:
+        """Return the client that calls endpoints, with that read timeout."""
+        return self.client("sagemaker-runtime", call_config(seconds))
+
+    @cached_property
+    def backends(self) -> dict[Backend, InferenceBackend]:
+        """Where models answer a call at once."""
+        return {
+            Backend.BEDROCK: self.backend,
+            Backend.SAGEMAKER_REALTIME: RealtimeInference(self._runtime_of_endpoints),
+        }
+
+    @cached_property
+    def async_backend(self) -> AsyncInference:
+        """Where calls are taken and answered later."""
+        return AsyncInference(self._runtime_of_endpoints)
+
+    @cached_property
+    def in_flight(self) -> InFlightTable:
+        """Calls that are not answered yet."""
+        return InFlightTable(self.table)
+
+    @cached_property
+    def backlog(self) -> CloudWatchBacklog:
+        """What asynchronous endpoints measure of themselves."""
+        return CloudWatchBacklog(lambda: self.client("cloudwatch", QUICK), self.clock.now)
+
+    @cached_property
+    def webhook_queue(self) -> SqsInvocationQueue:
+        """The queue of notices to servers of our users'."""
+        return SqsInvocationQueue(self.client("sqs"), self.settings.webhook_queue_url)
+
+    @cached_property
+    def webhook_sender(self) -> HttpsWebhooks:
+        """Requests to servers of our users'."""
+        return HttpsWebhooks(allows_loopback=self.settings.webhook_allows_loopback)
+
+    @cached_property
+    def webhook_secret(self) -> SigningSecret:
+        """What notices are signed with."""
+        secret_arn = self.settings.webhook_secret_arn
+        return SigningSecret(secret_arn=secret_arn, client=lambda: self.client("secretsmanager"), now=self.clock.now)

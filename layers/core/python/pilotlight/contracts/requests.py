@@ -1,17 +1,23 @@
 """What users send to the API, and what a `pilotlight.json` may hold: an unknown field is an error."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
+from pilotlight.domain.containers import ContainerSettings
+from pilotlight.domain.endpoint import Strategy
+from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.hosting import Hosting, InstanceSettings, ScalingSettings
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
+from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.source import SUPPORTED_FORMS
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.values import TAG_PATTERN, Backend, DeploymentName, Request
 
 MOST_TAGS = 20
+HOSTING_SECTIONS = ("instance", "scaling", "serving", "container")
 PAGE = 50
 LARGEST_PAGE = 200
 IMPORT_ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+$", re.ASCII)
@@ -78,12 +84,44 @@ SwitchReason = Annotated[
 ]
 
 
-class DeploymentRequest(Request):
+class HostingRequest(Request):
+    """The sections that say how instances shall host a model; only backends with instances take them."""
+
+    backend: Backend = Backend.BEDROCK
+    instance: InstanceSettings | None = None
+    scaling: ScalingSettings | None = None
+    serving: ServingSettings | None = None
+    container: ContainerSettings | None = None
+    accept_eula: StrictBool = False
+
+    @property
+    def hosting(self) -> Hosting | None:
+        """The sections as one, with their defaults; None for a backend without instances.
+
+        Raises: InvalidInput for a section that the backend does not have.
+        """
+        sections = {name: value for name in HOSTING_SECTIONS if (value := getattr(self, name)) is not None}
+        if self.backend.is_endpoint:
+            hosting = Hosting(accept_eula=self.accept_eula, **sections)
+            hosting.scaling.for_backend(self.backend)
+            return hosting
+        if sections:
+            first = next(iter(sections))
+            rule = f"with backend {Backend.SAGEMAKER_ASYNC} or {Backend.SAGEMAKER_REALTIME}"
+            raise InvalidInput(
+                f"The section {first} is for instances, and {self.backend} has none: leave it out, or choose the "
+                f"backend {Backend.SAGEMAKER_ASYNC} or {Backend.SAGEMAKER_REALTIME}.",
+                field=first,
+                rule=rule,
+            )
+        return None
+
+
+class DeploymentRequest(HostingRequest):
     """Body of POST /deployments."""
 
     name: DeploymentName
     source: SourceText
-    backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
     spend_ceiling: SpendCeiling | None = None
@@ -91,21 +129,48 @@ class DeploymentRequest(Request):
     import_role_arn: ImportRole | None = None
 
 
-class UploadSettings(Request):
+class UploadSettings(HostingRequest):
     """What `pilotlight.json` in an uploaded folder may set."""
 
-    backend: Backend = Backend.BEDROCK
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
     spend_ceiling: SpendCeiling | None = None
     tags: Tags = {}
 
 
-class PreflightRequest(Request):
+class PreflightRequest(HostingRequest):
     """Body of POST /preflight."""
 
     source: SourceText
-    backend: Backend = Backend.BEDROCK
+
+
+class UpdateRequest(Request):
+    """Body of PATCH /deployments/{name}: a section that is named replaces the one there is, whole."""
+
+    instance: InstanceSettings | None = None
+    scaling: ScalingSettings | None = None
+    serving: ServingSettings | None = None
+    container: ContainerSettings | None = None
+    strategy: Strategy = Strategy.BLUE_GREEN
+    reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(getattr(self, name) is None for name in HOSTING_SECTIONS):
+            raise ValueError(f"name what shall change: {', '.join(HOSTING_SECTIONS)}")
+        return self
+
+    def over(self, before: Hosting) -> Hosting:
+        """Return the settings there were, with the sections that are named."""
+        named = {name: value for name in HOSTING_SECTIONS if (value := getattr(self, name)) is not None}
+        return before.changed(**named)
+
+
+class RollbackRequest(Request):
+    """Body of POST /deployments/{name}/rollback; where no revision is named, it is the one that served before."""
+
+    revision: int | None = Field(default=None, ge=1)
+    strategy: Strategy = Strategy.BLUE_GREEN
 
 
 class LeaseRequest(Request):

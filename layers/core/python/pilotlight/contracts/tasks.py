@@ -10,8 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from pilotlight.domain.artifact import Span
 from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.endpoint import Awaited
 from pilotlight.domain.source import Source, SourceFile
-from pilotlight.domain.values import DeploymentName, Model
+from pilotlight.domain.values import Backend, DeploymentName, Model
 from pilotlight.domain.warmth import ProbeDecision
 
 
@@ -21,7 +22,35 @@ class DeploymentTask(Model):
     deployment: DeploymentName
     generation: int = Field(ge=1)
     attempt: int = Field(default=1, ge=1)
+    backend: Backend = Backend.BEDROCK
     correlation_id: str
+
+
+class AwaitTask(Model):
+    """A step that waits for an endpoint: the token with which it is ended, and what it waits for."""
+
+    deployment: DeploymentName
+    generation: int = Field(ge=1)
+    correlation_id: str
+    token: str = Field(repr=False)
+    awaited: Awaited
+
+
+class UpdateTask(Model):
+    """A step of `update`: which update of which deployment."""
+
+    deployment: DeploymentName
+    generation: int = Field(ge=1)
+    update: int = Field(ge=1)
+    correlation_id: str
+
+
+class UpdateStarted(Model):
+    """What came of asking for an update: it runs, there is nothing to wait for, or how long to wait to ask again."""
+
+    done: bool = False
+    skipped: bool = False
+    wait_seconds: int = 0
 
 
 class TaskError(Model):
@@ -65,6 +94,12 @@ class FailureTask(DeploymentTask):
     error: TaskError
 
 
+class UpdateFailureTask(UpdateTask):
+    """The step that ends an update that failed."""
+
+    error: TaskError
+
+
 class StagingTask(Model):
     """A step of `stage_artifact`."""
 
@@ -97,10 +132,14 @@ class ProbeTask(Model):
 
 
 class WakeStarted(Model):
-    """The wake that `deploy` waits for; `held` where none may begin yet, and how long to wait until the next look."""
+    """The wake that `deploy` waits for; `held` where none may begin yet, and how long to wait until the next look.
+
+    `skipped` says that there is nothing to wake: it begins without an instance.
+    """
 
     wake_id: str = ""
     held: bool = False
+    skipped: bool = False
     wait_seconds: int = 0
 
 
@@ -141,6 +180,20 @@ class ExecutionEvent(Model):
 
     id: str
     detail: ExecutionEnded
+
+
+class EndpointChanged(Model):
+    """Detail of "SageMaker Endpoint State Change"; its status is not believed: it is a reason to look."""
+
+    name: str = Field(alias="EndpointName")
+    tags: dict[str, str] = Field(default={}, alias="Tags")
+
+
+class EndpointEvent(Model):
+    """EventBridge's event that an endpoint is in another state."""
+
+    id: str
+    detail: EndpointChanged
 
 
 class UploadedObject(Model):
@@ -201,6 +254,62 @@ class QueueBatch(Model):
         return self.messages[0].body.correlation_id
 
 
+class AsyncResult(Model):
+    """What an asynchronous endpoint tells its topics of one call. Nothing in it is certain to be there.
+
+    Source: as it has been seen; `failureLocation` at either level.
+    """
+
+    inference_id: str = Field(default="", alias="inferenceId")
+    status: str = Field(default="", alias="invocationStatus")
+    content_type: str | None = None
+    output_location: str | None = None
+    failure_location: str | None = None
+    failure_reason: str | None = Field(default=None, alias="failureReason")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_both_levels(cls, told: Any) -> Any:
+        if not isinstance(told, dict):
+            return {}
+        response = told.get("responseParameters")
+        response = response if isinstance(response, dict) else {}
+        return {
+            **told,
+            "content_type": response.get("contentType"),
+            "output_location": response.get("outputLocation"),
+            "failure_location": told.get("failureLocation") or response.get("failureLocation"),
+        }
+
+
+class ResultNotice(Model):
+    """One message of a topic of results; one that is no JSON tells of nothing."""
+
+    result: AsyncResult = Field(alias="Message")
+
+    @field_validator("result", mode="before")
+    @classmethod
+    def _message_is_json(cls, message: Any) -> Any:
+        return _object(message) if isinstance(message, str) else message
+
+
+class ResultRecord(Model):
+    """One record of SNS's event, as Lambda is handed it."""
+
+    notice: ResultNotice = Field(alias="Sns")
+
+
+class ResultBatch(Model):
+    """SNS's event."""
+
+    records: tuple[ResultRecord, ...] = Field(alias="Records")
+
+    @property
+    def results(self) -> tuple[AsyncResult, ...]:
+        """What it tells."""
+        return tuple(record.notice.result for record in self.records)
+
+
 class Wait(Model):
     """What a poll learned: done, or how long to wait until the next look. Seconds are Step Functions' to wait.
 
@@ -218,5 +327,6 @@ def input_of(deployment: Deployment) -> dict[str, Any]:
         deployment=deployment.name,
         generation=deployment.generation,
         attempt=deployment.attempt,
+        backend=deployment.backend,
         correlation_id=deployment.correlation_id,
     ).dump()

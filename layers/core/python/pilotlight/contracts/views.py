@@ -4,15 +4,22 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.deployment import Event, Status
+from pilotlight.domain.endpoint import EndpointFailure, RevisionStatus, Strategy
+from pilotlight.domain.hosting import InstanceSettings, Scaling
 from pilotlight.domain.invocation import InvocationStatus, Output, Usage
+from pilotlight.domain.invocation_phase import Estimate, Phase
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.preflight import Verdict
+from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.reconciliation import Finding, Kind
+from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.values import Backend, Model, Moment, Money
 from pilotlight.domain.warmth import Warmth
+from pilotlight.domain.webhook import Webhook
 
 
 class Progress(Model):
@@ -66,6 +73,58 @@ class KillSwitchView(Model):
     by: str | None = None
 
 
+class UpdateView(Model):
+    """An update under way."""
+
+    revision: int
+    previous: int
+    strategy: Strategy
+    started_at: Moment
+
+
+class EndpointView(Model):
+    """The instances of a deployment, as they were last seen, and what holds them."""
+
+    name: str
+    arn: str | None = None
+    status: str
+    instance_type: str
+    instances: int
+    desired: int
+    min: int
+    max: int
+    usd_per_instance_hour: float
+    revision: int
+    seen_at: Moment | None = None
+    update: UpdateView | None = None
+    failure: EndpointFailure | None = None
+
+
+class RevisionView(Model):
+    """One revision of an endpoint: what it is made of, and what became of it."""
+
+    number: int
+    status: RevisionStatus
+    instance_type: str
+    usd_per_hour: float
+    image: str
+    scaling: Scaling
+    instance: InstanceSettings
+    serving: ServingSettings
+    container: ContainerSettings
+    tensor_parallel_degree: int | None = None
+    why: str
+    reason: str
+    created_at: Moment
+
+
+class RevisionList(Model):
+    """The revisions that are kept, the newest first; `next` is always absent."""
+
+    items: tuple[RevisionView, ...]
+    next: str | None = None
+
+
 class DeploymentView(Model):
     """A deployment as GET /deployments/{name} shows it."""
 
@@ -87,6 +146,8 @@ class DeploymentView(Model):
     model_arn: str | None = None
     import_job_arn: str | None = None
     units: int | None = None
+    endpoint: EndpointView | None = None
+    proposal: Proposal | None = None
     warmth: WarmthView | None = None
     progress: Progress | None = None
     cost_so_far: Money
@@ -115,12 +176,22 @@ class EventList(Model):
 
 
 class InvocationView(Model):
-    """An invocation: its answer, or where it is on its way to one."""
+    """An invocation: its answer, or where it is on its way to one.
+
+    A text model's answer is `output`. What a container answered is `body` where it is JSON or text that is not long,
+    else it is fetched from `output_url`, which needs no signature and expires.
+    """
 
     id: str
     deployment: str
     status: InvocationStatus
+    phase: Phase
+    estimate: Estimate | None = None
     output: Output | None = None
+    content_type: str | None = None
+    body: Any = None
+    output_url: str | None = None
+    output_location: str | None = None
     usage: Usage | None = None
     latency_ms: int | None = None
     was_cold: bool
@@ -132,6 +203,23 @@ class InvocationView(Model):
     ended_at: Moment | None = None
     expires_at: Moment
     retry_after_seconds: int | None = None
+    webhook: Webhook | None = None
+
+
+class InputUpload(Model):
+    """How an input is uploaded: one request, with these headers."""
+
+    url: str
+    method: Literal["PUT"] = "PUT"
+    headers: dict[str, str]
+
+
+class InputView(Model):
+    """Where an input may be uploaded until then, and what to name as `input` afterwards."""
+
+    input: str
+    upload: InputUpload
+    expires_at: Moment
 
 
 class UploadView(Model):

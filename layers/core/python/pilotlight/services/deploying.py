@@ -8,9 +8,10 @@ from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
 from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused
-from pilotlight.domain.source import Source
+from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions
+from pilotlight.ports.jumpstart import JumpStartCatalogue
 from pilotlight.services.holding import go_on, held_seconds, hold
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Inspection, Preflight
@@ -31,6 +32,7 @@ class Deploying:
         deployments: Deployments,
         artifacts: Artifacts,
         preflight: Preflight,
+        catalogue: JumpStartCatalogue,
         executions: Executions,
         notifying: Notifying,
         spending: Spending,
@@ -39,6 +41,7 @@ class Deploying:
         self._deployments = deployments
         self._artifacts = artifacts
         self._preflight = preflight
+        self._catalogue = catalogue
         self._executions = executions
         self._notifying = notifying
         self._spending = spending
@@ -61,16 +64,33 @@ class Deploying:
         if sealed := self._sealed(deployment):
             self._go_on_from(sealed, deployment)
             return Wait(done=True)
+        source = Source.parse(deployment.source)
+        if source.kind is SourceKind.JUMPSTART:
+            self._refer_to(source, deployment)
+            return Wait(done=True)
         model_name = names.imported_model_name(deployment.name, deployment.generation)
-        inspection = self._preflight.require(
-            Source.parse(deployment.source), deployment.backend, own_model_name=model_name
-        )
+        inspection = self._preflight.require(source, deployment.backend, deployment.hosting, own_model_name=model_name)
         artifact_id = names.artifact_id(inspection.listing.source)
         self._record_artifact(deployment, artifact_id, inspection)
         artifact = self._use(artifact_id, deployment.as_user, inspection)
         self._require_still_wanted(deployment, artifact_id)
         self._stage(artifact, task.correlation_id)
         return Wait(done=artifact.status is ArtifactStatus.SEALED, wait_seconds=STAGING_POLL_SECONDS)
+
+    def _refer_to(self, source: Source, deployment: Deployment) -> None:
+        """Pin a JumpStart model: its weights stay where AWS keeps them, so that there is nothing to stage."""
+        now = self._clock.now()
+        pinned = self._catalogue.resolve(source.at(deployment.revision) if deployment.revision else source).source
+
+        def referred(before: Deployment) -> Change | None:
+            before.require(deployment.generation, Status.REQUESTED, Status.STAGING)
+            if before.status is Status.STAGING:
+                return None
+            after = before.moved_to(Status.STAGING, now, revision=pinned.revision)
+            reason = f"{pinned}: its weights stay where AWS keeps them"
+            return change(before, after, EventKind.ARTIFACT, reason, now)
+
+        amend(self._deployments, deployment.name, referred)
 
     def check_staging(self, task: DeploymentTask) -> Wait:
         """Say whether the artifact is sealed; start its staging again where the execution died.
@@ -102,10 +122,10 @@ class Deploying:
             if before.status is Status.SERVING:
                 return None
             after = before.moved_to(Status.SERVING, now)
-            return change(before, after, EventKind.STATUS, "the model answers: it takes invocations", now)
+            return change(before, after, EventKind.STATUS, f"{_serves(before)}: it takes invocations", now)
 
         deployment = amend(self._deployments, task.deployment, serving)
-        self._notifying.tell("serving", deployment, "the model answers")
+        self._notifying.tell("serving", deployment, _serves(deployment))
         return deployment
 
     def mark_failed(self, task: FailureTask) -> Deployment:
@@ -141,6 +161,7 @@ class Deploying:
             if before.artifact_id and before.artifact_id != artifact_id:
                 fields["former_artifacts"] = (*before.former_artifacts, before.artifact_id)
             moved = before.status is Status.REQUESTED
+            fields["proposal"] = inspection.verdict.proposal
             after = before.moved_to(Status.STAGING, now, **fields) if moved else before.changed(**fields)
             reason = f"preflight passed; staging {inspection.plan.total_bytes:,} bytes of revision {revision[:12]}"
             return change(before, after, EventKind.STATUS, reason, now, artifact_id=artifact_id)
@@ -252,6 +273,11 @@ class Deploying:
         again = amend_artifact(self._artifacts, artifact.id, next_attempt)
         if again:
             self._stage(again, correlation_id)
+
+
+def _serves(deployment: Deployment) -> str:
+    parked = deployment.endpoint and deployment.endpoint.parked
+    return "its instance is started with the first call" if parked else "the model answers"
 
 
 def _staging_wait(elapsed: timedelta) -> int:

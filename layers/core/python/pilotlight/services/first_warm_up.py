@@ -10,6 +10,7 @@ from pilotlight.services.spending import PASSING
 from pilotlight.services.warming import Warming
 
 POLL_SECONDS = 5
+LONGEST_POLL_SECONDS = 300
 
 
 class FirstWarmUp:
@@ -26,6 +27,8 @@ class FirstWarmUp:
         Raises: LeaseEnded, SpendCeilingReached; QuotaExceeded where the model alone is larger than the stack's cap.
         """
         deployment = self._moved_to_warming(task)
+        if deployment.endpoint and deployment.endpoint.parked:
+            return WakeStarted(skipped=True)
         try:
             deployment = self._warming.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
         except Held as why:
@@ -51,7 +54,7 @@ class FirstWarmUp:
         if ended and ended.warm:
             return Wait(done=True)
         if deployment.wake and deployment.wake.is_live(now):
-            return Wait(done=False, wait_seconds=POLL_SECONDS)
+            return Wait(done=False, wait_seconds=_poll_seconds(deployment.wake.elapsed(now)))
         if ended and ended.refusal in PASSING:
             return Wait(done=False, held=True, wait_seconds=POLL_SECONDS)
         why = ended.reason if ended and ended.id == task.warm_up.wake_id else "its execution died"
@@ -69,3 +72,8 @@ class FirstWarmUp:
             return change(before, after, EventKind.STATUS, "the model exists: its first warm-up begins", now)
 
         return amend(self._deployments, task.deployment, warming)
+
+
+def _poll_seconds(elapsed: float) -> int:
+    """Return how long to wait for a wake that goes on for so long: a long one is asked for less, not more often."""
+    return round(min(max(elapsed / 10, POLL_SECONDS), LONGEST_POLL_SECONDS))

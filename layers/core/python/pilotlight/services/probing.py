@@ -1,13 +1,17 @@
 """Probing a model until it answers: the steps of `warm`, bounded by a budget, and every probe accounted for."""
 
+from collections.abc import Mapping
+
 from pilotlight.contracts import ProbeTask, WakeFailureTask
 from pilotlight.domain.deployment import Change, Deployment, EventKind, change
 from pilotlight.domain.errors import ModelNotReady, NothingAnswered, Superseded
 from pilotlight.domain.pricing import WindowOpener
-from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudget, WakeOutcome, after_probe
+from pilotlight.domain.values import Backend
+from pilotlight.domain.warmth import ProbeDecision, Wake, WakeBudgets, WakeOutcome, after_probe
 from pilotlight.ports import Clock, Deployments, InferenceBackend
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.records import amend
+from pilotlight.services.scaling import InstanceScaling
 from pilotlight.services.spending import Spending
 from pilotlight.services.warming import WARMABLE
 
@@ -18,18 +22,20 @@ class Probing:
     def __init__(
         self,
         deployments: Deployments,
-        backend: InferenceBackend,
+        backends: Mapping[Backend, InferenceBackend],
         accounting: Accounting,
         spending: Spending,
         clock: Clock,
-        budget: WakeBudget,
+        capacity: InstanceScaling,
+        budgets: WakeBudgets,
     ) -> None:
         self._deployments = deployments
-        self._backend = backend
+        self._backends = backends
         self._accounting = accounting
         self._spending = spending
         self._clock = clock
-        self._budget = budget
+        self._capacity = capacity
+        self._budgets = budgets
 
     def probe(self, task: ProbeTask) -> ProbeDecision:
         """Invoke the model once with the smallest request and say what to do next: nothing where no money may be spent.
@@ -37,13 +43,15 @@ class Probing:
         Raises: Superseded when another wake has taken over.
         """
         deployment = self._deployments.get(task.deployment).require(task.generation, *WARMABLE)
-        wake = self._require_wake(deployment, task.wake_id)
+        wake, budget = self._require_wake(deployment, task.wake_id), self._budgets.of(deployment.backend)
         permission = self._spending.permission(deployment, wake.purpose, wake=wake.id)
         if permission.refusal:
             return ProbeDecision(give_up=True, reason=permission.reason or "", refusal=permission.refusal)
         price = self._accounting.next_call(deployment, self._clock.now())
-        if reason := wake.cannot_afford(price.usd, self._budget):
+        if reason := wake.cannot_afford(price.usd, budget):
             return ProbeDecision(give_up=True, reason=reason)
+        if deployment.backend.is_endpoint and not self._capacity.ensure_capacity(deployment):
+            return self._await_capacity(task, deployment, wake)
         answered, usd = self._probe(deployment, task.correlation_id)
         now = self._clock.now()
 
@@ -62,10 +70,26 @@ class Probing:
         return after_probe(
             self._require_wake(deployment, task.wake_id),
             answered,
-            budget=self._budget,
+            budget=budget,
             cold_start_seconds=deployment.cold_start_seconds,
             now=now,
         )
+
+    def _await_capacity(self, task: ProbeTask, deployment: Deployment, wake: Wake) -> ProbeDecision:
+        """Return that an instance is waited for, while the wake has time for it."""
+        now = self._clock.now()
+        if reason := wake.exhausted(self._budgets.of(deployment.backend), now):
+            return ProbeDecision(give_up=True, reason=reason)
+
+        def awaiting(before: Deployment) -> Change | None:
+            wake = self._require_wake(before.require(task.generation, *WARMABLE), task.wake_id)
+            if wake.awaited:
+                return None
+            after = before.changed(wake=wake.changed(awaited=True))
+            return change(before, after, EventKind.WAKE, "waits for an instance", now, wake=wake.id)
+
+        amend(self._deployments, task.deployment, awaiting)
+        return ProbeDecision(awaits=True, reason="waits for an instance")
 
     def mark_warm(self, task: ProbeTask) -> Deployment:
         """End a wake with success and remember how long the cold start took."""
@@ -78,7 +102,7 @@ class Probing:
             wake = self._require_wake(before, task.wake_id)
             took = wake.elapsed(wake.answered_at or now)
             outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
-            was_cold = wake.attempts > 1  # a model that answers the first probe had not to be loaded
+            was_cold = wake.attempts > 1 or wake.awaited  # one that answers the first probe had not to be loaded
             after = before.with_cold_start(took) if was_cold else before
             after = after.changed(wake=None, last_wake=outcome, failed_wakes=0)
             return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
@@ -106,8 +130,15 @@ class Probing:
         return deployment
 
     def _probe(self, deployment: Deployment, correlation_id: str) -> tuple[bool, float]:
+        """Return whether the model answers, and what that cost.
+
+        An asynchronous endpoint with an instance is ready: that its container is healthy SageMaker has found out, and a
+        probe would only wait behind the calls that it was woken for.
+        """
+        if deployment.backend is Backend.SAGEMAKER_ASYNC:
+            return True, 0.0
         try:
-            answered = self._backend.probe(deployment, correlation_id=correlation_id)
+            answered = self._backends[deployment.backend].probe(deployment, correlation_id=correlation_id)
         except NothingAnswered:
             answered, cost = False, self._accounting.unanswered(deployment, self._clock.now(), WindowOpener.PROBE)
         except ModelNotReady:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +18,13 @@ from pilotlight.domain.deployment import (
     Status,
     change,
 )
-from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightError
+from pilotlight.domain.errors import IllegalTransition, NameTaken, PilotlightError, Retryable
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import LeaseTerm, lease_from
-from pilotlight.domain.source import Source
+from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.ports import Clock, Deployments, Executions, IdempotencyKeys
+from pilotlight.services.judging import Judging
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
 from pilotlight.services.viewing import Viewing
@@ -40,6 +42,7 @@ class Requesting:
         idempotency_keys: IdempotencyKeys,
         viewing: Viewing,
         spending: Spending,
+        judging: Judging,
         clock: Clock,
         keep_warm_for: timedelta = KEEP_WARM_CONFIRMED_FOR,
     ) -> None:
@@ -48,6 +51,7 @@ class Requesting:
         self._keys = idempotency_keys
         self._viewing = viewing
         self._spending = spending
+        self._judging = judging
         self._clock = clock
         self._keep_warm_for = keep_warm_for
 
@@ -56,10 +60,11 @@ class Requesting:
     ) -> DeploymentView:
         """Reserve the name and start the deployment; the same key and body give the same answer.
 
-        Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read;
+        Raises: NameTaken, naming the holder; IdempotencyKeyReused; InvalidInput for a source nobody can read, and for
+        sections that the backend does not have; PreflightRefused, SourceRefused where instances could not host it;
         KillSwitchOn; SpendCeilingReached for a ceiling that could not pay for anything.
         """
-        Source.parse(wanted.source)
+        self._require_hostable(wanted)
         if idempotency_key is None:
             return self._viewing.of(self._start(wanted, correlation_id, None))
         body = json.dumps(wanted.dump(), sort_keys=True)
@@ -73,6 +78,17 @@ class Requesting:
             raise
         self._keys.answer(idempotency_key, view.dump())
         return view
+
+    def _require_hostable(self, wanted: DeploymentRequest) -> None:
+        """Refuse at once what instances could not host: a wrong type would else be told after everything was staged.
+
+        Where the source does not answer just now, the first step of `deploy` judges it.
+        """
+        source = Source.parse(wanted.source)
+        hosting = wanted.hosting
+        if hosting is not None or source.kind is SourceKind.JUMPSTART:
+            with suppress(Retryable):
+                self._judging.require(source, wanted.backend, hosting)
 
     def _start(self, wanted: DeploymentRequest, correlation_id: str, key: str | None) -> Deployment:
         """Reserve the name and start the execution; what an earlier run of the same request reserved is accepted.
@@ -96,6 +112,7 @@ class Requesting:
             spend_ceiling=wanted.spend_ceiling,
             tags=wanted.tags,
             import_role_arn=wanted.import_role_arn,
+            hosting=wanted.hosting,
             correlation_id=correlation_id,
             request_key=key,
             created_at=now,

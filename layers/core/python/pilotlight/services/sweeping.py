@@ -30,6 +30,7 @@ from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.tearing_down import TearingDown
+from pilotlight.services.tending import Tending
 from pilotlight.services.uploading import Uploading
 from pilotlight.services.warming import Warming
 from pilotlight.services.watching_switch import WatchingSwitch
@@ -59,6 +60,7 @@ class Sweeping:
         requesting: Requesting,
         warming: Warming,
         tearing_down: TearingDown,
+        tending: Tending,
         uploading: Uploading,
         executions: Executions,
         watching_switch: WatchingSwitch,
@@ -71,6 +73,7 @@ class Sweeping:
         self._requesting = requesting
         self._warming = warming
         self._tearing_down = tearing_down
+        self._tending = tending
         self._uploading = uploading
         self._executions = executions
         self._watching_switch = watching_switch
@@ -114,6 +117,7 @@ class Sweeping:
             reason = f"lease of {deployment.lease} ended"
             self._tearing_down.begin(name, reason=reason, correlation_id=correlation_id, still=self._lease_is_over)
             return
+        deployment = self._tending.look(deployment)
         if deployment.status in UNDER_WAY:
             self._look_at_execution(deployment)
             self._look_at_warm_up(name, correlation_id)

@@ -103,6 +103,10 @@ class TearingDown:
         for attempt in range(1, deployment.attempt + 1):
             run = names.run_name(deployment.name, deployment.generation, attempt, deployment.created_at)
             self._executions.stop("deploy", run, "the deployment is being torn down")
+        if deployment.endpoint and deployment.endpoint.update:
+            number = deployment.endpoint.update.number
+            run = names.update_name(deployment.name, deployment.generation, number, deployment.created_at)
+            self._executions.stop("update", run, "the deployment is being torn down")
         return Wait(done=True)
 
     def delete_model(self, task: DeploymentTask) -> Wait:

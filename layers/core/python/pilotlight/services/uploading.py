@@ -17,9 +17,11 @@ from pilotlight.domain.completeness import missing_files
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     ConcurrentChange,
+    InvalidInput,
     KillSwitchOn,
     NameTaken,
     NotFound,
+    PreflightRefused,
     SourceChanged,
     SourceNotFound,
     SourceRefused,
@@ -131,7 +133,7 @@ class Uploading:
             return self._judged(seen, listing, correlation_id)
         except (SourceChanged, SourceNotFound):
             return self._resting(seen)
-        except SourceRefused as exc:
+        except (SourceRefused, PreflightRefused, InvalidInput) as exc:
             return self._settled(seen, UploadStatus.REFUSED, reason=exc.message)
         except ValidationError as exc:
             return self._settled(seen, UploadStatus.REFUSED, reason=_readable(exc))
@@ -162,7 +164,7 @@ class Uploading:
     def _refused(self, upload: Upload, listing: Listing) -> Upload | None:
         """Return the record of a folder that the backend would not take; None where it would."""
         settings = self._settings(listing)
-        refusals = self._preflight.inspect(listing.source, settings.backend).verdict.refusals
+        refusals = self._preflight.inspect(listing.source, settings.backend, settings.hosting).verdict.refusals
         if not refusals:
             return None
         reason = " ".join(str(check) for check in refusals)

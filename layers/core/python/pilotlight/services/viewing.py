@@ -7,20 +7,26 @@ from pilotlight.contracts import (
     PAGE,
     DeploymentList,
     DeploymentView,
+    EndpointView,
     EventList,
     NextStep,
     NextWindow,
     OrphanList,
     Progress,
+    RevisionList,
+    RevisionView,
+    UpdateView,
     UploadList,
     UploadView,
     WarmthView,
 )
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
+from pilotlight.domain.endpoint import Revision
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Passes, Uploads
+from pilotlight.ports.endpoints import Revisions
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.spending import Spending
 
@@ -52,6 +58,7 @@ class Viewing:
         artifacts: Artifacts,
         uploads: Uploads,
         passes: Passes,
+        revisions: Revisions,
         accounting: Accounting,
         spending: Spending,
         clock: Clock,
@@ -63,6 +70,7 @@ class Viewing:
         self._artifacts = artifacts
         self._uploads = uploads
         self._passes = passes
+        self._revisions = revisions
         self._accounting = accounting
         self._spending = spending
         self._clock = clock
@@ -89,6 +97,12 @@ class Viewing:
         records, following = self._uploads.page(cursor, limit)
         items = tuple(_upload_view(record) for record in records)
         return UploadList(items=items, next=following, bucket=self._upload_bucket, prefix=ROOT)
+
+    def revisions(self, name: str) -> RevisionList:
+        """Return the revisions of a deployment that are kept, the newest first. Raises: NotFound."""
+        deployment = self._deployments.get(name)
+        kept = self._revisions.newest_first(deployment.name, deployment.generation)
+        return RevisionList(items=tuple(_revision_view(revision) for revision in kept))
 
     def orphans(self) -> OrphanList:
         """Return what the newest reconciliation found."""
@@ -129,10 +143,12 @@ class Viewing:
             model_arn=imported.model_arn if imported and deployment.is_live else None,
             import_job_arn=imported.job_arn if imported else None,
             units=imported.units if imported else None,
+            endpoint=_endpoint_view(deployment),
+            proposal=deployment.proposal,
             warmth=self._warmth(deployment),
             progress=self._progress(deployment),
             cost_so_far=self._accounting.cost_so_far(deployment, now),
-            cost_per_hour=self._accounting.tariff(deployment).hour if deployment.status in MAY_BILL else None,
+            cost_per_hour=self._accounting.tariff(deployment).hour if _may_bill(deployment) else None,
             spending=self._spending.view(deployment),
             next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
             waiting_for=deployment.waiting_for if _waits(deployment, now) else None,
@@ -164,6 +180,11 @@ class Viewing:
         return Progress(staged_bytes=staged, total_bytes=artifact.total_bytes, percent=percent)
 
 
+def _may_bill(deployment: Deployment) -> bool:
+    """Say whether it costs something by the hour, or will; an endpoint does for as long as it is there."""
+    return deployment.status in MAY_BILL or bool(deployment.endpoint and deployment.endpoint.exists)
+
+
 def _next_window(deployment: Deployment, now: datetime) -> NextWindow | None:
     wanted = deployment.keep_warm
     if wanted.policy is not Policy.WINDOW or not deployment.is_live:
@@ -188,4 +209,44 @@ def _upload_view(upload: Upload) -> UploadView:
         size_bytes=upload.size_bytes,
         version=upload.seen,
         updated_at=upload.updated_at,
+    )
+
+
+def _endpoint_view(deployment: Deployment) -> EndpointView | None:
+    endpoint = deployment.endpoint
+    if endpoint is None or not deployment.is_live:
+        return None
+    update = endpoint.update
+    return EndpointView(
+        name=endpoint.name,
+        arn=endpoint.arn,
+        status=endpoint.status or ("Parked" if endpoint.parked else "Requested" if endpoint.exists else "Planned"),
+        instance_type=endpoint.instance_type,
+        instances=endpoint.instances,
+        desired=endpoint.desired,
+        min=endpoint.scaling.min if endpoint.floor is None else endpoint.floor,
+        max=endpoint.scaling.max,
+        usd_per_instance_hour=endpoint.usd_per_hour,
+        revision=endpoint.revision,
+        seen_at=endpoint.seen_at,
+        update=UpdateView.model_validate(update.model_dump()) if update else None,
+        failure=endpoint.failure,
+    )
+
+
+def _revision_view(revision: Revision) -> RevisionView:
+    return RevisionView(
+        number=revision.number,
+        status=revision.status,
+        instance_type=revision.instance_type,
+        usd_per_hour=revision.usd_per_hour,
+        image=revision.image,
+        scaling=revision.scaling,
+        instance=revision.hosting.instance,
+        serving=revision.hosting.serving,
+        container=revision.hosting.container,
+        tensor_parallel_degree=revision.tensor_parallel_degree,
+        why=revision.why,
+        reason=revision.reason,
+        created_at=revision.created_at,
     )

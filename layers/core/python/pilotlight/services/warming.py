@@ -16,7 +16,7 @@ from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import iso
 from pilotlight.domain.warmth import (
     Wake,
-    WakeBudget,
+    WakeBudgets,
     WakeCount,
     Warmth,
     new_wake,
@@ -26,6 +26,7 @@ from pilotlight.ports import Clock, Deployments, Executions
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.holding import go_on, hold
 from pilotlight.services.records import amend
+from pilotlight.services.scaling import InstanceScaling
 from pilotlight.services.spending import Spending
 
 MACHINE = "warm"
@@ -44,14 +45,16 @@ class Warming:
         accounting: Accounting,
         spending: Spending,
         clock: Clock,
-        budget: WakeBudget,
+        capacity: InstanceScaling,
+        budgets: WakeBudgets,
     ) -> None:
         self._deployments = deployments
         self._executions = executions
         self._accounting = accounting
         self._spending = spending
         self._clock = clock
-        self._budget = budget
+        self._capacity = capacity
+        self._budgets = budgets
 
     def wake(
         self,
@@ -72,7 +75,8 @@ class Warming:
         now = self._clock.now()
         before = self._deployments.get(name)
         before.require(before.generation, *WARMABLE)
-        fresh = new_wake(uuid.uuid4().hex[:12], self._budget, now, purpose)
+        budget = self._budgets.of(before.backend)
+        fresh = new_wake(uuid.uuid4().hex[:12], budget, now, purpose)
         if before.wake and before.wake.is_live(now):
             deployment = self._with_wake(name, reason, fresh, end_quiet=end_quiet)
         else:
@@ -85,7 +89,7 @@ class Warming:
                 raise
         if not self._runs(deployment, correlation_id):
             dead = deployment.wake.id if deployment.wake else None
-            another = new_wake(uuid.uuid4().hex[:12], self._budget, self._clock.now(), purpose)
+            another = new_wake(uuid.uuid4().hex[:12], budget, self._clock.now(), purpose)
             deployment = self._with_wake(name, f"{reason} (wake {dead} died)", another, dead=dead)
             self._runs(deployment, correlation_id)
         return deployment
@@ -115,12 +119,12 @@ class Warming:
     def _woken(self, before: Deployment, fresh: Wake, now: datetime) -> Deployment:
         """Return the record with a fresh wake. Raises: WakesExhausted."""
         wakes = self._one_more(before, now)
-        wake = new_wake(fresh.id, self._budget, now, fresh.purpose)
+        wake = new_wake(fresh.id, self._budgets.of(before.backend), now, fresh.purpose)
         return before.without_dead_wake(now).changed(wake=wake, wakes=wakes, waiting_for=None)
 
     def _one_more(self, before: Deployment, now: datetime) -> WakeCount:
         """Return the count of wakes with one more. Raises: WakesExhausted."""
-        wakes = before.wakes.one_more(self._budget, now)
+        wakes = before.wakes.one_more(self._budgets.of(before.backend), now)
         if wakes is None:
             raise WakesExhausted(
                 f"Deployment {before.name} was woken {before.wakes.count} times within this hour of the clock, as "
@@ -187,11 +191,19 @@ class Warming:
                 due = belief.warm_until and probe_is_due(belief.warm_until, now)
                 return "keep-warm probe" if due else None
 
+    def _cold_by(self, deployment: Deployment, now: datetime) -> str:
+        """Return by when a model is cold that nobody keeps warm, in words."""
+        if deployment.endpoint:
+            return "its instances go when nobody waits"
+        warm_until = self._accounting.warmth(deployment, now).warm_until
+        return f"cold by {iso(warm_until)} unless somebody calls it" if warm_until else "cold already"
+
     def scale_down(self, name: str) -> Deployment:
         """Stop keeping the model warm until its next window, and say by when it will be cold.
 
-        Bedrock has no unload: the model goes cold when it has been idle for long enough.
-        Raises: Superseded unless it is SERVING.
+        Bedrock has no unload: the model goes cold when it has been idle for long enough. Instances are let go at once,
+        or when the calls are answered that are under way.
+        Raises: NotServing unless it is SERVING.
         """
         now = self._clock.now()
 
@@ -200,11 +212,10 @@ class Warming:
             opening = before.keep_warm.next_opening(now)
             until = opening or now + UNTIL_ASKED
             rests = f"no probes until {iso(opening)}" if opening else "no probes until somebody asks for a warm-up"
-            belief = self._accounting.warmth(before, now)
-            cold_by = (
-                f"cold by {iso(belief.warm_until)} unless somebody calls it" if belief.warm_until else "cold already"
-            )
             after = before.changed(quiet_until=until, wake=None, waiting_for=None)
-            return change(before, after, EventKind.KEEP_WARM, f"scaled down: {rests}; {cold_by}", now)
+            return change(
+                before, after, EventKind.KEEP_WARM, f"scaled down: {rests}; {self._cold_by(before, now)}", now
+            )
 
-        return amend(self._deployments, name, quiet)
+        deployment = amend(self._deployments, name, quiet)
+        return self._capacity.leave(deployment, "scaled down on request") if deployment.endpoint else deployment

@@ -1,0 +1,219 @@
+"""Revisions: from what a user asked for and what the weights are, to all that an endpoint is made of.
+
+A revision is known by its digest. The same wish of the same weights gives the same digest, so that a step that runs
+twice, or an attempt that is made again, finds its revision and makes no other.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pilotlight.domain import names
+from pilotlight.domain.artifact import weights_prefix
+from pilotlight.domain.bundle import bundle_key
+from pilotlight.domain.containers import WEIGHTS_PATH, plan_container
+from pilotlight.domain.deployment import Deployment
+from pilotlight.domain.endpoint import REVISIONS_KEPT, Mount, Revision, RevisionStatus
+from pilotlight.domain.errors import NotFound
+from pilotlight.domain.hosting import Hosting
+from pilotlight.domain.instance_rates import rate_of
+from pilotlight.domain.instances import instance_of
+from pilotlight.domain.jumpstart import plan as plan_jumpstart
+from pilotlight.domain.lmi_images import NVIDIA
+from pilotlight.domain.proposals import Proposal
+from pilotlight.domain.source import Source, SourceKind
+from pilotlight.domain.values import Backend
+from pilotlight.ports import ArtifactBucket, Clock
+from pilotlight.ports.endpoints import Revisions
+from pilotlight.ports.jumpstart import JumpStartCatalogue
+
+LONGEST_RUN_SECONDS = 3600  # Source: botocore's service model, InvokeEndpointAsync
+DEGREE_VARIABLES = ("OPTION_TENSOR_PARALLEL_DEGREE", "TENSOR_PARALLEL_DEGREE", "SM_VLLM_TENSOR_PARALLEL_SIZE")
+
+
+class Revising:
+    """Plans revisions and keeps them."""
+
+    def __init__(
+        self,
+        revisions: Revisions,
+        bucket: ArtifactBucket,
+        catalogue: JumpStartCatalogue,
+        clock: Clock,
+        *,
+        region: str,
+        bucket_name: str,
+    ) -> None:
+        self._revisions = revisions
+        self._bucket = bucket
+        self._catalogue = catalogue
+        self._clock = clock
+        self._region = region
+        self._bucket_name = bucket_name
+
+    def first(self, deployment: Deployment) -> Revision:
+        """Return the revision that a deployment begins with: that of an earlier attempt, where it is just the same."""
+        hosting = deployment.hosting or Hosting()
+        return self.of(deployment, hosting, deployment.proposal, reason="as it was asked for")
+
+    def of(self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, *, reason: str) -> Revision:
+        """Return the revision of a wish, kept: the newest one if it is the same, or the next.
+
+        Raises: InvalidInput for what image, region or instance cannot do; SourceGated; NotFound.
+        """
+        kept = self._revisions.newest_first(deployment.name, deployment.generation)
+        wanted, bundle = self._plan(deployment, hosting, proposal, kept[0].number + 1 if kept else 1, reason)
+        if kept and kept[0].digest == wanted.digest:
+            return kept[0]
+        if wanted.bundle_key and bundle:
+            self._bucket.put(wanted.bundle_key, bundle)
+        self._revisions.put(wanted)
+        return wanted
+
+    def find(self, deployment: Deployment, number: int) -> Revision:
+        """Return a revision of a deployment. Raises: NotFound, naming those that are kept."""
+        kept = self._revisions.newest_first(deployment.name, deployment.generation)
+        for revision in kept:
+            if revision.number == number:
+                return revision
+        known = ", ".join(str(revision.number) for revision in reversed(kept)) or "none"
+        raise NotFound(
+            f"Deployment {deployment.name} keeps no revision {number}; it keeps {known}.",
+            deployment=deployment.name,
+            revision=number,
+        )
+
+    def kept(self, deployment: Deployment) -> list[Revision]:
+        """Return the revisions that are kept, the newest first."""
+        return self._revisions.newest_first(deployment.name, deployment.generation)
+
+    def forget(self, revision: Revision) -> None:
+        """Remove a revision's record, and its bundle."""
+        if revision.bundle_key:
+            self._bucket.delete(revision.bundle_key)
+        self._revisions.forget(revision)
+
+    def mark(self, revision: Revision, status: RevisionStatus) -> None:
+        """Note what became of a revision."""
+        if revision.status is not status:
+            self._revisions.put(revision.changed(status=status))
+
+    def to_forget(self, deployment: Deployment, in_use: int) -> list[Revision]:
+        """Return the revisions that are beyond those that are kept for a rollback; never the one in use."""
+        kept = self._revisions.newest_first(deployment.name, deployment.generation)
+        return [revision for revision in kept[REVISIONS_KEPT:] if revision.number != in_use]
+
+    def _plan(
+        self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, number: int, reason: str
+    ) -> tuple[Revision, bytes | None]:
+        """Return the revision of a wish under that number, and its bundle where it has one."""
+        source = Source.parse(deployment.source)
+        common: dict[str, Any] = {
+            "deployment": deployment.name,
+            "generation": deployment.generation,
+            "number": number,
+            "model_name": names.revision_name(deployment.name, deployment.generation, number),
+            "config_name": names.revision_name(deployment.name, deployment.generation, number),
+            "scaling": hosting.scaling.for_backend(deployment.backend),
+            "hosting": hosting,
+            "created_at": self._clock.now(),
+            "reason": reason,
+        }
+        if source.kind is SourceKind.JUMPSTART:
+            made, bundle = self._of_jumpstart(deployment, hosting, source), None
+        else:
+            made, bundle = self._of_artifact(deployment, hosting, proposal, number)
+        return Revision(**common, **made, digest=_digest(deployment, hosting, made)), bundle
+
+    def _of_artifact(
+        self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, number: int
+    ) -> tuple[dict[str, Any], bytes | None]:
+        """Return what a revision of staged weights is made of, and its bundle."""
+        if proposal is None or deployment.artifact_id is None:
+            raise NotFound(
+                f"The record of {deployment.name} tells neither weights nor an instance for them: delete it, and "
+                "deploy it again.",
+                deployment=deployment.name,
+            )
+        instance = instance_of(proposal.instance_type)
+        container = plan_container(
+            hosting.serving,
+            hosting.container,
+            region=self._region,
+            weights=WEIGHTS_PATH,
+            facts_options={**proposal.options, **_patience(deployment.backend)},
+            tensor_parallel_degree=proposal.tensor_parallel_degree,
+            accelerator=instance.kind if instance else NVIDIA,
+        )
+        bundle = container.bundle()
+        key = bundle_key(deployment.name, deployment.generation, number) if bundle else None
+        weights = f"s3://{self._bucket_name}/{weights_prefix(deployment.artifact_id)}"
+        mounts = [Mount(uri=weights, channel=container.model_source.weights_channel)]
+        if key:
+            mounts.insert(0, Mount(uri=f"s3://{self._bucket_name}/{key}", compressed=True))
+        made = {
+            "instance_type": proposal.instance_type,
+            "usd_per_hour": proposal.usd_per_hour,
+            "tensor_parallel_degree": proposal.tensor_parallel_degree,
+            "why": proposal.why,
+            "image": container.image,
+            "environment": container.environment,
+            "mounts": tuple(mounts),
+            "bundle_key": key,
+            "network_isolation": container.network_isolation,
+            "health_check_timeout_seconds": container.health_check_timeout_seconds,
+            "download_timeout_seconds": container.download_timeout_seconds,
+            "inference_ami_version": container.inference_ami_version,
+        }
+        return made, bundle
+
+    def _of_jumpstart(self, deployment: Deployment, hosting: Hosting, source: Source) -> dict[str, Any]:
+        """Return what a revision of a JumpStart model is made of: its weights stay where AWS keeps them."""
+        pinned = source.at(deployment.revision) if deployment.revision else source
+        plan = plan_jumpstart(
+            self._catalogue.resolve(pinned),
+            region=self._region,
+            instance_type=hosting.instance.type,
+            environment=hosting.container.environment,
+            accept_eula=hosting.accept_eula,
+        )
+        data = [(None, plan.model_data), *((channel.name, channel.data) for channel in plan.channels)]
+        instance = instance_of(plan.instance_type)
+        return {
+            "instance_type": plan.instance_type,
+            "usd_per_hour": rate_of(plan.instance_type, self._region).usd_per_hour,
+            "tensor_parallel_degree": _degree(plan.environment) or (instance.shares if instance else None),
+            "why": "; ".join(plan.notes) or "JumpStart proposes it",
+            "image": plan.image,
+            "environment": dict(plan.environment),
+            "mounts": tuple(
+                Mount(uri=each.uri, channel=channel, compressed=each.compression == "Gzip", gated=each.gated)
+                for channel, each in data
+            ),
+            "volume_gib": plan.volume_gib,
+            "network_isolation": plan.network_isolation,
+            "health_check_timeout_seconds": (
+                plan.health_check_timeout_seconds or hosting.container.health_check_timeout_seconds
+            ),
+            "download_timeout_seconds": (plan.download_timeout_seconds or hosting.container.download_timeout_seconds),
+            "inference_ami_version": plan.inference_ami_version,
+        }
+
+
+def _patience(backend: Backend) -> dict[str, str]:
+    """Return how long a handler may take: an asynchronous call an hour, where LMI's image gives up after minutes."""
+    return {"predict_timeout": str(LONGEST_RUN_SECONDS)} if backend is Backend.SAGEMAKER_ASYNC else {}
+
+
+def _degree(environment: Mapping[str, str]) -> int | None:
+    """Return over how many accelerators a container's variables spread a model, where they tell."""
+    told = (environment.get(name, "") for name in DEGREE_VARIABLES)
+    return next((int(text) for text in told if text.isascii() and text.isdigit()), None)
+
+
+def _digest(deployment: Deployment, hosting: Hosting, made: dict[str, Any]) -> str:
+    """Return what tells one revision from another, whatever its number: what is asked for, and what comes of it."""
+    told = {key: value for key, value in made.items() if key not in ("why", "usd_per_hour", "bundle_key", "mounts")}
+    told |= {"artifact": deployment.artifact_id, "revision": deployment.revision, "hosting": hosting.dump()}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]

@@ -1,0 +1,181 @@
+"""Keeping as many instances as there shall be: bounds for autoscaling, and a count at once where nobody shall wait.
+
+Level-triggered, as the sweep is: what shall be is compared with what is, and only the difference is asked for.
+"""
+
+from pilotlight.domain import names
+from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
+from pilotlight.domain.endpoint import Endpoint
+from pilotlight.domain.errors import ConcurrentChange, NotFound
+from pilotlight.domain.scaling import Wish, reaches_zero, wish
+from pilotlight.ports import Clock, Deployments
+from pilotlight.ports.endpoints import Autoscaling, Endpoints
+from pilotlight.services.accounting import Accounting
+from pilotlight.services.async_results import AsyncResults
+from pilotlight.services.creating import Creating
+from pilotlight.services.records import amend
+from pilotlight.services.spending import Spending
+
+
+class InstanceScaling:
+    """Adds and removes instances."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        endpoints: Endpoints,
+        autoscaling: Autoscaling,
+        creating: Creating,
+        accounting: Accounting,
+        spending: Spending,
+        results: AsyncResults,
+        clock: Clock,
+    ) -> None:
+        self._deployments = deployments
+        self._endpoints = endpoints
+        self._autoscaling = autoscaling
+        self._creating = creating
+        self._accounting = accounting
+        self._spending = spending
+        self._results = results
+        self._clock = clock
+
+    def apply(self, deployment: Deployment) -> Deployment:
+        """Bring a deployment's endpoint to where it shall be, and return the record.
+
+        What changes just now is left as it is: the next look finds it again.
+        """
+        endpoint = deployment.endpoint
+        if endpoint is None or not endpoint.is_in_service or endpoint.update:
+            return deployment
+        wanted = self._wish(deployment, endpoint)
+        if wanted.parked:
+            return self._park(deployment, wanted.reason)
+        deployment = self._register(deployment, endpoint, wanted)
+        if wanted.now is None or wanted.now == _set_to(endpoint):
+            return deployment
+        try:
+            self._set(deployment, endpoint, wanted.now)
+        except ConcurrentChange:
+            return deployment
+        return self._note(deployment, f"set to {_counted(wanted.now)}: {wanted.reason}", desired=wanted.now)
+
+    def ensure_capacity(self, deployment: Deployment) -> bool:
+        """Say whether an instance is there that takes calls; where none is, ask for one, once.
+
+        Raises: QuotaExceeded; NotOurs; Superseded where it is being taken down.
+        """
+        endpoint = deployment.endpoint
+        if endpoint is None:
+            raise NotFound(f"Deployment {deployment.name} has no endpoint.", deployment=deployment.name)
+        seen = self._creating.see(deployment, endpoint) if endpoint.exists else None
+        if seen is None:
+            self._creating.create(deployment)
+            return False
+        if seen.has_capacity:
+            return True
+        if seen.is_settled and not seen.desired and reaches_zero(deployment.backend, endpoint):
+            self._begin_again(deployment, endpoint)
+        return False
+
+    def _begin_again(self, deployment: Deployment, endpoint: Endpoint) -> None:
+        """Ask for the first instance, or the first copy: minutes before an alarm would."""
+        try:
+            self._set(deployment, endpoint, max(1, endpoint.scaling.min))
+        except ConcurrentChange:
+            return
+        self._note(deployment, "asking for an instance", desired=max(1, endpoint.scaling.min))
+
+    def leave(self, deployment: Deployment, reason: str) -> Deployment:
+        """Let go of all instances now, whoever could have called: a scale-down on request.
+
+        Calls under way are answered first: then the next look lets go.
+        """
+        endpoint = deployment.endpoint
+        if endpoint is None or not endpoint.is_in_service or self._results.in_flight(deployment):
+            return deployment
+        if not reaches_zero(deployment.backend, endpoint):
+            return self._park(deployment, reason)
+        wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
+        deployment = self._register(deployment, endpoint, wanted)
+        if not endpoint.instances and not endpoint.desired:
+            return deployment
+        try:
+            self._set(deployment, endpoint, 0)
+        except ConcurrentChange:
+            return deployment
+        return self._note(deployment, f"set to no instance: {reason}", desired=0)
+
+    def forget(self, deployment: Deployment) -> None:
+        """Remove an endpoint's bounds, policies and alarms; what is not there is not missed."""
+        if deployment.endpoint:
+            self._autoscaling.deregister(deployment.endpoint.name, self._component(deployment, deployment.endpoint))
+
+    def _wish(self, deployment: Deployment, endpoint: Endpoint) -> Wish:
+        now = self._clock.now()
+        return wish(
+            deployment,
+            endpoint,
+            must_stop=self._spending.must_stop(deployment),
+            in_flight=self._results.in_flight(deployment),
+            last_answer_at=self._accounting.last_answer_at(deployment),
+            now=now,
+        )
+
+    def _register(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
+        bounds = (wanted.floor, wanted.most, wanted.suspended)
+        if bounds == (endpoint.floor, endpoint.most, endpoint.suspended):
+            return deployment
+        self._autoscaling.register(
+            endpoint,
+            deployment.backend,
+            floor=wanted.floor,
+            most=wanted.most,
+            suspended=wanted.suspended,
+            component=self._component(deployment, endpoint),
+        )
+        held = ", and none by itself" if wanted.suspended else ""
+        reason = f"scales between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
+        return self._note(deployment, reason, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended)
+
+    def _set(self, deployment: Deployment, endpoint: Endpoint, count: int) -> None:
+        component = self._component(deployment, endpoint)
+        if component:
+            self._endpoints.set_copies(component, count)
+        else:
+            self._endpoints.set_instances(endpoint.name, count)
+
+    def _park(self, deployment: Deployment, reason: str) -> Deployment:
+        """Delete an endpoint that cannot be without an instance; its model and its config stay, for the next wake."""
+        self.forget(deployment)
+        try:
+            self._endpoints.delete_endpoint(names.endpoint_name(deployment.name, deployment.generation))
+        except ConcurrentChange:
+            return deployment
+        return self._note(deployment, f"parked: {reason}", desired=0, floor=None, most=None, status="Deleting")
+
+    def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:
+        if not endpoint.scaling.components:
+            return None
+        return names.component_name(deployment.name, deployment.generation, endpoint.revision)
+
+    def _note(self, deployment: Deployment, reason: str, **fields: object) -> Deployment:
+        now = self._clock.now()
+
+        def noted(before: Deployment) -> Change | None:
+            alive = before.status in (Status.CREATING, Status.WARMING, Status.SERVING)
+            if before.generation != deployment.generation or before.endpoint is None or not alive:
+                return None
+            after = before.changed(endpoint=before.endpoint.changed(**fields))
+            return change(before, after, EventKind.ENDPOINT, reason, now)
+
+        return amend(self._deployments, deployment.name, noted)
+
+
+def _set_to(endpoint: Endpoint) -> int:
+    """Return the count that was asked for last, by anybody."""
+    return endpoint.desired if endpoint.copies is None else endpoint.copies
+
+
+def _counted(count: int) -> str:
+    return {0: "no instance", 1: "one instance"}.get(count, f"{count} instances")

@@ -1,0 +1,28 @@
+"""What is due at a deployment's instances: the part of the sweep that looks at endpoints."""
+
+from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
+from pilotlight.services.observing import Observing
+from pilotlight.services.removing import Removing
+from pilotlight.services.updating import Updating
+
+
+class Tending:
+    """Looks at endpoints by themselves, where no event of SageMaker's did."""
+
+    def __init__(self, observing: Observing, removing: Removing, updating: Updating) -> None:
+        self._observing = observing
+        self._removing = removing
+        self._updating = updating
+
+    def look(self, deployment: Deployment) -> Deployment:
+        """Look at the instances of a deployment that has some, and return the record as it is then.
+
+        What failed must not go on to bill; an update whose execution died must end.
+        """
+        if deployment.endpoint is None or not (deployment.endpoint.exists or deployment.endpoint.update):
+            return deployment
+        if deployment.status is Status.FAILED:
+            return self._removing.stop_billing(deployment.name, deployment.generation, deployment.attempt)
+        if deployment.status in UNDER_WAY | {Status.SERVING}:
+            return self._updating.revive(self._observing.look_and_scale(deployment.name))
+        return deployment

@@ -1,0 +1,236 @@
+# ruff: noqa: ARG002 (a fake takes what its port takes)
+"""SageMaker's hosting as the services see it: endpoints that take their time, bounds, logs, tokens and revisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Revision, Seen, Strategy
+from pilotlight.domain.errors import ConcurrentChange, Conflict, NotFound, PilotlightError, SourceNotFound
+from pilotlight.domain.jumpstart import JumpStartModel
+from pilotlight.domain.source import Source
+from pilotlight.domain.values import Backend
+from pilotlight.ports.endpoints import Component, Found
+
+PREFIX = "arn:aws:sagemaker:us-east-1:123456789012:"
+
+
+@dataclass
+class Hosted:
+    """An endpoint, and where it is on its way."""
+
+    config: str
+    tags: dict[str, str]
+    status: str = "Creating"
+    instances: int = 0
+    desired: int = 1
+    reason: str | None = None
+    next_config: str | None = None
+
+
+@dataclass
+class FakeEndpoints:
+    """Implements `ports.Endpoints`. Nothing goes on by itself: a test says what SageMaker does next.
+
+    `refuses` is raised by the next call that would create or change something.
+    """
+
+    models: dict[str, Found] = field(default_factory=dict)
+    configs: dict[str, Found] = field(default_factory=dict)
+    endpoints: dict[str, Hosted] = field(default_factory=dict)
+    components: dict[str, Component] = field(default_factory=dict)
+    first_counts: dict[str, int] = field(default_factory=dict)
+    updates: list[tuple[str, str, Strategy, tuple[str, ...]]] = field(default_factory=list)
+    refuses: PilotlightError | None = None
+
+    def create_model(self, revision: Revision, tags: Mapping[str, str]) -> None:
+        self._refuse()
+        _once(self.models, revision.model_name, "model", tags)
+
+    def create_config(self, revision: Revision, backend: Backend, *, instances: int, tags: Mapping[str, str]) -> None:
+        self._refuse()
+        _once(self.configs, revision.config_name, "endpoint-config", tags)
+        self.first_counts[revision.config_name] = instances
+
+    def create_endpoint(self, name: str, config_name: str, tags: Mapping[str, str]) -> str:
+        self._refuse()
+        if name in self.endpoints:
+            raise Conflict(f'Cannot create already existing endpoint "{name}".')
+        if config_name not in self.configs:
+            raise NotFound(f"Could not find endpoint configuration {config_name}.")
+        self.endpoints[name] = Hosted(config_name, dict(tags), desired=self.first_counts[config_name])
+        return f"{PREFIX}endpoint/{name}"
+
+    def see(self, name: str) -> Seen | None:
+        hosted = self.endpoints.get(name)
+        return hosted and Seen(
+            name=name,
+            arn=f"{PREFIX}endpoint/{name}",
+            status=hosted.status,
+            config_name=hosted.config,
+            instances=hosted.instances,
+            desired=hosted.desired,
+            failure_reason=hosted.reason,
+        )
+
+    def endpoint(self, name: str) -> Found | None:
+        hosted = self.endpoints.get(name)
+        return hosted and Found(name=name, arn=f"{PREFIX}endpoint/{name}", tags=hosted.tags)
+
+    def model(self, name: str) -> Found | None:
+        return self.models.get(name)
+
+    def config(self, name: str) -> Found | None:
+        return self.configs.get(name)
+
+    def update(self, name: str, config_name: str, strategy: Strategy, alarms: Sequence[str]) -> None:
+        self._refuse()
+        hosted = self._at_rest(name)
+        hosted.status, hosted.next_config = "Updating", config_name
+        self.updates.append((name, config_name, strategy, tuple(alarms)))
+
+    def set_instances(self, name: str, instances: int) -> None:
+        self._refuse()
+        hosted = self._at_rest(name)
+        hosted.status, hosted.desired = "Updating", instances
+
+    def delete_endpoint(self, name: str) -> None:
+        if name in self.endpoints:
+            self._at_rest(name).status = "Deleting"
+
+    def delete_config(self, name: str) -> None:
+        self.configs.pop(name, None)
+
+    def delete_model(self, name: str) -> None:
+        self.models.pop(name, None)
+
+    def create_component(self, endpoint: str, revision: Revision, *, copies: int, tags: Mapping[str, str]) -> None:
+        self._refuse()
+        if revision.model_name in self.components:
+            raise Conflict(f"Cannot create already existing inference component {revision.model_name}.")
+        arn = f"{PREFIX}inference-component/{revision.model_name}"
+        self.components[revision.model_name] = Component(name=revision.model_name, arn=arn, status="Creating")
+
+    def component(self, name: str) -> Component | None:
+        return self.components.get(name)
+
+    def set_copies(self, name: str, copies: int) -> None:
+        self._refuse()
+        self.components[name] = self.components[name].changed(copies=copies)
+
+    def delete_component(self, name: str) -> None:
+        self.components.pop(name, None)
+
+    # ---- what SageMaker does next --------------------------------------------------------------------------
+
+    def settle(self, name: str, *, instances: int | None = None) -> None:
+        """Let what is under way come to its end: created, updated, scaled or gone."""
+        hosted = self.endpoints[name]
+        if hosted.status == "Deleting":
+            del self.endpoints[name]
+            return
+        hosted.config, hosted.next_config = hosted.next_config or hosted.config, None
+        hosted.instances = hosted.desired if instances is None else instances
+        hosted.desired = hosted.instances
+        hosted.status = IN_SERVICE
+
+    def fail(self, name: str, reason: str) -> None:
+        """Let an endpoint that is being created fail."""
+        self.endpoints[name].status, self.endpoints[name].reason = "Failed", reason
+
+    def roll_back(self, name: str, reason: str | None = None) -> None:
+        """Let an update end on the config that there was."""
+        hosted = self.endpoints[name]
+        hosted.status, hosted.next_config, hosted.reason = IN_SERVICE, None, reason
+
+    def _at_rest(self, name: str) -> Hosted:
+        hosted = self.endpoints[name]
+        if hosted.status not in (IN_SERVICE, "Failed"):
+            raise ConcurrentChange(f"Cannot update in-progress endpoint {name}.")
+        return hosted
+
+    def _refuse(self) -> None:
+        error, self.refuses = self.refuses, None
+        if error:
+            raise error
+
+
+def _once(held: dict[str, Found], name: str, kind: str, tags: Mapping[str, str]) -> None:
+    if name in held:
+        raise Conflict(f'Cannot create already existing {kind} "{name}".')
+    held[name] = Found(name=name, arn=f"{PREFIX}{kind}/{name}", tags=dict(tags))
+
+
+@dataclass
+class FakeAutoscaling:
+    """Implements `ports.Autoscaling`: bounds by endpoint, and how often they were written."""
+
+    bounds: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
+    writes: int = 0
+
+    def register(
+        self, endpoint: Endpoint, backend: Backend, *, floor: int, most: int, suspended: bool, component: str | None
+    ) -> None:
+        self.bounds[endpoint.name] = (floor, most, suspended)
+        self.writes += 1
+
+    def deregister(self, endpoint_name: str, component: str | None) -> None:
+        self.bounds.pop(endpoint_name, None)
+
+
+@dataclass
+class FakeLogs:
+    """Implements `ports.ContainerLogs`."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def last_lines(self, endpoint_name: str) -> Sequence[str]:
+        return self.lines.get(endpoint_name, ())
+
+
+@dataclass
+class FakeTokens:
+    """Implements `ports.TaskTokens`: how each task that waited was ended."""
+
+    succeeded: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def succeed(self, token: str, output: Mapping[str, object]) -> None:
+        self.succeeded[token] = output
+
+    def fail(self, token: str, error: str, cause: str) -> None:
+        self.failed[token] = cause
+
+
+@dataclass
+class FakeRevisions:
+    """Implements `ports.Revisions`."""
+
+    held: dict[tuple[str, int, int], Revision] = field(default_factory=dict)
+
+    def put(self, revision: Revision) -> None:
+        self.held[revision.deployment, revision.generation, revision.number] = revision
+
+    def find(self, name: str, generation: int, number: int) -> Revision | None:
+        return self.held.get((name, generation, number))
+
+    def newest_first(self, name: str, generation: int) -> list[Revision]:
+        of_it = [each for (whose, when, _), each in self.held.items() if (whose, when) == (name, generation)]
+        return sorted(of_it, key=lambda revision: revision.number, reverse=True)
+
+    def forget(self, revision: Revision) -> None:
+        self.held.pop((revision.deployment, revision.generation, revision.number), None)
+
+
+@dataclass
+class FakeJumpStart:
+    """Implements `ports.JumpStartCatalogue`: nothing but the models that a test puts there."""
+
+    models: dict[str, JumpStartModel] = field(default_factory=dict)
+
+    def resolve(self, source: Source) -> JumpStartModel:
+        if source.location not in self.models:
+            raise SourceNotFound(f"JumpStart has no model {source.location}.")
+        return self.models[source.location]
+
+    def eula(self, source: Source) -> str | None:
+        return None
