@@ -17,6 +17,7 @@ from pilotlight.contracts import (
     DeploymentView,
     EventList,
     HealthView,
+    InputView,
     InvocationView,
     KeepWarmRequest,
     KillSwitchRequest,
@@ -25,7 +26,10 @@ from pilotlight.contracts import (
     OrphanList,
     PreflightRequest,
     PreflightView,
+    RevisionList,
+    RollbackRequest,
     SpendCeilingRequest,
+    UpdateRequest,
     UploadList,
 )
 from pilotlight.domain.errors import (
@@ -41,6 +45,7 @@ from pilotlight.domain.errors import (
     NameTaken,
     NotFound,
     NotServing,
+    PreflightRefused,
     QueueFull,
     SourceChanged,
     SourceGated,
@@ -51,10 +56,11 @@ from pilotlight.domain.errors import (
     UnsupportedParameter,
     WakesExhausted,
 )
-from pilotlight.domain.invocation import InvocationRequest
+from pilotlight.domain.invocation import InvocationRequest, RawInvocation
+from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.source import Source
-from pilotlight.http import Api, answer
-from pilotlight.routes import FROM_AWS, IDEMPOTENCY_KEY, IF_NONE_MATCH, PAGES, PREFER, OpenApiDocument
+from pilotlight.http import Api, RawBody, answer
+from pilotlight.routes import FROM_AWS, IDEMPOTENCY_KEY, IF_NONE_MATCH, OF_RAW_BODIES, PAGES, PREFER, OpenApiDocument
 from pilotlight.runtime import VERSION, runtime
 from pilotlight.services.invoking import parse_prefer
 from pilotlight.services.spending import switch_view
@@ -72,7 +78,18 @@ app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().c
     takes=DeploymentRequest,
     gives={HTTPStatus.ACCEPTED: DeploymentView},
     asks=(IDEMPOTENCY_KEY,),
-    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict, KillSwitchOn, SpendCeilingReached),
+    refuses=(
+        *FROM_AWS,
+        NameTaken,
+        IdempotencyKeyReused,
+        Conflict,
+        KillSwitchOn,
+        SpendCeilingReached,
+        SourceRefused,
+        SourceNotFound,
+        SourceGated,
+        PreflightRefused,
+    ),
 )
 def create_deployment(wanted: DeploymentRequest) -> Response:
     """Reserve a name and start a deployment."""
@@ -130,6 +147,57 @@ def retry_deployment(name: str) -> Response:
     return answer(
         runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
     )
+
+
+@app.view(
+    "PATCH",
+    "/deployments/{name}",
+    takes=UpdateRequest,
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    refuses=(
+        *FROM_AWS,
+        NotFound,
+        NotServing,
+        Conflict,
+        SourceRefused,
+        SourceNotFound,
+        PreflightRefused,
+        KillSwitchOn,
+        CapacityReached,
+    ),
+)
+def update_deployment(name: str, wanted: UpdateRequest) -> Response:
+    """Change how instances host a model, while they serve."""
+    deployment = runtime().updating.update(unquote(name), wanted)
+    return answer(
+        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
+    )
+
+
+@app.view(
+    "POST",
+    "/deployments/{name}/rollback",
+    takes=RollbackRequest,
+    gives={HTTPStatus.ACCEPTED: DeploymentView},
+    refuses=(*FROM_AWS, NotFound, NotServing, Conflict, KillSwitchOn),
+)
+def roll_back_deployment(name: str, wanted: RollbackRequest) -> Response:
+    """Go back to a revision that is kept: by default to the one that served before."""
+    deployment = runtime().updating.roll_back(unquote(name), wanted.revision, wanted.strategy)
+    return answer(
+        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
+    )
+
+
+@app.view(
+    "GET",
+    "/deployments/{name}/revisions",
+    gives={HTTPStatus.OK: RevisionList},
+    refuses=(*FROM_AWS, NotFound),
+)
+def list_revisions(name: str) -> Response:
+    """List the revisions that are kept, the newest first."""
+    return answer(runtime().viewing.revisions(unquote(name)))
 
 
 @app.view(
@@ -203,8 +271,9 @@ def put_spend_ceiling(name: str, wanted: SpendCeilingRequest) -> Response:
     "POST",
     "/deployments/{name}/invocations",
     takes=InvocationRequest,
+    passes=True,
     gives={HTTPStatus.OK: InvocationView, HTTPStatus.ACCEPTED: InvocationView},
-    asks=(PREFER,),
+    asks=(PREFER, *OF_RAW_BODIES),
     refuses=(
         *FROM_AWS,
         NotFound,
@@ -217,11 +286,13 @@ def put_spend_ceiling(name: str, wanted: SpendCeilingRequest) -> Response:
         InvocationTimedOut,
     ),
 )
-def invoke_deployment(name: str, wanted: InvocationRequest) -> Response:
+def invoke_deployment(name: str, wanted: InvocationRequest | RawBody) -> Response:
     """Answer now if the model is warm; otherwise give the record of an answer to come."""
+    query = app.current_request.query_params or {}
+    said = {each.name: query[each.name] for each in OF_RAW_BODIES if each.name in query}
     view = runtime().invoking.invoke(
         unquote(name),
-        wanted,
+        RawInvocation(**dict(wanted), **said) if isinstance(wanted, RawBody) else wanted,
         wait_seconds=parse_prefer(app.current_request.headers.get("prefer")),
         correlation_id=app.correlation_id,
     )
@@ -233,6 +304,18 @@ def invoke_deployment(name: str, wanted: InvocationRequest) -> Response:
         Location=app.located(f"/invocations/{view.id}"),
         Retry_After=str(view.retry_after_seconds),
     )
+
+
+@app.view(
+    "POST",
+    "/deployments/{name}/inputs",
+    takes=InputRequest,
+    gives={HTTPStatus.CREATED: InputView},
+    refuses=(*FROM_AWS, NotFound, NotServing),
+)
+def place_input(name: str, wanted: InputRequest) -> Response:
+    """Give an address to which an input may be uploaded, to be named by an invocation."""
+    return answer(runtime().inputs.place(unquote(name), wanted), HTTPStatus.CREATED)
 
 
 @app.view("GET", "/invocations/{invocation_id}", gives={HTTPStatus.OK: InvocationView}, refuses=(*FROM_AWS, NotFound))
@@ -266,12 +349,12 @@ def list_orphans() -> Response:
 )
 def preflight(wanted: PreflightRequest) -> Response:
     """Judge a model before any byte of its weights moves."""
-    listing, verdict = runtime().preflight.judge(Source.parse(wanted.source), wanted.backend)
+    source, verdict = runtime().judging.judge(Source.parse(wanted.source), wanted.backend, wanted.hosting)
     settings = runtime().settings
     return answer(
         PreflightView(
-            source=str(listing.source),
-            revision=listing.revision,
+            source=str(source),
+            revision=source.revision or "",
             backend=wanted.backend,
             region=settings.region,
             verdict=verdict,

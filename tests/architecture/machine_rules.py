@@ -93,7 +93,7 @@ def bounds_retries_and_catches_every_task(machine: Machine) -> Iterator[str]:
             yield f"{where} has no TimeoutSeconds."
         if not state.get("Retry"):
             yield f"{where} has no Retry for what passes by itself."
-        elif missing := PASSING - {error for retry in state["Retry"] for error in retry["ErrorEquals"]}:
+        elif missing := _passing(state) - {error for retry in state["Retry"] for error in retry["ErrorEquals"]}:
             yield f"{where} does not retry {', '.join(sorted(missing))}."
         if not state.get("Catch"):
             yield f"{where} has no Catch."
@@ -103,6 +103,11 @@ def bounds_retries_and_catches_every_task(machine: Machine) -> Iterator[str]:
         for catch in state.get("Catch", []):
             if "ResultPath" not in catch or catch["ResultPath"] == "$":
                 yield f"{where} catches {catch['ErrorEquals']} and loses its input: give it a ResultPath."
+
+
+def _passing(state: Mapping[str, Any]) -> Set[str]:
+    """Return what passes by itself; the timeout of a task that waits for its token is its deadline, and does not."""
+    return PASSING - {"States.Timeout"} if state["Resource"] == CALLBACK else PASSING
 
 
 def waits_longer_than_its_function_may_run(machine: Machine) -> Iterator[str]:
