@@ -37,14 +37,15 @@ for name in sys.argv[1:]:
 print("" if value is None else value if isinstance(value, str) else json.dumps(value))' "$@"
 }
 
-# until PATH NAME WANTED: asks again until that member is WANTED; FAILED ends the script.
+# until_it_is PATH NAME WANTED: asks again until that member is WANTED; FAILED ends the script.
 until_it_is() {
     last=
     while :; do
         api GET "$1" >"$WORK/answer"
         now=$(field "$2" <"$WORK/answer")
         phase=$(field phase <"$WORK/answer")
-        [ "$now $phase" = "$last" ] || echo "  $1: $now${phase:+ ($phase, $(field estimate seconds_left <"$WORK/answer") s left)}"
+        left=$(field estimate seconds_left <"$WORK/answer")
+        [ "$now $phase" = "$last" ] || echo "  $1: $now${phase:+, $phase}${left:+, about $left s left}"
         last="$now $phase"
         [ "$now" != "$3" ] || return 0
         [ "$now" != FAILED ] || { cat "$WORK/answer" >&2; exit 1; }
