@@ -18,9 +18,10 @@ from pilotlight.domain.errors import (
 from pilotlight.domain.invocation import ChatMessage, InvocationStatus, Parameters
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import SpendCeiling
+from pilotlight.services.invocation_views import RETRY_AFTER_SECONDS
 
 from tests.factories import a_question, some_facts
-from tests.world import IDLE, LIMITS
+from tests.world import IDLE, LIMITS, QUEUE_DEPTH
 
 SECRET = "the vault's code is 4711"
 
@@ -278,7 +279,7 @@ def test_a_wake_that_cannot_be_begun_does_not_lose_the_question(cold, refusal):
 
 
 def test_a_full_queue_refuses_with_429_and_says_when_to_come_back(cold):
-    for _ in range(LIMITS.queue_depth):
+    for _ in range(QUEUE_DEPTH):
         invoke(cold)
 
     with pytest.raises(QueueFull) as caught:
@@ -286,7 +287,7 @@ def test_a_full_queue_refuses_with_429_and_says_when_to_come_back(cold):
 
     assert caught.value.http_status == 429
     assert caught.value.detail["retry_after_seconds"] > 0
-    assert len(cold.invocations.shelf.all()) == LIMITS.queue_depth
+    assert len(cold.invocations.shelf.all()) == QUEUE_DEPTH
 
 
 # ---- waiting ---------------------------------------------------------------------------------------------------
@@ -374,8 +375,8 @@ def test_a_caller_of_a_cold_model_is_told_what_is_left_of_its_cold_start(cold):
 
     measured = round(cold.deployment().cold_start_seconds)
     assert first.retry_after_seconds == min(measured, 120)
-    assert second.retry_after_seconds == max(measured - 60, LIMITS.retry_after_seconds)
-    assert cold.invoking.view(first.id).retry_after_seconds == LIMITS.retry_after_seconds
+    assert second.retry_after_seconds == max(measured - 60, RETRY_AFTER_SECONDS)
+    assert cold.invoking.view(first.id).retry_after_seconds == RETRY_AFTER_SECONDS
 
 
 def test_an_invocation_whose_message_was_never_sent_fails_when_it_expires(cold):

@@ -21,6 +21,7 @@ from pilotlight.domain.values import Backend
 from pilotlight.ports import Backlog, Clock, Deployments, InFlight, InvocationBodies
 from pilotlight.services.accounting import Accounting
 
+RETRY_AFTER_SECONDS = 10
 MOST_WAITING = 200  # that are counted: a longer queue is told as this long
 
 
@@ -36,7 +37,7 @@ class InvocationViews:
         accounting: Accounting,
         clock: Clock,
         *,
-        retry_after_seconds: int = 10,
+        retry_after_seconds: int = RETRY_AFTER_SECONDS,
         clock_speed: float = 1.0,
     ) -> None:
         """Callers wait `retry_after_seconds` of our clock, which runs `clock_speed` times as fast as theirs."""
