@@ -52,7 +52,7 @@ def for_container(
     if request.form is Form.BODY:
         return Ask(form=Form.BODY, content=Content(data=payload_bytes(request.payload), accept=request.accept))
     if request.messages and (facts is None or facts.chat_template is None):
-        return Ask(form=Form.TEXT, content=_chat(request))
+        return Ask(form=Form.TEXT, parameters=request.parameters, content=_chat(request))
     prompt = render(request, facts, templates)
     body = lmi.generation_body(prompt.text, request.parameters)
     return Ask(
