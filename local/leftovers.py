@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from local.cloud import Cloud
 
 _ENTERED = "StateEntered"
+# What an endpoint leaves behind when it alone is deleted.
+_HOSTED = (
+    ("endpoint", "list_endpoints", "Endpoints", "EndpointName"),
+    ("endpoint configuration", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+    ("model", "list_models", "Models", "ModelName"),
+    ("inference component", "list_inference_components", "InferenceComponents", "InferenceComponentName"),
+)
 
 
 def left_behind(cloud: Cloud) -> list[str]:
@@ -69,5 +76,10 @@ def _messages(cloud: Cloud) -> Iterator[str]:
 
 
 def _endpoints(cloud: Cloud) -> Iterator[str]:
-    endpoints = cloud.client("sagemaker").list_endpoints()["Endpoints"]
-    yield from (f"endpoint {each['EndpointName']}" for each in endpoints)
+    sagemaker = cloud.client("sagemaker")
+    for kind, operation, listed, name in _HOSTED:
+        for page in sagemaker.get_paginator(operation).paginate():
+            yield from (f"{kind} {each[name]}" for each in page[listed])
+    targets = cloud.client("application-autoscaling").get_paginator("describe_scalable_targets")
+    for page in targets.paginate(ServiceNamespace="sagemaker"):
+        yield from (f"scalable target {each['ResourceId']}" for each in page["ScalableTargets"])

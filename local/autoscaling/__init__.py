@@ -5,5 +5,6 @@ the services do: it evaluates the alarms on the hosting's metrics and scales wha
 """
 
 from local.autoscaling.install import install
+from local.autoscaling.snapshot import snapshot
 
-__all__ = ["install"]
+__all__ = ["install", "snapshot"]

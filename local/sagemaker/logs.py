@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from moto.logs.models import logs_backends
 
@@ -25,3 +25,22 @@ def write(place: Place, role_arn: str, group: str, stream: str, at: float, lines
         backend.create_log_stream(group, stream)
     # not by way of the backend: that goes by the wall's time and refuses what the simulated clock is far from
     backend.groups[group].put_log_events(stream, events)
+
+
+def snapshot(place: Place) -> Callable[[], None]:
+    """Give what takes away whatever containers log from now on, as often as one likes."""
+    groups = logs_backends[place.account][place.region].groups
+    kept = {name: {key: len(each.events) for key, each in group.streams.items()} for name, group in groups.items()}
+
+    def put_back() -> None:
+        for name in [name for name in groups if name.startswith("/aws/sagemaker/") and name not in kept]:
+            del groups[name]
+        for name, streams in kept.items():
+            if name in groups and name.startswith("/aws/sagemaker/"):
+                held = groups[name].streams
+                for key in [key for key in held if key not in streams]:
+                    del held[key]
+                for key, length in streams.items():
+                    del held[key].events[length:]
+
+    return put_back
