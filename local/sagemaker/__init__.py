@@ -5,9 +5,10 @@ containers that read their model data and may not start, asynchronous requests w
 and updates that are rolled back. No model is ever loaded; every text that it writes says "[simulated]".
 """
 
+from local.sagemaker.following import Following
 from local.sagemaker.install import install
 from local.sagemaker.settings import Knobs, Settings
 from local.sagemaker.simulation import Simulation, advance, reset, simulation
 from local.sagemaker.ticker import Ticker
 
-__all__ = ["Knobs", "Settings", "Simulation", "Ticker", "advance", "install", "reset", "simulation"]
+__all__ = ["Following", "Knobs", "Settings", "Simulation", "Ticker", "advance", "install", "reset", "simulation"]
