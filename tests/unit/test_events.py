@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from pilotlight.contracts import (
     ExecutionEvent,
     FailureTask,
     QueueBatch,
+    ResultBatch,
     SpanTask,
     StagingFailureTask,
     UploadEvent,
@@ -20,15 +22,19 @@ from pilotlight.contracts import (
 )
 from pilotlight.domain import errors
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.domain.invocation import Form, Invocation, InvocationStatus, Submission
+from pilotlight.domain.values import Backend
+from pilotlight.domain.webhook import Webhook
 from pilotlight.services.requesting import Requesting
 from pilotlight.settings import Settings
 
 from tests import fakes
 from tests.documented import breaks
 from tests.factories import (
+    NOON,
     a_checkpoint,
     a_deployment,
+    a_hosted_deployment,
     a_serving_deployment,
     a_window,
     an_artifact,
@@ -41,8 +47,10 @@ from tools.cloudformation import ROOT
 EVENTS = ROOT / "events"
 SOURCE = "local/small-llama"
 ANSWERED = "get-invocation"
+HANDED_OVER = "get-invocation-handed-over"
 
-# What the API answers to each example where `assistant` serves and `house-style` has failed.
+# What the API answers to each example where `assistant` serves on Bedrock, `vectors` on an asynchronous endpoint, and
+# `house-style` has failed.
 OUTCOMES = {
     "create-deployment": 202,
     "create-deployment-ceiling-too-low": 409,
@@ -55,20 +63,30 @@ OUTCOMES = {
     "get-deployment": 200,
     "get-deployment-missing": 404,
     "get-invocation": 200,
+    "get-invocation-handed-over": 200,
     "get-kill-switch": 200,
     "get-invocation-missing": 404,
     "get-openapi": 200,
     "health": 200,
     "invoke-deployment": 200,
     "invoke-deployment-cold": 202,
+    "invoke-deployment-input": 202,
+    "invoke-deployment-input-of-nobody": 422,
     "invoke-deployment-not-serving": 409,
+    "invoke-deployment-payload": 202,
+    "invoke-deployment-payload-on-bedrock": 422,
     "invoke-deployment-prefer-wait": 200,
+    "invoke-deployment-raw-body": 202,
+    "invoke-deployment-unknown-type": 415,
     "invoke-deployment-unsupported-parameter": 422,
     "list-deployments": 200,
     "list-deployments-wrong-limit": 422,
     "list-events": 200,
     "list-orphans": 200,
     "list-uploads": 200,
+    "place-input": 201,
+    "place-input-on-bedrock": 422,
+    "place-input-too-large": 422,
     "preflight": 200,
     "preflight-unreadable-source": 422,
     "put-keep-warm": 200,
@@ -111,7 +129,8 @@ def api() -> Iterator[ModuleType]:
 @pytest.fixture
 def runtime() -> Iterator[composition.Runtime]:
     """A runtime over fakes: no client is ever made."""
-    runtime = composition.Runtime(Settings.from_environment({"UPLOAD_BUCKET": "uploads"}))
+    environment = {"UPLOAD_BUCKET": "uploads", "SOURCE_BUCKETS": "my-*"}
+    runtime = composition.Runtime(Settings.from_environment(environment))
     clock = fakes.ManualClock()
     source = fakes.FakeSource(clock)
     source.push(SOURCE, a_checkpoint())
@@ -128,6 +147,9 @@ def runtime() -> Iterator[composition.Runtime]:
         executions=fakes.FakeExecutions(),
         imports=fakes.FakeImports(clock),
         backend=fakes.FakeBackend(clock),
+        in_flight=fakes.FakeInFlight(),
+        backlog=fakes.FakeBacklog(),
+        webhook_queue=fakes.FakeQueue(),
         journal=fakes.FakeJournal(),
         topic=fakes.FakeTopic(),
         kill_switch=fakes.FakeSwitch(),
@@ -136,10 +158,32 @@ def runtime() -> Iterator[composition.Runtime]:
     )
     keys = fakes.FakeKeys()
     vars(runtime).update(
-        requesting=Requesting(runtime.deployments, runtime.executions, keys, runtime.viewing, runtime.spending, clock),
+        requesting=Requesting(
+            runtime.deployments,
+            runtime.executions,
+            keys,
+            runtime.viewing,
+            runtime.spending,
+            runtime.judging,
+            clock,
+        ),
     )
     with composition.using(runtime):
         yield runtime
+
+
+def handed_over(invocation_id: str) -> Invocation:
+    """Return a call that the endpoint of `vectors` has taken."""
+    submission = Submission(at=NOON, by=NOON + timedelta(hours=7), output_location="s3://a-bucket/results/1.out")
+    return an_invocation(
+        invocation_id,
+        deployment="vectors",
+        backend=Backend.SAGEMAKER_ASYNC,
+        form=Form.BODY,
+        status=InvocationStatus.RUNNING,
+        submission=submission,
+        webhook=Webhook(),
+    )
 
 
 def api_examples() -> list[str]:
@@ -159,11 +203,14 @@ def populate(runtime: composition.Runtime, case: str) -> None:
     if case not in COLD:
         runtime.deployments.open_window("assistant", a_window(tokens_per_second=60.0))
     runtime.deployments.reserve(a_deployment("house-style", status=Status.FAILED), an_event())
+    runtime.deployments.reserve(a_hosted_deployment("vectors", instances=0, desired=1), an_event())
     runtime.uploads.save(an_upload("house-style"), an_upload("house-style"))
     if case == ANSWERED:
         invocation_id = example("api", case)["pathParameters"]["invocation_id"]
         runtime.invocations.put(an_invocation(invocation_id, status=InvocationStatus.SUCCEEDED))
         runtime.bodies.put_output(invocation_id, {"text": "Yes."})
+    if case == HANDED_OVER:
+        runtime.invocations.put(handed_over(example("api", case)["pathParameters"]["invocation_id"]))
 
 
 @pytest.mark.parametrize("case", api_examples())
@@ -317,7 +364,8 @@ def test_an_uploaded_object_tells_its_folder() -> None:
 
 
 def test_a_message_of_the_queue_holds_an_id_and_no_prompt() -> None:
-    for path in [*EVENTS.glob("run_invocation/*.json"), *EVENTS.glob("fail_invocation/*.json")]:
+    queues = ("run_invocation", "fail_invocation", "deliver_webhook")
+    for path in [path for queue in queues for path in EVENTS.glob(f"{queue}/*.json")]:
         batch = QueueBatch.model_validate(json.loads(path.read_text()))
 
         assert set(json.loads(json.loads(path.read_text())["Records"][0]["body"])) == {
@@ -326,6 +374,36 @@ def test_a_message_of_the_queue_holds_an_id_and_no_prompt() -> None:
         }
         assert batch.messages[0].body.invocation_id
         assert batch.messages[0].receives >= 1
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "failed_at"),
+    [
+        ("completed", "Completed", False),
+        ("expired", "Expired", False),
+        ("failed", "Failed", True),
+        ("failed-with-its-place-at-the-top", "Failed", True),
+        ("of-nobody", "Completed", False),
+    ],
+)
+def test_a_notice_tells_whose_result_it_is_and_where_it_lies(case: str, status: str, failed_at: bool) -> None:
+    (told,) = ResultBatch.model_validate(example("note_result", case)).results
+
+    assert (told.status, bool(told.failure_location), bool(told.failure_reason)) == (
+        status,
+        failed_at,
+        status != "Completed",
+    )
+    assert bool(told.output_location and told.content_type) is (status == "Completed")
+    assert told.inference_id
+
+
+@pytest.mark.parametrize("message", ["", "no JSON", "[]", "5", '{"inferenceId": 5}', '{"responseParameters": []}'])
+def test_a_message_that_tells_of_nothing_is_understood_as_that(message: str) -> None:
+    event = example("note_result", "completed")
+    event["Records"][0]["Sns"]["Message"] = message
+
+    assert [told.inference_id for told in ResultBatch.model_validate(event).results] == [""]
 
 
 def test_an_example_is_named_in_words_joined_by_hyphens() -> None:

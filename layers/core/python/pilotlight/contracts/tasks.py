@@ -272,14 +272,15 @@ class AsyncResult(Model):
     def _from_both_levels(cls, told: Any) -> Any:
         if not isinstance(told, dict):
             return {}
-        response = told.get("responseParameters")
-        response = response if isinstance(response, dict) else {}
-        return {
-            **told,
+        inner = told.get("responseParameters")
+        response = inner if isinstance(inner, dict) else {}
+        wanted = {
+            **{name: told.get(name) for name in ("inferenceId", "invocationStatus", "failureReason")},
             "content_type": response.get("contentType"),
             "output_location": response.get("outputLocation"),
             "failure_location": told.get("failureLocation") or response.get("failureLocation"),
         }
+        return {name: value for name, value in wanted.items() if isinstance(value, str)}
 
 
 class ResultNotice(Model):
