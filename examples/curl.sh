@@ -25,7 +25,11 @@ api() {
             ${AWS_SESSION_TOKEN:+--header "X-Amz-Security-Token: $AWS_SESSION_TOKEN"} "$@"
         ;;
     esac
-    curl --silent --show-error --fail-with-body --request "$method" "$URL$path" "$@" || { echo >&2; exit 1; }
+    curl --silent --show-error --fail-with-body --output "$WORK/reply" --request "$method" "$URL$path" "$@" || {
+        cat "$WORK/reply" >&2
+        exit 1
+    }
+    cat "$WORK/reply"
 }
 
 # field NAME...: prints one member of the JSON document on stdin, or nothing.
