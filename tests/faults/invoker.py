@@ -64,4 +64,5 @@ class Invoker:
 
 
 def _failure(code: str, message: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Invoke")
+    about = {"HTTPStatusCode": 500, "RequestId": "1"}
+    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": about}, "Invoke")

@@ -23,6 +23,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inli
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import JobPool
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackEndpoint
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from local import step_functions
@@ -77,6 +78,7 @@ def install(clock: Clock, client: Callable[[str, str], Any]) -> None:
     replace(ExecutionState, "_evaluate_with_timeout", lambda _: _evaluating(clock))
     replace(JobPool, "__init__", lambda original: _with_a_bell(original, agenda))
     replace(WaitFunction, "_wait_interval", lambda _: _waiting(clock))
+    _let_tokens_be_awaited(agenda)
     for component in (InlineIterationComponent, DistributedIterationComponent):
         replace(component, "_launch_worker", lambda _: _launching(agenda))
     replace(retrier_decl, "time", lambda _: SimpleNamespace(sleep=agenda.sleep))
@@ -142,6 +144,32 @@ def _take_result(state: ExecutionState, env: Any, output: Any) -> None:
         state.result_path.eval(env)
     else:
         env.states.reset(input_value=env.stack.pop())
+
+
+# ---- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def _let_tokens_be_awaited(agenda: Agenda) -> None:
+    """Let a task that waits for its token be an actor that waits: for the answer, the end of its time, or of it all."""
+
+    def bell_of(endpoint: CallbackEndpoint) -> Signal:
+        bell: Signal = vars(endpoint).setdefault("bell", Signal())
+        return bell
+
+    def wait(endpoint: CallbackEndpoint, timeout: float | None = None) -> Any:
+        agenda.wait(bell_of(endpoint), LONGEST_WAIT_SECONDS if timeout is None else timeout)
+        return endpoint.get_outcome()
+
+    def ringing(original: Any) -> Callable[..., None]:
+        def ring(endpoint: CallbackEndpoint, *told: Any, **more: Any) -> None:
+            original(endpoint, *told, **more)
+            agenda.set(bell_of(endpoint))
+
+        return ring
+
+    replace(CallbackEndpoint, "wait", lambda _: wait)
+    replace(CallbackEndpoint, "notify", ringing)
+    replace(CallbackEndpoint, "interrupt_all", ringing)
 
 
 # ---- the items of a Map ----------------------------------------------------------------------------------------------

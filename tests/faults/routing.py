@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.awslambda.models import EventSourceMapping, lambda_backends
+from moto.sns.models import Subscription
 from moto.sqs import models as sqs_models
 from moto.sqs.models import Queue, sqs_backends
 
-from local import events, object_events, queues
+from local import events, notifications, object_events, queues
 from local.delivery import Deliveries
 from local.events import EventBus
 from local.identity import ACCOUNT_ID, REGION
@@ -97,6 +98,15 @@ def _record(queue: Queue, message: Any) -> dict[str, Any]:
     }
 
 
+def _telling(lambdas: Lambdas) -> Callable[[Subscription, dict[str, Any]], None]:
+    """Let a topic's messages reach functions: one at a time, and again where a function fails."""
+
+    def invoke(subscription: Subscription, record: dict[str, Any]) -> None:
+        lambdas.send(function_of(subscription.endpoint), {"Records": [record]})
+
+    return invoke
+
+
 def install(clock: Clock, lambdas: Lambdas) -> Consumers:
     """Route events, notifications of objects and messages to the functions."""
     queues.install(clock)  # type: ignore[arg-type]
@@ -105,6 +115,8 @@ def install(clock: Clock, lambdas: Lambdas) -> Consumers:
     bus.lambdas = lambdas
     events._running[:] = [bus]
     replace(Deliveries, "send", lambda _: lambda _deliveries, work: clock.agenda.spawn("delivery", work))
+    replace(Subscription, "publish", lambda original: notifications._publishing(original, clock))
+    replace(notifications, "_invoke", lambda _: _telling(lambdas))
     consumers = Consumers(clock, lambdas)
     consumers.install()
     return consumers

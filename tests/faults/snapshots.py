@@ -19,9 +19,12 @@ from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from local import autoscaling, sagemaker
 from local.bedrock.simulation import simulation
 from local.identity import ACCOUNT_ID, REGION
 from local.index_lag import lag
+from local.sagemaker import logs as hosting_logs
+from local.sagemaker.places import Place
 from tests.faults.replacing import replace
 
 Restore = Callable[[], None]
@@ -43,7 +46,9 @@ def _stay(_key: FakeKey, garbage: bool = False) -> None:
 
 def take() -> Restore:
     """Give what puts everything back as it is now."""
-    parts = [_tables(), _buckets(), _queues(), _executions(), _bedrock(), _small_change()]
+    scaling, logs = autoscaling.snapshot(ACCOUNT_ID, REGION), hosting_logs.snapshot(Place(ACCOUNT_ID, REGION))
+    hosted = [sagemaker.simulation().snapshot(), scaling, logs]
+    parts = [_tables(), _buckets(), _queues(), _executions(), _bedrock(), *hosted, _small_change()]
 
     def restore() -> None:
         for part in parts:

@@ -32,6 +32,7 @@ from tests.faults import machines, product, routing, snapshots, table_records
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
 from tests.faults.billing import Billing
+from tests.faults.hosting import Hosting
 from tests.faults.invoker import Invoker
 from tests.faults.lambdas import Invocation, Lambdas
 from tests.faults.product import NO_HUB, QUIET, STACK, api_event, client_of, example
@@ -62,6 +63,7 @@ class Stack:
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._keyring = Keyring()
         self._quotas: list[RetryQuota] = []
+        self.hosting = Hosting(self.clock, self.sweep, self._is_due)
         self.billing = Billing(self)
         self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
@@ -96,6 +98,7 @@ class Stack:
         machines.install(self.clock, self._caller)
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
+        self.hosting.install()
         tables.install()
         lag.set(INDEX_LAG_SECONDS, self.clock.timestamp)
         self._closing.callback(lag.set, 0.0, self.clock.timestamp)
@@ -151,6 +154,7 @@ class Stack:
             self.answers.clear()
             self.gave_up.clear()
             self.billing.clear()
+            self.hosting.begin_again()
             for quota in self._quotas:
                 quota._available_capacity = quota._max_capacity
             random.seed(4)
@@ -158,7 +162,7 @@ class Stack:
         return put_back
 
     def calm(self) -> None:
-        """Let the simulated service work, quickly."""
+        """Let the simulated services work, quickly."""
         self.bedrock.knobs = Knobs()
         self.bedrock.settings = BedrockSettings(
             import_floor_seconds=20,
@@ -168,6 +172,7 @@ class Stack:
             imported_models=20,
             import_jobs=5,
         )
+        self.hosting.calm()
 
     def _publish(self) -> None:
         """Put checkpoints where deployments find them: one of a shard in two parts, and a small one."""
@@ -247,6 +252,11 @@ class Stack:
     def status(self, name: str) -> str | None:
         """Give a deployment's status."""
         return self.deployment(name).get("status")
+
+    def _is_due(self) -> bool:
+        """Say whether a record is to be looked at by now."""
+        look = self.next_look()
+        return look is not None and look <= self.clock.moment
 
     def next_look(self, *, held: bool = False) -> float | None:
         """Give when the next record wants to be looked at: a folder that is held does for ever."""
