@@ -34,6 +34,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         | {"pilotlight.domain", "pilotlight.ports", "pilotlight.adapters", "pilotlight.settings"}
     ),
     "pilotlight.runtime": frozenset({"pilotlight"}),
+    "pilotlight.answering_runtime": frozenset({"pilotlight"}),
+    "pilotlight.endpoint_runtime": frozenset({"pilotlight"}),
     "pilotlight.task": frozenset({"pydantic", "aws_lambda_powertools", "pilotlight.domain", "pilotlight.runtime"}),
     "pilotlight.reconciler": frozenset({"pilotlight"}),
     "pilotlight.routes": frozenset({"pydantic", "pilotlight.domain", "pilotlight.contracts"}),
