@@ -9,6 +9,7 @@ from local.sagemaker.errors import invalid, not_found, taken
 from local.sagemaker.listing import at, given, page, tags_from
 from local.sagemaker.places import Place
 from local.sagemaker.resources import Config, Fleet
+from local.sagemaker.roles import check_assumable
 from local.sagemaker.simulation import Simulation
 
 _KIND = "endpoint configuration"
@@ -24,6 +25,8 @@ def create(simulation: Simulation, place: Place, request: dict[str, Any]) -> dic
     now = simulation.moment
     config = Config(place, name, arn, now, now, tags_from(request.get("Tags")), request)
     _check(simulation, config)
+    if role := request.get("ExecutionRoleArn"):
+        check_assumable(role, place)
     simulation.state.configs[arn] = config
     return {"EndpointConfigArn": arn}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from local.sagemaker.errors import invalid, not_found, taken
@@ -12,6 +13,9 @@ from local.sagemaker.roles import check_assumable
 from local.sagemaker.simulation import Simulation
 
 _KIND = "model"
+_GATED = re.compile(
+    r"s3://jumpstart-private-cache-prod-"
+)  # JumpStart's bucket of models whose terms are to be accepted
 
 
 def create(simulation: Simulation, place: Place, request: dict[str, Any]) -> dict[str, Any]:
@@ -81,5 +85,8 @@ def _check_source(source: dict[str, Any]) -> None:
         raise invalid("ModelDataSource must have an S3DataSource.")
     if source["S3DataType"] == "S3Prefix" and not source["S3Uri"].endswith("/"):
         raise invalid(f'S3Uri "{source["S3Uri"]}" must end with a forward slash when S3DataType is S3Prefix.')
+    accepts = (source.get("ModelAccessConfig") or {}).get("AcceptEula")
+    if _GATED.match(source["S3Uri"]) and not accepts:
+        raise invalid(f'The model at "{source["S3Uri"]}" is gated: ModelAccessConfig must accept its EULA.')
     if source["S3DataType"] == "S3Prefix" and source["CompressionType"] == "Gzip":
         raise invalid("CompressionType Gzip is not supported when S3DataType is S3Prefix.")

@@ -57,11 +57,14 @@ def deliver(simulation: Simulation, endpoint: Endpoint, request: AsyncRequest, r
 def _write(simulation: Simulation, endpoint: Endpoint, uri: str, body: bytes, content_type: str) -> bool:
     """Write an object if the role may; give whether it is there."""
     bucket, key = split(uri)
+    own_key = (endpoint.config.asynchronous or {})["OutputConfig"].get("KmsKeyId")
     if not may_write(endpoint.role_arn, bucket, key):
         return False
     try:
         with telling_only(*PUT):
-            made = s3_backends[endpoint.place.account]["aws"].put_object(bucket, key, body)
+            made = s3_backends[endpoint.place.account]["aws"].put_object(
+                bucket, key, body, encryption="aws:kms" if own_key else None, kms_key_id=own_key
+            )
     except MissingBucket:
         return False
     made.set_metadata({"Content-Type": content_type})

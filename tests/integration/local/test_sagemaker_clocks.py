@@ -56,6 +56,9 @@ def test_a_thread_follows_a_fast_clock_and_nobody_has_to_ask():
         ticker.start()
         hosting = furnish(endpoint_url=url)
         before = threading.active_count()
+        bus = events.EventBus(url, clock)
+        bus.start()
+        queue = told(url)
 
         hosting.create_endpoint(EndpointName="little", EndpointConfigName="little")
         endpoint = eventually(lambda: next(iter(simulation().state.endpoints.values()), None))
@@ -67,11 +70,30 @@ def test_a_thread_follows_a_fast_clock_and_nobody_has_to_ask():
         s3 = client("s3", endpoint_url=url)
         eventually(lambda: s3.list_objects_v2(Bucket="data", Prefix=key).get("Contents"), within=10)
 
+        sqs = client("sqs", endpoint_url=url)
+        event = eventually(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"), within=20)
+        assert json.loads(event[0]["Body"])["detail"]["EndpointName"] == "little"
+        bus.stop()
         ticker.stop()
         assert not any(thread.name == "sagemaker" for thread in threading.enumerate())
         assert threading.active_count() <= before
     finally:
         server.stop()
+
+
+def told(url):
+    """Let a rule tell a queue when an endpoint is in service; give the queue."""
+    sqs, bus = client("sqs", endpoint_url=url), client("events", endpoint_url=url)
+    queue = sqs.create_queue(QueueName="in-service")["QueueUrl"]
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Endpoint State Change"],
+        "detail": {"EndpointStatus": ["IN_SERVICE"]},
+    }
+    bus.put_rule(Name="in-service", EventPattern=json.dumps(pattern))
+    target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:in-service"
+    bus.put_targets(Rule="in-service", Targets=[{"Id": "queue", "Arn": target}])
+    return queue
 
 
 @pytest.fixture

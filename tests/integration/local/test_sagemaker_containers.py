@@ -75,6 +75,17 @@ def test_a_prefix_must_end_with_a_slash_and_be_uncompressed(cloud):
     assert "Gzip is not supported" in refusal(cloud.model, ModelDataSource={"S3DataSource": packed})[1]
 
 
+def test_a_gated_model_needs_its_terms_accepted(cloud):
+    uri = "s3://jumpstart-private-cache-prod-us-east-1/some/"
+    source = {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}
+
+    refused = refusal(cloud.model, ModelDataSource={"S3DataSource": source})
+    accepted = {**source, "ModelAccessConfig": {"AcceptEula": True}}
+
+    assert "must accept its EULA" in refused[1]
+    assert cloud.model(ModelDataSource={"S3DataSource": accepted})
+
+
 def test_an_image_from_elsewhere_needs_a_network_of_the_account(cloud):
     assert refusal(cloud.model, Image="docker.io/vllm/vllm-openai:latest")[1] == (
         'Using non-ECR image "docker.io/vllm/vllm-openai:latest" without Vpc repository access mode is not supported.'
@@ -248,6 +259,19 @@ def test_instances_that_never_come_leave_the_endpoint_creating(cloud):
 
     assert cloud.status() == "Creating"
     assert cloud.simulation.uptimes() == []
+
+
+def test_an_ill_container_is_waited_for_as_long_as_its_health_check_may_take(cloud):
+    cloud.model(Environment={"OPTION_TENSOR_PARALLEL_DEGREE": "2"})
+    cloud.endpoint(wait=False, ContainerStartupHealthCheckTimeoutInSeconds=900)
+
+    cloud.clock.sleep(150 + 890)
+    before = cloud.status()
+    cloud.clock.sleep(20)
+
+    assert (before, cloud.status()) == ("Creating", "Failed")
+    (uptime,) = cloud.simulation.uptimes()
+    assert uptime.end - uptime.start == pytest.approx(900, abs=1)  # and all of it is paid for
 
 
 # ── Logs, quotas, hub ────────────────────────────────────────────────────────────────────────────────────
