@@ -196,7 +196,9 @@ def _by_weight(fleets: list[Fleet], calls: int) -> Fleet:
 
 def _measure(simulation: Simulation, turn: _Turn) -> None:
     """Publish what a call was."""
-    failed = isinstance(turn.outcome, ModelFaultError) or turn.seconds > simulation.settings.answer_limit_seconds
+    is_late = turn.seconds > simulation.settings.answer_limit_seconds
+    status = turn.outcome.status if isinstance(turn.outcome, ModelFaultError) else 200
+    failed = is_late or status != 200
     is_copy = isinstance(turn.server.holder, Component)
     values = {
         "Invocations": 1.0,
@@ -204,6 +206,8 @@ def _measure(simulation: Simulation, turn: _Turn) -> None:
         "ConcurrentRequestsPerCopy" if is_copy else "ConcurrentRequestsPerModel": turn.server.holder.in_flight + 1.0,
         "ModelLatency": turn.seconds * 1e6,
         "InvocationModelErrors": 1.0 if failed else 0.0,
+        "Invocation4XXErrors": 1.0 if 400 <= status < 500 else 0.0,
+        "Invocation5XXErrors": 1.0 if is_late or status >= 500 else 0.0,
     }
     keep = simulation.settings.metrics_kept_seconds
     simulation.state.series.put(turn.endpoint.place, simulation.moment, values, turn.server.dimensions, keep=keep)

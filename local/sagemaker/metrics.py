@@ -14,7 +14,11 @@ from moto.core.common_models import CloudWatchMetricProvider
 from local.sagemaker.places import Place
 
 NAMESPACE = "AWS/SageMaker"
-_UNITS = {"ModelLatency": "Microseconds", "ApproximateAgeOfOldestRequest": "Seconds"}
+_UNITS = {
+    "ModelLatency": "Microseconds",
+    "ApproximateAgeOfOldestRequest": "Seconds",
+    "TotalProcessingTime": "Milliseconds",
+}
 
 Dimensions = tuple[tuple[str, str], ...]
 

@@ -232,7 +232,7 @@ class Deployment:
     how: dict[str, Any]  # DeploymentConfig
     started: float
     traffic: float = 0.0  # the share of calls that the new fleets take
-    steps_left: int = 0
+    is_waiting: bool = False  # between two batches of a rolling update
     failure: str | None = None
     is_over: bool = False
 

@@ -42,6 +42,7 @@ class Result:
 
 def deliver(simulation: Simulation, endpoint: Endpoint, request: AsyncRequest, result: Result) -> None:
     """Write a result and tell of it; what cannot be written becomes a failure."""
+    _measure(simulation, endpoint, request, result)
     knobs = simulation.knobs
     if knobs.lose_results > 0:
         knobs.lose_results -= 1
@@ -52,6 +53,19 @@ def deliver(simulation: Simulation, endpoint: Endpoint, request: AsyncRequest, r
     if result.failure and not result.has_expired and request.failure:
         _write(simulation, endpoint, request.failure, result.failure.encode(), "text/plain")
     _tell(simulation, endpoint, request, result)
+
+
+def _measure(simulation: Simulation, endpoint: Endpoint, request: AsyncRequest, result: Result) -> None:
+    """Publish what became of a request. Source: SageMaker developer guide, "Monitor an asynchronous endpoint"."""
+    values = {
+        "InvocationsProcessed": 0.0 if result.has_expired else 1.0,
+        "InvocationFailures": 1.0 if result.failure else 0.0,
+        "ExpiredRequests": 1.0 if result.has_expired else 0.0,
+        "TotalProcessingTime": (simulation.moment - request.received) * 1000,
+    }
+    keep = simulation.settings.metrics_kept_seconds
+    dimensions = (("EndpointName", endpoint.name),)
+    simulation.state.series.put(endpoint.place, simulation.moment, values, dimensions, keep=keep)
 
 
 def _write(simulation: Simulation, endpoint: Endpoint, uri: str, body: bytes, content_type: str) -> bool:

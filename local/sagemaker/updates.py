@@ -106,7 +106,7 @@ def _launch(simulation: Simulation, endpoint: Endpoint, deployment: Deployment) 
 def _look(simulation: Simulation, endpoint: Endpoint) -> None:
     """See whether the instances that were asked for serve by now: then they take over, or the next ones come."""
     deployment = endpoint.deployment
-    if deployment is None or deployment.is_over or deployment.traffic >= 1:
+    if deployment is None or deployment.is_over or deployment.is_waiting or deployment.traffic >= 1:
         return
     if fault := fleets.fault_of(deployment.fleets):
         _give_up(simulation, endpoint, deployment, fault)
@@ -154,11 +154,13 @@ def _roll(simulation: Simulation, endpoint: Endpoint, deployment: Deployment) ->
     new, kept = (sum(len(fleet.ready) for fleet in group) for group in (deployment.fleets, endpoint.fleets))
     deployment.traffic = new / max(new + kept, 1) * 0.999  # all of it only when all are there
     async_requests.dispatch(simulation, endpoint)
+    deployment.is_waiting = True
     simulation.later(wait, _next_batch, endpoint, deployment)
 
 
 def _next_batch(simulation: Simulation, endpoint: Endpoint, deployment: Deployment) -> None:
     if not deployment.is_over:
+        deployment.is_waiting = False
         _launch(simulation, endpoint, deployment)
 
 

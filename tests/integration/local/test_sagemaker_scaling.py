@@ -222,6 +222,21 @@ def test_metrics_of_two_dimensions_are_found_in_either_order(cloud):
     assert latency[0] > 400_000  # microseconds
 
 
+def test_failures_are_counted_of_either_kind_of_endpoint(cloud):
+    cloud.endpoint(asynchronous=ASYNC)
+    cloud.endpoint("now")
+    cloud.simulation.knobs.fail_calls = ["it broke", "it broke"]
+    cloud.submit({"inputs": "x"})
+    refusal(cloud.invoke, body={"inputs": "x"}, name="now")
+    cloud.submit({"inputs": "x"})
+    cloud.clock.sleep(60)
+
+    assert sum(statistics(cloud, "InvocationFailures", statistic="Sum")) == 1
+    assert sum(statistics(cloud, "InvocationsProcessed", statistic="Sum")) == 2
+    failed = statistics(cloud, "Invocation5XXErrors", statistic="Sum", EndpointName="now", VariantName="main")
+    assert sum(failed) == 1
+
+
 # ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

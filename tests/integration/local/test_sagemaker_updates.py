@@ -216,8 +216,11 @@ def test_a_share_of_the_calls_goes_to_the_new_instances_first(cloud, routing, sh
     assert described(cloud)["EndpointConfigName"] == "second"
 
 
-def test_a_rolling_update_replaces_a_batch_at_a_time(cloud):
+@pytest.mark.parametrize("start_seconds", [150, 0])
+def test_a_rolling_update_replaces_a_batch_at_a_time(cloud, start_seconds):
     cloud.endpoint(InitialInstanceCount=4)
+    cloud.simulation.settings.start_seconds = start_seconds
+    cloud.simulation.settings.load_seconds = min(start_seconds, 45)
     cloud.config("second", model="little", InitialInstanceCount=4)
     batch = {"Type": "CAPACITY_PERCENT", "Value": 25}
     rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": batch, "WaitIntervalInSeconds": 60}}
