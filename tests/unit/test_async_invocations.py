@@ -1,6 +1,7 @@
 """A call of an asynchronous endpoint is handed over once, and ends once: by its notice, by the net, or at last."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from pilotlight.contracts import AsyncResult
@@ -355,6 +356,18 @@ def test_what_a_model_said_is_its_output_with_all_that_is_known(hosted):
     assert (entry["status"], entry["inference_time"], entry["output_length"]) == ("SUCCEEDED", 10.0, len("Because."))
 
 
+def test_when_an_answer_was_there_is_what_its_notice_says_where_that_can_be(hosted):
+    ids = [hand_over(hosted) for _ in range(4)]
+    handed_over = hosted.clock.now()
+    hosted.clock.advance(minutes=1)
+    moments = (handed_over + timedelta(seconds=7), handed_over - timedelta(days=1), hosted.clock.now(), "yesterday")
+    for number, moment in enumerate(moments):
+        notice = hosted.async_backend.answer(b"1", number=number)
+        note(hosted, {**notice, "eventTime": moment if isinstance(moment, str) else moment.isoformat()})
+
+    assert [record(hosted, each).latency_ms for each in ids] == [7_000, 60_000, 60_000, 60_000]
+
+
 def test_thinking_that_the_prompt_opened_is_apart_from_the_answer(world):
     host(world, facts=some_facts(chat_template="… <think>"))
     invocation_id = hand_over(world, a_question())
@@ -559,7 +572,7 @@ def test_an_answer_that_nobody_told_of_is_found(hosted):
     assert look(hosted) == 1
 
     told = view(hosted, invocation_id)
-    assert (told.status, told.body, told.latency_ms) == (InvocationStatus.SUCCEEDED, 1, 20_000)
+    assert (told.status, told.body, told.latency_ms) == (InvocationStatus.SUCCEEDED, 1, 21_000)
     assert look(hosted) == 0
 
 

@@ -4,6 +4,7 @@ They come from ourselves, from another version of ourselves, or from a service: 
 """
 
 import json
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +13,7 @@ from pilotlight.domain.artifact import Span
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.endpoint import Awaited
 from pilotlight.domain.source import Source, SourceFile
-from pilotlight.domain.values import Backend, DeploymentName, Model
+from pilotlight.domain.values import Backend, DeploymentName, Model, Moment
 from pilotlight.domain.warmth import ProbeDecision
 
 
@@ -266,6 +267,7 @@ class AsyncResult(Model):
     output_location: str | None = None
     failure_location: str | None = None
     failure_reason: str | None = Field(default=None, alias="failureReason")
+    at: Moment | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -280,7 +282,16 @@ class AsyncResult(Model):
             "output_location": response.get("outputLocation"),
             "failure_location": told.get("failureLocation") or response.get("failureLocation"),
         }
-        return {name: value for name, value in wanted.items() if isinstance(value, str)}
+        said = {name: value for name, value in wanted.items() if isinstance(value, str)}
+        return {**said, "at": _moment(told.get("eventTime"))}
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None
 
 
 class ResultNotice(Model):

@@ -33,6 +33,7 @@ MOST_LOOKED_AT = 25  # in one look
 MOST_COUNTED = 200
 MOST_ABANDONED = 400  # in one call: it is repeated
 TOLD_BY = timedelta(minutes=2)  # younger calls are left to the topic
+A_SECOND = timedelta(seconds=1)  # as exactly as S3 tells when something was written
 ATTEMPTS = 3
 
 
@@ -141,7 +142,7 @@ class AsyncResults:
         if submission is None:
             return False
         if stored := self._bodies.stored(submission.output_location):
-            self._succeed(invocation, submission.output_location, stored, None)
+            self._succeed(invocation, submission.output_location, stored)
             return True
         if submission.failure_location and self._bodies.stored(submission.failure_location):
             self._fail(invocation, submission.failure_location, None)
@@ -158,18 +159,20 @@ class AsyncResults:
             stored = self._bodies.stored(location)
             if stored is None:
                 raise Unavailable(f"The answer of invocation {invocation.id} is told, and is not there yet.")
-            self._succeed(invocation, location, stored, told.content_type)
+            self._succeed(invocation, location, stored, told)
         else:
             self._fail(invocation, failure_location, told.failure_reason)
 
-    def _succeed(self, invocation: Invocation, location: str, stored: StoredBody, content_type: str | None) -> None:
+    def _succeed(
+        self, invocation: Invocation, location: str, stored: StoredBody, told: AsyncResult | None = None
+    ) -> None:
         deployment = self._deployments.get(invocation.deployment)
         try:
-            answered = self._answered(invocation, location, stored, content_type)
+            answered = self._answered(invocation, location, stored, told.content_type if told else None)
         except InvocationFailed as exc:
             self._ending.fail(invocation, exc)
             return
-        began, ended = self._began(invocation, deployment), self._ended(invocation, stored)
+        began, ended = self._began(invocation, deployment), self._ended(invocation, stored, told.at if told else None)
         took = max((ended - began).total_seconds(), 0.0)
         answered = answered.changed(latency_ms=round(took * 1000), answered_at=ended)
         if answered.is_text:
@@ -201,11 +204,16 @@ class AsyncResults:
         woken = deployment.last_wake
         return max(submitted, woken.at) if woken and woken.warm else submitted
 
-    def _ended(self, invocation: Invocation, stored: StoredBody) -> datetime:
-        """Return when its answer was written; now, where the bucket's time cannot be compared with ours."""
+    def _ended(self, invocation: Invocation, stored: StoredBody, told: datetime | None) -> datetime:
+        """Return when its answer was there: as it was told, else within the second in which the bucket says so.
+
+        Now, where neither can be compared with our own time.
+        """
         now = self._clock.now()
         submitted = invocation.submission.at if invocation.submission else invocation.created_at
-        return stored.written_at if submitted <= stored.written_at <= now else now
+        if told and submitted <= told <= now:
+            return told
+        return min(stored.written_at + A_SECOND, now) if submitted <= stored.written_at + A_SECOND else now
 
     def _note_latency(self, invocation: Invocation, took: float) -> None:
         try:
