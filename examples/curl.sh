@@ -75,7 +75,7 @@ field verdict proposal instance_type <"$WORK/verdict"
 
 echo "Deploy it onto an asynchronous endpoint that comes down to zero"
 api POST /deployments --header "Idempotency-Key: $NAME-$$" --json "{
-    \"name\": \"$NAME\", \"source\": \"$SOURCE\", \"backend\": \"sagemaker-async\", \"lease\": \"2h\",
+    \"name\": \"$NAME\", \"source\": \"$SOURCE\", \"backend\": \"sagemaker-async\", \"lease\": \"24h\",
     \"scaling\": {\"min\": 0, \"max\": 1, \"initial\": 1}
 }" >"$WORK/deployment"
 until_it_is "/deployments/$NAME" status SERVING
