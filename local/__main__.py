@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,15 @@ from local.stage import MODEL, TEMPLATE, hub_address, start_cloud, start_hub
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
+
+
+class Backend(StrEnum):
+    """What `demo` can show."""
+
+    BEDROCK = "bedrock"
+    SAGEMAKER_ASYNC = "sagemaker-async"
+    SAGEMAKER_REALTIME = "sagemaker-realtime"
+
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The embedded cloud: AWS on one machine.")
 
@@ -48,13 +58,14 @@ def demo(
     model: Annotated[
         str | None, typer.Option(help="A model of the hub that HF_ENDPOINT names, as org/name; else a made-up one.")
     ] = None,
+    backend: Annotated[Backend, typer.Option(help="Where the model runs.")] = Backend.BEDROCK,
     speed: Annotated[float, typer.Option(min=1, max=600, help="How much faster than the wall's the clock runs.")] = 90,
     json: Annotated[bool, typer.Option("--json", help="End with one line of JSON; the story goes to stderr.")] = False,
 ) -> None:
     """Take a model from a hub to an answered prompt and down again, and show each step."""
     from local.demo import show  # noqa: PLC0415 - brings the client and moto along
 
-    raise typer.Exit(code=show(model=model, speed=speed, as_json=json))
+    raise typer.Exit(code=show(model=model, backend=backend.value, speed=speed, as_json=json))
 
 
 def _what_to_try(cloud: Cloud, hub: str, model: str, speed: float) -> str:

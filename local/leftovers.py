@@ -48,8 +48,9 @@ def _models(cloud: Cloud) -> Iterator[str]:
 
 def _weights(cloud: Cloud) -> Iterator[str]:
     s3, bucket = cloud.client("s3"), cloud.resources["ArtifactBucket"]
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="artifacts/"):
-        yield from (f"object {each['Key']}" for each in page.get("Contents", []))
+    for prefix in ("artifacts/", "bundles/"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (f"object {each['Key']}" for each in page.get("Contents", []))
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         yield from (f"unfinished upload of {each['Key']}" for each in page.get("Uploads", []))
 
@@ -69,7 +70,7 @@ def _all_executions(cloud: Cloud) -> Iterator[dict[str, Any]]:
 def _messages(cloud: Cloud) -> Iterator[str]:
     sqs = cloud.client("sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    for logical in ("InvocationQueue", "DeadInvocations", "LostEvents"):
+    for logical in ("InvocationQueue", "DeadInvocations", "WebhookQueue", "LostEvents"):
         told = sqs.get_queue_attributes(QueueUrl=cloud.resources[logical], AttributeNames=names)["Attributes"]
         if waiting := sum(int(told[name]) for name in names):
             yield f"{waiting} message(s) in {logical}"
@@ -80,6 +81,11 @@ def _endpoints(cloud: Cloud) -> Iterator[str]:
     for kind, operation, listed, name in _HOSTED:
         for page in sagemaker.get_paginator(operation).paginate():
             yield from (f"{kind} {each[name]}" for each in page[listed])
-    targets = cloud.client("application-autoscaling").get_paginator("describe_scalable_targets")
-    for page in targets.paginate(ServiceNamespace="sagemaker"):
+    scaling = cloud.client("application-autoscaling")
+    for page in scaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker"):
         yield from (f"scalable target {each['ResourceId']}" for each in page["ScalableTargets"])
+    for page in scaling.get_paginator("describe_scaling_policies").paginate(ServiceNamespace="sagemaker"):
+        yield from (f"scaling policy {each['PolicyName']}" for each in page["ScalingPolicies"])
+    for prefix in ("pilotlight-demo", "TargetTracking-"):
+        for page in cloud.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
+            yield from (f"alarm {each['AlarmName']}" for each in page["MetricAlarms"])

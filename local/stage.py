@@ -42,9 +42,10 @@ def start_cloud(
     Raises: PortTakenError.
     """
     from local.cloud import Cloud  # noqa: PLC0415 - brings moto along
+    from local.jumpstart import stock  # noqa: PLC0415 - likewise
 
     token = os.environ.get("HF_TOKEN")
-    return closing.enter_context(
+    cloud = closing.enter_context(
         Cloud(
             template,
             speed=speed,
@@ -54,3 +55,5 @@ def start_cloud(
             prewarm=prewarm,
         )
     )
+    stock(cloud.client("s3"), Path(closing.enter_context(TemporaryDirectory(prefix="pilotlight-jumpstart-"))))
+    return cloud
