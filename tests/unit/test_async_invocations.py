@@ -20,6 +20,8 @@ from pilotlight.domain.errors import (
 from pilotlight.domain.invocation import ChatMessage, InvocationRequest, InvocationStatus, Parameters, RawInvocation
 from pilotlight.domain.invocation_phase import Phase
 from pilotlight.domain.spending import SpendCeiling
+from pilotlight.domain.warmth import WakeOutcome
+from pilotlight.services.inputs import Inputs
 
 from tests.factories import a_hosted_deployment, a_question, an_artifact, some_facts
 
@@ -102,6 +104,16 @@ def test_a_call_is_queued_also_where_an_instance_is_up_and_handed_over_by_the_wo
     assert view(hosted, accepted.id).phase is Phase.RUNNING
 
 
+def test_a_call_counts_as_in_flight_from_the_moment_at_which_it_is_taken(hosted):
+    invocation_id = invoke(hosted).id
+    assert hosted.async_results.in_flight(hosted.deployment()) == 1
+
+    hosted.in_flight.forget_id("llama", 1, invocation_id)
+    work(hosted)
+
+    assert hosted.in_flight.oldest("llama", 1, 10) == [invocation_id], "a mark that was lost is made again"
+
+
 def test_a_second_delivery_of_what_was_handed_over_does_nothing(hosted):
     invocation_id = hand_over(hosted)
     before = record(hosted, invocation_id)
@@ -175,6 +187,21 @@ def test_an_input_that_may_not_be_read_is_refused_and_names_who_says_so(hosted, 
 
     assert caught.value.detail["field"] == "input"
     assert hosted.queue.messages == []
+
+
+def test_no_pattern_of_buckets_lets_our_own_be_read(hosted):
+    inputs = Inputs(hosted.deployments, hosted.bodies, "*")
+
+    inputs.require_readable("s3://any-other/key")
+    with pytest.raises(InvalidInput):
+        inputs.require_readable("s3://artifacts-bucket/invocations/01m7x/request.json")
+
+
+def test_where_no_bucket_is_named_none_is_read(hosted):
+    inputs = Inputs(hosted.deployments, hosted.bodies, "")
+
+    with pytest.raises(InvalidInput, match="no bucket of yours"):
+        inputs.require_readable("s3://any-other/key")
 
 
 def test_a_call_waits_as_long_as_its_invocation_and_runs_as_long_as_it_was_given(hosted):
@@ -368,6 +395,19 @@ def test_when_an_answer_was_there_is_what_its_notice_says_where_that_can_be(host
     assert [record(hosted, each).latency_ms for each in ids] == [7_000, 60_000, 60_000, 60_000]
 
 
+def test_a_call_did_not_run_before_its_instance_was_up(world):
+    host(world, **AT_ZERO)
+    invocation_id = hand_over(world)
+    up = WakeOutcome(id="w-1", warm=True, reason="up", at=world.clock.advance(minutes=8))
+    host(world)
+    world.deployments.shelf.write("llama", world.deployment().changed(last_wake=up), 1)
+    world.clock.advance(seconds=12)
+
+    note(world, world.async_backend.answer(b"1"))
+
+    assert record(world, invocation_id).latency_ms == 12_000
+
+
 def test_thinking_that_the_prompt_opened_is_apart_from_the_answer(world):
     host(world, facts=some_facts(chat_template="… <think>"))
     invocation_id = hand_over(world, a_question())
@@ -539,15 +579,18 @@ def test_a_failure_with_nothing_said_is_still_one(hosted):
     }
 
 
-@pytest.mark.parametrize("status", ["Expired", "Failed"])
-def test_what_waited_for_too_long_is_expired_whatever_its_notice_calls_that(hosted, status):
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("Expired", "The request has expired."), ("Failed", "The request has expired."), ("Expired", "No instance came.")],
+)
+def test_what_waited_for_too_long_is_expired_whatever_its_notice_calls_that(hosted, status, reason):
     invocation_id = hand_over(hosted)
 
-    note(hosted, {**hosted.async_backend.expire(), "invocationStatus": status})
+    note(hosted, {**hosted.async_backend.expire(), "invocationStatus": status, "failureReason": reason})
 
     told = view(hosted, invocation_id)
     assert (told.phase, told.error["code"]) == (Phase.EXPIRED, "deadline-passed")
-    assert told.error["told"] == "The request has expired."
+    assert told.error["told"] == reason
 
 
 def test_a_call_that_ran_for_too_long_says_how_long_it_had(hosted):

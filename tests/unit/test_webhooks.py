@@ -6,7 +6,7 @@ import pytest
 from pilotlight.contracts import AsyncResult
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import InvalidInput, InvocationFailed, Throttled, Unavailable
-from pilotlight.domain.invocation import InvocationStatus
+from pilotlight.domain.invocation import InvocationStatus, Parameters
 from pilotlight.domain.webhook import MOST_ATTEMPTS, SIGNATURE_HEADER, WebhookStatus, signature
 
 from tests.factories import a_hosted_deployment, a_question
@@ -18,7 +18,9 @@ HOOK = "https://example.com/hooks?token=4711"
 def asked(world):
     """Return a world in which somebody asked a warm model, and wants to be told."""
     world.bring(Status.SERVING)
-    world.invoking.invoke("llama", a_question(webhook=HOOK), wait_seconds=0, correlation_id="c-ask")
+    short = Parameters(max_tokens=50)  # that it could be answered at once
+    asked = a_question(webhook=HOOK, parameters=short)
+    world.invoking.invoke("llama", asked, wait_seconds=0, correlation_id="c-ask")
     return world
 
 
