@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "reconciliation takes a live generation",
         "that a model may be in use",
-        "domain.orphans:judge_model",
+        "domain.orphans:judge_generation",
         "if ended(record, generation):",
         "if True:",
         (Hunt("reconcile"),),

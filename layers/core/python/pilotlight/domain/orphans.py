@@ -62,20 +62,30 @@ def ended(record: Deployment, generation: int) -> bool:
     return record.generation > generation or (record.generation == generation and not record.is_live)
 
 
+def judge_generation(
+    name: str, generation: int, record: Deployment | None, since: datetime | None, scene: Scene
+) -> Verdict | None:
+    """Judge what belongs to one generation of a deployment by the record of that; None where it is live."""
+    if record is None:
+        return told_when_old(f"there is no deployment {name}", since, scene)
+    if record.generation < generation:
+        reason = f"it is of generation {generation}, and the record of {name} is only at {record.generation}"
+        return Verdict(decision=Decision.LOOK, reason=f"{reason}: was the table restored?")
+    if ended(record, generation):
+        told = f"generation {generation} of {name} is over: its record is {record.status} at {record.generation}"
+        return removed_when_old(told, since, scene)
+    return None
+
+
 def judge_model(found: FoundModel, record: Deployment | None, scene: Scene) -> Verdict | None:
     """Judge an imported model of this stack by the record of the deployment that its tags name."""
     owner = found.owner(scene.rules.stack)
     if owner is None:
         return None
     name, generation = owner
-    if record is None:
-        return told_when_old(f"there is no deployment {name}", found.created_at, scene)
-    if record.generation < generation:
-        reason = f"it is of generation {generation}, and the record of {name} is only at {record.generation}"
-        return Verdict(decision=Decision.LOOK, reason=f"{reason}: was the table restored?")
-    if ended(record, generation):
-        told = f"generation {generation} of {name} is over: its record is {record.status} at {record.generation}"
-        return removed_when_old(told, found.created_at, scene)
+    verdict = judge_generation(name, generation, record, found.created_at, scene)
+    if verdict or record is None:
+        return verdict
     if found.name != names.imported_model_name(name, generation):
         return Verdict(decision=Decision.LOOK, reason=f"it has the tags of live {name}, and another name")
     return _judge_live_model(found, record)
@@ -119,6 +129,9 @@ def _superseded(found: FoundExecution, run: names.Run, record: Deployment) -> st
         return f"generation {run.generation} of {record.name} is over: its record is {record.status}"
     if found.machine == "deploy" and record.generation == run.generation and run.number < record.attempt:
         return f"attempt {run.number} of {record.name} was followed by attempt {record.attempt}"
+    updates = record.endpoint.updates if record.endpoint else 0
+    if found.machine == "update" and record.generation == run.generation and run.number < updates:
+        return f"update {run.number} of {record.name} was followed by update {updates}"
     return None
 
 

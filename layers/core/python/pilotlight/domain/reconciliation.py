@@ -31,6 +31,13 @@ class Kind(StrEnum):
     INVOCATION = "invocation"
     DEPLOYMENT = "deployment"
     UPLOAD = "upload"
+    ENDPOINT = "endpoint"
+    ENDPOINT_CONFIG = "endpoint-config"
+    SAGEMAKER_MODEL = "sagemaker-model"
+    COMPONENT = "inference-component"
+    SCALABLE_TARGET = "scalable-target"
+    SCALING_ALARM = "scaling-alarm"
+    BUNDLE = "bundle"
 
 
 class Decision(StrEnum):
@@ -86,6 +93,7 @@ class Finding(Model):
     orphan: bool = False
     since: Moment | None = None
     usd_per_month: Money | None = None
+    usd_per_hour: Money | None = None
     first_seen_at: Moment | None = None
     passes: int = 1
     done: bool = False
