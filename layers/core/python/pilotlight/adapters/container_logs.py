@@ -1,4 +1,4 @@
-"""What containers of an endpoint wrote: the end of its newest log stream."""
+"""What containers of an endpoint wrote, or of its component: the end of the newest log stream."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,9 @@ from botocore.exceptions import ClientError
 from pilotlight.adapters.aws_errors import code_of, translated
 from pilotlight.domain.endpoint import LOG_LINES_KEPT
 
-GROUPS = "/aws/sagemaker/Endpoints/"  # Source: Amazon SageMaker Developer Guide, "Log groups and streams"
+# Source: Amazon SageMaker Developer Guide, "Log groups and streams that Amazon SageMaker AI sends to CloudWatch Logs"
+GROUPS = "/aws/sagemaker/Endpoints/"
+GROUPS_OF_COMPONENTS = "/aws/sagemaker/InferenceComponents/"
 
 
 class EndpointLogs:
@@ -17,9 +19,9 @@ class EndpointLogs:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def last_lines(self, endpoint_name: str) -> Sequence[str]:
-        """Return the last lines of an endpoint's newest log stream; none where there is no log."""
-        group = f"{GROUPS}{endpoint_name}"
+    def last_lines(self, endpoint_name: str, component: str | None) -> Sequence[str]:
+        """Return the last lines of the newest log stream of an endpoint, or of its component; none without a log."""
+        group = f"{GROUPS_OF_COMPONENTS}{component}" if component else f"{GROUPS}{endpoint_name}"
         with translated(f"reading the log of endpoint {endpoint_name}"):
             try:
                 streams = self._client.describe_log_streams(

@@ -63,7 +63,7 @@ class EndpointScaling:
             self._cloudwatch.delete_alarms(AlarmNames=names)
 
     def _remove(self, operation: str, **what: Any) -> None:
-        with translated(f"removing the scaling of {what['ResourceId']}"):
+        with sagemaker_errors(f"removing the scaling of {what['ResourceId']}"):
             try:
                 getattr(self._autoscaling, operation)(**what)
             except ClientError as exc:

@@ -1,7 +1,10 @@
 """Revisions of endpoints in the table, beside the deployment that they are of: REVISION#<generation>#<number>."""
 
+from typing import Any
+
 from pilotlight.adapters.table import Table, readable, record_of
 from pilotlight.domain.endpoint import Revision
+from pilotlight.domain.errors import ConcurrentChange
 
 PAGE = 100
 
@@ -12,10 +15,17 @@ class RevisionTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
+    def add(self, revision: Revision) -> None:
+        """Write a revision under a number that is free. Raises: ConcurrentChange where somebody has taken it."""
+        if not self._table.put(_item(revision), ConditionExpression="attribute_not_exists(pk)"):
+            raise ConcurrentChange(
+                f"Somebody else made revision {revision.number} of {revision.deployment}; try again.",
+                deployment=revision.deployment,
+            )
+
     def put(self, revision: Revision) -> None:
-        """Write a revision; a repeat writes the same."""
-        keys = {"pk": _pk(revision.deployment), "sk": _sk(revision.generation, revision.number)}
-        self._table.put({**revision.dump(), **keys})
+        """Write a revision that there is; a repeat writes the same."""
+        self._table.put(_item(revision))
 
     def find(self, name: str, generation: int, number: int) -> Revision | None:
         """Return a revision, or None."""
@@ -35,6 +45,11 @@ class RevisionTable:
     def forget(self, revision: Revision) -> None:
         """Remove a revision's record."""
         self._table.delete(_pk(revision.deployment), _sk(revision.generation, revision.number))
+
+
+def _item(revision: Revision) -> dict[str, Any]:
+    keys = {"pk": _pk(revision.deployment), "sk": _sk(revision.generation, revision.number)}
+    return {**revision.dump(), **keys}
 
 
 def _pk(name: str) -> str:

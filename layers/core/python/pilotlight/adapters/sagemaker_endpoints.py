@@ -264,7 +264,8 @@ def _variant(revision: Revision, instances: int) -> dict[str, Any]:
     if revision.volume_gib:
         variant["VolumeSizeInGB"] = revision.volume_gib
     if revision.scaling.components:
-        bounds = {"MinInstanceCount": revision.scaling.min, "MaxInstanceCount": revision.scaling.max}
+        # Instances follow the copies, whose least is their scaling's: a least of its own here could never be stopped.
+        bounds = {"MinInstanceCount": 0, "MaxInstanceCount": revision.scaling.max}
         variant["ManagedInstanceScaling"] = {"Status": "ENABLED", **bounds}
         variant["RoutingConfig"] = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
         return variant

@@ -218,7 +218,7 @@ class Deployment(Model):
             return now + rest, "check that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
-        if self.endpoint and self.endpoint.exists:
+        if self.endpoint and (self.endpoint.exists or self.endpoint.update or self.endpoint.waiting):
             looks.append((now + seconds(look_interval_seconds(self.endpoint)), "look at its endpoint"))
         if self.status is Status.SERVING:
             looks += self._looks_while_serving(now)

@@ -68,7 +68,9 @@ class Endpoint(Model):
 
     `exists` is whether SageMaker has it, or may have: from just before it is asked for, until it was seen gone.
     `parked` says that it was removed to cost nothing, or never made, and is made when it is woken. `floor`, `most` and
-    `suspended` are what its autoscaling was registered with.
+    `suspended` are what its autoscaling was registered with. Of those in `waiting` each waits for something else: an
+    update and a wake may go on at the same time. `updates` counts the updates that were begun, and `updated` is the
+    number of the last one that came into service.
     """
 
     name: str
@@ -91,15 +93,30 @@ class Endpoint(Model):
     floor: int | None = None
     most: int | None = None
     suspended: bool = False
-    waiting: Waiting | None = None
+    waiting: tuple[Waiting, ...] = ()
     update: Update | None = None
     updates: int = 0
+    updated: int = 0
     failure: EndpointFailure | None = None
 
     @property
     def is_in_service(self) -> bool:
         """Whether it was in service when it was last seen."""
         return self.exists and self.status == IN_SERVICE
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it was at rest when it was last seen, and not in service: nothing mends it, and it may bill."""
+        return self.exists and self.status in SETTLED and self.status != IN_SERVICE
+
+    def with_waiting(self, waiting: Waiting) -> "Endpoint":
+        """Return the endpoint with one more who waits, in the place of whoever waited for the same."""
+        others = tuple(each for each in self.waiting if each.awaited is not waiting.awaited)
+        return self.changed(waiting=(*others, waiting))
+
+    def without_waiting(self, token: str) -> "Endpoint":
+        """Return the endpoint without the one who waited with that token."""
+        return self.changed(waiting=tuple(each for each in self.waiting if each.token != token))
 
     @property
     def dearest_usd_per_hour(self) -> float:
@@ -129,6 +146,11 @@ class Seen(Model):
     def has_capacity(self) -> bool:
         """Whether a call would be taken by an instance; where components are used, by a copy of the model."""
         return self.status == IN_SERVICE and bool(self.instances if self.copies is None else self.copies)
+
+    @property
+    def asked_for(self) -> int:
+        """How many instances it has or shall have; where components are used, how many copies of the model."""
+        return max(self.instances, self.desired) if self.copies is None else self.copies
 
     @property
     def is_settled(self) -> bool:

@@ -117,11 +117,12 @@ class ScalingSettings(Request):
         if self.min == 0 and not self.components:
             raise _wrong("min", "a real-time variant keeps one instance: set components for scale to zero, or min 1")
         least = self.min if self.min is not None else (0 if self.components else 1)
-        most = self.max if self.max is not None else max(3, least)
+        initial = max(1, least, self.initial or 0)
+        most = self.max if self.max is not None else max(3, initial)
         return Scaling(
             min=least,
             max=max(most, least),
-            initial=max(1, least, self.initial or 0),
+            initial=initial,
             target=self.invocations_per_instance or 30.0,
             scale_in_cooldown_seconds=_or(self.scale_in_cooldown_seconds, 300),
             scale_out_cooldown_seconds=_or(self.scale_out_cooldown_seconds, 0),

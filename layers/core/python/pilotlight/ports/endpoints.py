@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pilotlight.domain.endpoint import Endpoint, Revision, Seen, Strategy
 from pilotlight.domain.endpoint_orphans import FoundAlarm, FoundHosted, FoundTarget
+from pilotlight.domain.errors import PilotlightError
 from pilotlight.domain.values import Backend, Model, Moment
 
 
@@ -112,8 +113,8 @@ class Autoscaling(Protocol):
 class ContainerLogs(Protocol):
     """What containers wrote."""
 
-    def last_lines(self, endpoint_name: str) -> Sequence[str]:
-        """Return the last lines of an endpoint's newest log stream; none where there is no log."""
+    def last_lines(self, endpoint_name: str, component: str | None) -> Sequence[str]:
+        """Return the last lines of the newest log stream of an endpoint, or of its component; none without a log."""
         ...
 
 
@@ -124,16 +125,20 @@ class TaskTokens(Protocol):
         """End a task well; one that waits no more is a success."""
         ...
 
-    def fail(self, token: str, error: str, cause: str) -> None:
-        """End a task with an error; one that waits no more is a success."""
+    def fail(self, token: str, error: PilotlightError) -> None:
+        """End a task with an error, told as a task's own would be; one that waits no more is a success."""
         ...
 
 
 class Revisions(Protocol):
     """The records of revisions."""
 
+    def add(self, revision: Revision) -> None:
+        """Write a revision under a number that is free. Raises: ConcurrentChange where somebody has taken it."""
+        ...
+
     def put(self, revision: Revision) -> None:
-        """Write a revision; a repeat writes the same."""
+        """Write a revision that there is; a repeat writes the same."""
         ...
 
     def find(self, name: str, generation: int, number: int) -> Revision | None:

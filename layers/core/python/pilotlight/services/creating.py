@@ -5,13 +5,14 @@ revision that is wanted, is adopted; what has not is a stranger's, and left alon
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from pilotlight.contracts import DeploymentTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Revision, Seen
-from pilotlight.domain.errors import Conflict, Held, NotFound, NotOurs, QuotaExceeded
+from pilotlight.domain.errors import ConcurrentChange, Conflict, Held, NotFound, NotOurs, QuotaExceeded
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import Endpoints, Found, Revisions
@@ -100,47 +101,54 @@ class Creating:
         """
         endpoint = _endpoint_of(deployment)
         ours = names.ownership_tags(self._stack, deployment.name, deployment.generation)
-        if found := self._ours(endpoint.name, "endpoint", self._endpoints.endpoint, ours):
+        if found := self.owned(deployment):
             return self._note(deployment, found.arn, f"endpoint {endpoint.name} is there already")
-        now = self._clock.now()
-
-        def starting(before: Deployment) -> Change:
-            before.require(deployment.generation, *ALIVE)
-            fresh = _endpoint_of(before).changed(
-                starting_at=now, exists=True, parked=False, created_at=None, failure=None, status=None
-            )
-            return change(before, before.changed(endpoint=fresh), EventKind.ENDPOINT, "asking for the endpoint", now)
-
-        deployment = amend(self._deployments, deployment.name, starting)
-        config_name = names.revision_name(deployment.name, deployment.generation, endpoint.revision)
+        deployment = self._note_start(deployment)
+        config_name = names.revision_name(deployment.name, deployment.generation, _endpoint_of(deployment).revision)
         try:
             arn = self._endpoints.create_endpoint(endpoint.name, config_name, {**deployment.tags, **ours})
         except Conflict:
-            found = self._ours(endpoint.name, "endpoint", self._endpoints.endpoint, ours)
-            if found is None:
-                raise
-            arn = found.arn
+            arn = self._met(deployment, endpoint.name, ours)
         return self._note(deployment, arn, f"endpoint {endpoint.name} is being created")
 
-    def see(self, deployment: Deployment, endpoint: Endpoint) -> Seen | None:
+    def _met(self, deployment: Deployment, name: str, ours: Mapping[str, str]) -> str:
+        """Return the ARN of an endpoint that was made between our look and our call, by a run of this very task.
+
+        Raises: NotOurs for a stranger's, which the record must not take for ours; Conflict where it is gone again.
+        """
+        try:
+            found = self._ours(name, "endpoint", self._endpoints.endpoint, ours)
+        except NotOurs as exc:
+            self._note_stranger(deployment, exc.message)
+            raise
+        if found is None:
+            raise Conflict(f"Endpoint {name} was there, and is not any more; try again.", deployment=deployment.name)
+        return found.arn
+
+    def see(self, deployment: Deployment, endpoint: Endpoint, *, making: bool = True) -> Seen | None:
         """Return an endpoint as it is, with its inference component where it has one; that is made where it lacks.
 
-        An endpoint whose component is not in service counts as being created.
+        An endpoint whose component is not in service counts as being created. Who looks at one that is to go makes
+        nothing (`making`).
         """
         seen = self._endpoints.see(endpoint.name)
         if seen is None or not endpoint.scaling.components or seen.status != IN_SERVICE:
             return seen
-        if deployment.status not in ALIVE:
+        if deployment.status not in ALIVE or not making:
             return seen
         revision = self.revision_of(deployment)
         component = self._endpoints.component(revision.model_name)
         if component is None:
-            copies = max(1, revision.scaling.initial)
-            tags = self.tags_of(deployment, revision)
-            self._endpoints.create_component(endpoint.name, revision, copies=copies, tags=tags)
+            self._add_component(deployment, endpoint.name, revision)
             return seen.changed(status="Creating", copies=0)
         status = component.status if component.status in (IN_SERVICE, "Failed") else "Creating"
         return seen.changed(status=status, copies=component.copies, failure_reason=component.failure_reason)
+
+    def _add_component(self, deployment: Deployment, endpoint_name: str, revision: Revision) -> None:
+        """Create the component of a revision; that somebody else who looks has just done so is as good."""
+        copies, tags = max(1, revision.scaling.initial), self.tags_of(deployment, revision)
+        with suppress(Conflict, ConcurrentChange):
+            self._endpoints.create_component(endpoint_name, revision, copies=copies, tags=tags)
 
     def revision_of(self, deployment: Deployment) -> Revision:
         """Return the revision that a deployment's endpoint runs. Raises: NotFound."""
@@ -156,6 +164,12 @@ class Creating:
             self._stack, deployment.name, deployment.generation, revision.number, revision.digest
         )
         return {**deployment.tags, **ours}
+
+    def owned(self, deployment: Deployment) -> Found | None:
+        """Return the endpoint that exists under a deployment's name, if it is this deployment's. Raises: NotOurs."""
+        ours = names.ownership_tags(self._stack, deployment.name, deployment.generation)
+        name = names.endpoint_name(deployment.name, deployment.generation)
+        return self._ours(name, "endpoint", self._endpoints.endpoint, ours)
 
     def _ours(self, name: str, kind: str, find: Find, tags: Mapping[str, str]) -> Found | None:
         """Return what exists of that name if it is ours. Raises: NotOurs."""
@@ -215,12 +229,7 @@ class Creating:
         wanted = names.revision_name(deployment.name, deployment.generation, endpoint.revision)
         if seen is None or (seen.config_name == wanted and seen.status not in ("Failed", "Deleting", "OutOfService")):
             return False
-        self._ours(
-            endpoint.name,
-            "endpoint",
-            self._endpoints.endpoint,
-            names.ownership_tags(self._stack, deployment.name, deployment.generation),
-        )
+        self.owned(deployment)
         if seen.is_settled:
             self._endpoints.delete_endpoint(endpoint.name)
         return True
@@ -238,6 +247,36 @@ class Creating:
             return change(before, after, EventKind.ENDPOINT, reason, now)
 
         amend(self._deployments, deployment.name, parked)
+
+    def _note_start(self, deployment: Deployment) -> Deployment:
+        """Write into the record that an endpoint is asked for, before it is. Raises: Superseded."""
+        now = self._clock.now()
+
+        def starting(before: Deployment) -> Change:
+            before.require(deployment.generation, *ALIVE)
+            fresh = _endpoint_of(before).changed(
+                starting_at=now,
+                exists=True,
+                parked=False,
+                created_at=None,
+                in_service_at=None,
+                failure=None,
+                status=None,
+            )
+            return change(before, before.changed(endpoint=fresh), EventKind.ENDPOINT, "asking for the endpoint", now)
+
+        return amend(self._deployments, deployment.name, starting)
+
+    def _note_stranger(self, deployment: Deployment, reason: str) -> None:
+        now = self._clock.now()
+
+        def stranger(before: Deployment) -> Change | None:
+            if before.generation != deployment.generation or before.endpoint is None:
+                return None
+            none = before.endpoint.changed(exists=False, starting_at=None)
+            return change(before, before.changed(endpoint=none), EventKind.ENDPOINT, reason, now)
+
+        amend(self._deployments, deployment.name, stranger)
 
     def _note(self, deployment: Deployment, arn: str, reason: str) -> Deployment:
         now = self._clock.now()

@@ -64,17 +64,17 @@ class Observing:
         self._results = results
         self._clock = clock
 
-    def look(self, name: str) -> Deployment:
+    def look(self, name: str, *, making: bool = True) -> Deployment:
         """Look at a deployment's endpoint and do what follows; return the record as it is then.
 
-        Raises: NotFound where there is no such deployment.
+        `making` says that what it lacks is to be made. Raises: NotFound where there is no such deployment.
         """
         deployment = self._deployments.get(name)
         endpoint = deployment.endpoint
         if endpoint is None or not (endpoint.exists or endpoint.waiting):
             return deployment
         now = self._clock.now()
-        sight = self._see(deployment, endpoint, now)
+        sight = self._see(deployment, endpoint, now, making=making)
         if sight is None:
             return deployment
         instances, price = paid_instances(sight.seen, endpoint), endpoint.dearest_usd_per_hour
@@ -113,24 +113,37 @@ class Observing:
             before.require(generation, Status.CREATING, Status.WARMING, Status.SERVING)
             if before.endpoint is None:
                 raise EndpointFailed(f"Deployment {name} has no endpoint to wait for.", deployment=name)
-            after = before.changed(endpoint=before.endpoint.changed(waiting=waiting))
+            after = before.changed(endpoint=before.endpoint.with_waiting(waiting))
             reason = f"waits until its endpoint is {_wanted(waiting.awaited)}"
             return change(before, after, EventKind.ENDPOINT, reason, waiting.since)
 
         amend(self._deployments, name, waits)
         return self.look(name)
 
-    def _see(self, deployment: Deployment, endpoint: Endpoint, now: datetime) -> Sight | None:
+    def _see(self, deployment: Deployment, endpoint: Endpoint, now: datetime, *, making: bool) -> Sight | None:
         """Return what is there; None where that says nothing yet."""
-        seen = self._creating.see(deployment, endpoint)
+        seen = self._creating.see(deployment, endpoint, making=making)
         if seen is None:
             asked = endpoint.starting_at
             return None if asked and now - asked < JUST_ASKED else Sight(seen=None)
         if seen.status != "Failed" or endpoint.failure:
             return Sight(seen=seen, failure=endpoint.failure)
-        lines = last_lines(self._logs.last_lines(endpoint.name))  # before anything is deleted
         reason = seen.failure_reason or "SageMaker gave no reason"
+        lines = self._last_lines(deployment, endpoint)  # before anything is deleted
         return Sight(seen=seen, failure=EndpointFailure(reason=reason, log_lines=lines, at=now))
+
+    def _last_lines(self, deployment: Deployment, endpoint: Endpoint) -> tuple[str, ...]:
+        """Return what its containers wrote last; nothing where that may not be read: the rest is told all the same.
+
+        Raises: Retryable, where the next look may read it.
+        """
+        component = None
+        if endpoint.scaling.components:
+            component = names.component_name(deployment.name, deployment.generation, endpoint.revision)
+        try:
+            return last_lines(self._logs.last_lines(endpoint.name, component))
+        except Terminal:
+            return ()
 
     def _record(self, deployment: Deployment, sight: Sight, now: datetime) -> Deployment:
         generation = deployment.generation
@@ -148,28 +161,29 @@ class Observing:
         return amend(self._deployments, deployment.name, noted)
 
     def _tell(self, deployment: Deployment, sight: Sight) -> Deployment:
-        """End the task that waits, if what it waits for is there, or cannot come any more."""
+        """End each task that waits, if what it waits for is there, or cannot come any more."""
         endpoint = deployment.endpoint
-        if endpoint is None or endpoint.waiting is None:
+        if endpoint is None:
             return deployment
-        waiting = endpoint.waiting
-        verdict = outcome(endpoint, sight.seen, waiting, self._clock.now())
-        if verdict is None:
-            return deployment
-        if isinstance(verdict, PilotlightError):
-            self._tokens.fail(waiting.token, Terminal.__name__, verdict.to_message())
-        else:
-            self._tokens.succeed(waiting.token, verdict)
         now = self._clock.now()
-
-        def told(before: Deployment) -> Change | None:
-            if before.endpoint is None or before.endpoint.waiting is None:
-                return None
-            if before.endpoint.waiting.token != waiting.token:
-                return None
-            after = before.changed(endpoint=before.endpoint.changed(waiting=None))
+        for waiting in endpoint.waiting:
+            verdict = outcome(endpoint, sight.seen, waiting, now)
+            if verdict is None:
+                continue
+            if isinstance(verdict, PilotlightError):
+                self._tokens.fail(waiting.token, verdict)
+            else:
+                self._tokens.succeed(waiting.token, verdict)
             said = verdict.message if isinstance(verdict, PilotlightError) else _wanted(waiting.awaited)
-            return change(before, after, EventKind.ENDPOINT, f"waits no more: {said}", now)
+            deployment = self._note_told(deployment, waiting, f"waits no more: {said}", now)
+        return deployment
+
+    def _note_told(self, deployment: Deployment, waiting: Waiting, reason: str, now: datetime) -> Deployment:
+        def told(before: Deployment) -> Change | None:
+            if before.endpoint is None or waiting not in before.endpoint.waiting:
+                return None
+            after = before.changed(endpoint=before.endpoint.without_waiting(waiting.token))
+            return change(before, after, EventKind.ENDPOINT, reason, now)
 
         return amend(self._deployments, deployment.name, told)
 
@@ -179,15 +193,19 @@ def outcome(
 ) -> dict[str, object] | PilotlightError | None:
     """Return what to tell whoever waits: what there is, or why it will not be; None while it may yet come.
 
-    An update that was asked for just now may not be seen yet: the endpoint is then in service as it was.
+    An update that was asked for just now may not be seen yet: the endpoint is then in service as it was. One that was
+    parked is made again by whoever waits for an instance, and of the revision that it was updated to; where it came to
+    rest with no instance on its way, as one does that was just scaled in, he is to ask for one again.
     """
+    if seen is None and waiting.awaited is Awaited.CREATED:
+        return EndpointFailed(f"Endpoint {endpoint.name} does not exist any more: it was deleted.")
     if seen is None:
-        return EndpointFailed(f"Endpoint {endpoint.name} does not exist any more: it was deleted, or parked.")
+        return {"in_service": False}
     match seen.status, waiting.awaited:
         case "InService", Awaited.CREATED:
             return {"in_service": True}
         case "InService", Awaited.CAPACITY:
-            return {"in_service": True} if seen.has_capacity else None
+            return {"in_service": seen.has_capacity} if seen.has_capacity or not seen.asked_for else None
         case "InService", Awaited.UPDATED:
             is_over = now - waiting.since >= JUST_ASKED or _moved(endpoint, seen)
             return {"config_name": seen.config_name} if is_over else None

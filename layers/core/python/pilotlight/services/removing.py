@@ -3,6 +3,7 @@
 Level-triggered: every step looks at what is there, "already gone" is a success, and what has not our tags stays.
 """
 
+from contextlib import suppress
 from datetime import datetime
 
 from pilotlight.contracts import DeploymentTask, Wait
@@ -66,13 +67,16 @@ class Removing:
         deployment = self._deployments.get(name)
         stale = (deployment.generation, deployment.attempt) != (generation, attempt)
         gone_on = deployment.status in (Status.SERVING, Status.TEARING_DOWN, Status.GONE)
-        if stale or gone_on or deployment.endpoint is None or not deployment.endpoint.exists:
+        known = deployment.endpoint
+        if stale or gone_on or known is None or not (known.exists or known.waiting):
             return deployment
-        deployment = self._observing.look(name)
+        deployment = self._observing.look(name, making=False)
         if deployment.endpoint is None or not deployment.endpoint.exists:
             return deployment
-        self._delete_endpoint(deployment, deployment.endpoint)
-        return self._observing.look(name)
+        found = self._endpoints.endpoint(deployment.endpoint.name)
+        if found and self._is_ours(found, deployment):
+            self._delete_endpoint(deployment, deployment.endpoint)
+        return self._observing.look(name, making=False)
 
     def delete(self, task: DeploymentTask) -> Wait:
         """Delete endpoint, scaling, component, configs, models, bundles and revisions, or say how long to wait."""
@@ -83,39 +87,49 @@ class Removing:
         now = self._clock.now()
         if asked_lately(endpoint, now, IN_FLIGHT_SECONDS):
             return Wait(done=False, wait_seconds=IN_FLIGHT_SECONDS)
-        if self._endpoint_is_there(deployment, endpoint):
+        found = self._endpoints.endpoint(endpoint.name)
+        if found and self._is_ours(found, deployment):
+            self._begin_to_delete(deployment, endpoint)
             return Wait(done=False, wait_seconds=_patience(deployment, now))
         self._metering.observe(deployment, 0, now)
-        self._scaling.forget(deployment)
+        if found is None:  # what a stranger's of the same name has beside it is a stranger's, too
+            self._scaling.forget(deployment)
+            if self._components_are_there(deployment, endpoint):
+                return Wait(done=False, wait_seconds=_patience(deployment, now))
         self._delete_revisions(deployment)
-        self._results.abandon(deployment, "its endpoint was removed before it was answered")
+        if not self._results.abandon(deployment, "its endpoint was removed before it was answered"):
+            return Wait(done=False, wait_seconds=1)
         self._spending.vacate(deployment)
         self._note_gone(deployment)
         return Wait(done=True)
 
-    def _endpoint_is_there(self, deployment: Deployment, endpoint: Endpoint) -> bool:
-        """Begin to delete an endpoint of ours; say whether it is to be waited for."""
-        found = self._endpoints.endpoint(endpoint.name)
-        if found is None or not self._is_ours(found, deployment):
-            return False
+    def _begin_to_delete(self, deployment: Deployment, endpoint: Endpoint) -> None:
+        """Begin to delete an endpoint of ours, once nothing is under way at it."""
         seen = self._endpoints.see(endpoint.name)
         if seen is None:
-            return False
+            return
         self._metering.observe(deployment, paid_instances(seen, endpoint), self._clock.now())
         if seen.is_settled:
             self._delete_endpoint(deployment, endpoint)
-        return True
 
     def _delete_endpoint(self, deployment: Deployment, endpoint: Endpoint) -> None:
         """Begin to delete an endpoint, its component first: deleting an endpoint leaves its components behind."""
         self._scaling.forget(deployment)
-        if endpoint.scaling.components:
-            for revision in self._revisions.newest_first(deployment.name, deployment.generation):
-                self._endpoints.delete_component(revision.model_name)
-        try:
+        self._components_are_there(deployment, endpoint)
+        with suppress(ConcurrentChange):  # it is being created or changed: the next look deletes it
             self._endpoints.delete_endpoint(endpoint.name)
-        except ConcurrentChange:  # it is being created or changed: the next look deletes it
-            return
+
+    def _components_are_there(self, deployment: Deployment, endpoint: Endpoint) -> bool:
+        """Begin to delete the components of an endpoint; say whether there are some yet."""
+        if not endpoint.scaling.components:
+            return False
+        left = False
+        for revision in self._revisions.newest_first(deployment.name, deployment.generation):
+            if self._endpoints.component(revision.model_name):
+                left = True
+                with suppress(ConcurrentChange):  # it is going already, or being made: the next look deletes it
+                    self._endpoints.delete_component(revision.model_name)
+        return left
 
     def _delete_revisions(self, deployment: Deployment) -> None:
         for revision in self._revisions.newest_first(deployment.name, deployment.generation):
@@ -144,7 +158,14 @@ class Removing:
             if before.generation != deployment.generation or known is None:
                 return None
             bare = known.changed(
-                exists=False, parked=False, instances=0, desired=0, status=None, waiting=None, starting_at=None
+                exists=False,
+                parked=False,
+                instances=0,
+                desired=0,
+                status=None,
+                waiting=(),
+                update=None,
+                starting_at=None,
             )
             if bare == known and before.waiting_for is None:
                 return None

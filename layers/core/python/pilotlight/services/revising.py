@@ -6,7 +6,7 @@ twice, or an attempt that is made again, finds its revision and makes no other.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pilotlight.domain import names
@@ -15,7 +15,7 @@ from pilotlight.domain.bundle import bundle_key
 from pilotlight.domain.containers import WEIGHTS_PATH, plan_container
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.endpoint import REVISIONS_KEPT, Mount, Revision, RevisionStatus
-from pilotlight.domain.errors import NotFound
+from pilotlight.domain.errors import ConcurrentChange, NotFound
 from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.instance_rates import rate_of
 from pilotlight.domain.instances import instance_of
@@ -28,6 +28,7 @@ from pilotlight.ports import ArtifactBucket, Clock
 from pilotlight.ports.endpoints import Revisions
 from pilotlight.ports.jumpstart import JumpStartCatalogue
 
+TRIES = 4
 LONGEST_RUN_SECONDS = 3600  # Source: botocore's service model, InvokeEndpointAsync
 DEGREE_VARIABLES = ("OPTION_TENSOR_PARALLEL_DEGREE", "TENSOR_PARALLEL_DEGREE", "SM_VLLM_TENSOR_PARALLEL_SIZE")
 
@@ -60,15 +61,26 @@ class Revising:
     def of(self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, *, reason: str) -> Revision:
         """Return the revision of a wish, kept: the newest one if it is the same, or the next.
 
-        Raises: InvalidInput for what image, region or instance cannot do; SourceGated; NotFound.
+        Raises: InvalidInput for what image, region or instance cannot do; SourceGated; NotFound; ConcurrentChange.
         """
-        kept = self._revisions.newest_first(deployment.name, deployment.generation)
-        wanted, bundle = self._plan(deployment, hosting, proposal, kept[0].number + 1 if kept else 1, reason)
+        for tries_left in reversed(range(TRIES)):
+            kept = self._revisions.newest_first(deployment.name, deployment.generation)
+            wanted, bundle = self._plan(deployment, hosting, proposal, kept[0].number + 1 if kept else 1, reason)
+            try:
+                revision = self._kept_or_added(kept, wanted)
+            except ConcurrentChange:  # somebody else has taken the number, for the same wish or for another one
+                if not tries_left:
+                    raise
+                continue
+            if revision.bundle_key and bundle:
+                self._bucket.put(revision.bundle_key, bundle)
+            return revision
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _kept_or_added(self, kept: Sequence[Revision], wanted: Revision) -> Revision:
         if kept and kept[0].digest == wanted.digest:
             return kept[0]
-        if wanted.bundle_key and bundle:
-            self._bucket.put(wanted.bundle_key, bundle)
-        self._revisions.put(wanted)
+        self._revisions.add(wanted)
         return wanted
 
     def find(self, deployment: Deployment, number: int) -> Revision:

@@ -5,7 +5,7 @@ Level-triggered, as the sweep is: what shall be is compared with what is, and on
 
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.endpoint import Endpoint
+from pilotlight.domain.endpoint import IN_SERVICE, Endpoint
 from pilotlight.domain.errors import ConcurrentChange, NotFound
 from pilotlight.domain.scaling import Wish, reaches_zero, wish
 from pilotlight.ports import Clock, Deployments
@@ -15,6 +15,8 @@ from pilotlight.services.async_results import AsyncResults
 from pilotlight.services.creating import Creating
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
+
+ANSWERS_NOBODY = ("Failed", "OutOfService")
 
 
 class InstanceScaling:
@@ -46,9 +48,11 @@ class InstanceScaling:
         What changes just now is left as it is: the next look finds it again.
         """
         endpoint = deployment.endpoint
-        if endpoint is None or not endpoint.is_in_service or endpoint.update:
+        if endpoint is None or endpoint.update or not (endpoint.is_in_service or endpoint.is_broken):
             return deployment
         wanted = self._wish(deployment, endpoint)
+        if endpoint.is_broken:
+            return self._let_go_of_broken(deployment, endpoint, wanted)
         if wanted.parked:
             return self._park(deployment, wanted.reason)
         deployment = self._register(deployment, endpoint, wanted)
@@ -74,9 +78,21 @@ class InstanceScaling:
             return False
         if seen.has_capacity:
             return True
-        if seen.is_settled and not seen.desired and reaches_zero(deployment.backend, endpoint):
+        if seen.status == IN_SERVICE and not seen.asked_for and reaches_zero(deployment.backend, endpoint):
             self._begin_again(deployment, endpoint)
         return False
+
+    def _let_go_of_broken(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
+        """Park what is at rest and not in service, which nobody can scale: the next wake makes it anew.
+
+        One of which a rollback failed answers all the same, and is kept for as long as it may be.
+        """
+        if endpoint.status not in ANSWERS_NOBODY and not wanted.parked and wanted.now != 0:
+            return deployment
+        why = wanted.reason
+        if endpoint.status in ANSWERS_NOBODY:
+            why = f"it is {endpoint.status}{f', {endpoint.failure.reason}' if endpoint.failure else ''}"
+        return self._park(deployment, why)
 
     def _begin_again(self, deployment: Deployment, endpoint: Endpoint) -> None:
         """Ask for the first instance, or the first copy: minutes before an alarm would."""
@@ -92,9 +108,11 @@ class InstanceScaling:
         Calls under way are answered first: then the next look lets go.
         """
         endpoint = deployment.endpoint
-        if endpoint is None or not endpoint.is_in_service or self._results.in_flight(deployment):
+        if endpoint is None or endpoint.update or not (endpoint.is_in_service or endpoint.is_broken):
             return deployment
-        if not reaches_zero(deployment.backend, endpoint):
+        if self._results.in_flight(deployment):
+            return deployment
+        if endpoint.is_broken or not reaches_zero(deployment.backend, endpoint):
             return self._park(deployment, reason)
         wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
         deployment = self._register(deployment, endpoint, wanted)
@@ -146,12 +164,20 @@ class InstanceScaling:
             self._endpoints.set_instances(endpoint.name, count)
 
     def _park(self, deployment: Deployment, reason: str) -> Deployment:
-        """Delete an endpoint that cannot be without an instance; its model and its config stay, for the next wake."""
+        """Delete an endpoint that cannot be without an instance; its model and its config stay, for the next wake.
+
+        Raises: NotOurs for one that is a stranger's by now.
+        """
+        found = self._creating.owned(deployment)
         self.forget(deployment)
+        component = deployment.endpoint and self._component(deployment, deployment.endpoint)
         try:
-            self._endpoints.delete_endpoint(names.endpoint_name(deployment.name, deployment.generation))
-        except ConcurrentChange:
-            return deployment
+            if component and self._endpoints.component(component):  # it would be left behind
+                self._endpoints.delete_component(component)
+            if found:
+                self._endpoints.delete_endpoint(found.name)
+        except ConcurrentChange:  # the next look finds it, and its bounds gone
+            return self._note(deployment, f"is to be parked: {reason}", floor=None, most=None)
         return self._note(deployment, f"parked: {reason}", desired=0, floor=None, most=None, status="Deleting")
 
     def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:

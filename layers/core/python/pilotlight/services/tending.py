@@ -19,7 +19,8 @@ class Tending:
 
         What failed must not go on to bill; an update whose execution died must end.
         """
-        if deployment.endpoint is None or not (deployment.endpoint.exists or deployment.endpoint.update):
+        endpoint = deployment.endpoint
+        if endpoint is None or not (endpoint.exists or endpoint.update or endpoint.waiting):
             return deployment
         if deployment.status is Status.FAILED:
             return self._removing.stop_billing(deployment.name, deployment.generation, deployment.attempt)

@@ -10,6 +10,8 @@ from pilotlight.contracts import UpdateFailureTask, UpdateRequest, UpdateStarted
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.endpoint import (
+    IN_SERVICE,
+    Awaited,
     Endpoint,
     Revision,
     RevisionStatus,
@@ -23,7 +25,7 @@ from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments, Executions
 from pilotlight.ports.endpoints import Endpoints
-from pilotlight.services.creating import Creating
+from pilotlight.services.creating import Creating, asked_lately
 from pilotlight.services.judging import Judging
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
@@ -33,6 +35,7 @@ from pilotlight.services.spending import Spending
 
 MACHINE = "update"
 BUSY_SECONDS = 30
+UNSEEN_SECONDS = 90  # in which an endpoint that was asked for may not be seen yet
 BEGINS_WITHIN = timedelta(minutes=2)  # a young execution may not be seen yet
 OF_THE_CONFIG = ("initial", "concurrent_invocations", "components")
 
@@ -75,13 +78,13 @@ class Updating:
         hosting = wanted.over(deployment.hosting or Hosting())
         if hosting == deployment.hosting:
             return deployment
-        self._spending.require_creation()
         scaling = hosting.scaling.for_backend(deployment.backend)
         if self._is_about_bounds_only(deployment, hosting):
             return self._rescale(deployment, hosting)
-        if endpoint.scaling.components or scaling.components:
-            rule = "of an endpoint with inference components only its bounds can change"
-            raise InvalidInput(f"{rule}: deploy it under another name.", field="serving", rule=rule)
+        self._spending.require_creation()
+        if scaling.components:
+            raise _fixed("serving", "an endpoint cannot be given inference components")
+        _require_no_components(endpoint)
         source = Source.parse(deployment.source)
         pinned = source.at(deployment.revision) if deployment.revision else source
         proposal = self._judging.require(pinned, deployment.backend, hosting)
@@ -95,9 +98,10 @@ class Updating:
         """
         deployment = self._deployments.get(name).require_serving()
         endpoint = self._updatable(deployment)
-        self._spending.require_creation()
         if number == endpoint.revision:
             return deployment
+        self._spending.require_creation()
+        _require_no_components(endpoint)
         revision = self._revising.find(deployment, number) if number else self._former(deployment, endpoint)
         reason = f"rolling back to revision {revision.number}"
         return self._begin(deployment, revision, strategy, revision.hosting, reason)
@@ -106,18 +110,25 @@ class Updating:
         """Make what the revision needs and begin to move the endpoint to it, or say how long to wait.
 
         An endpoint that is parked has nothing to move: it is made of the new revision when it is woken.
-        Raises: NotOurs, QuotaExceeded, Superseded.
+        Raises: NotOurs, QuotaExceeded, Superseded; EndpointFailed for an endpoint that nothing moves any more.
         """
         deployment, update = self._under_way(task)
         revision = self._revising.find(deployment, update.revision)
+        self._mark(deployment, update.previous, RevisionStatus.IN_SERVICE)  # so that it is known what served before
         self._creating.make_ready(deployment, revision)
         endpoint = self._updatable_endpoint(deployment)
         seen = self._endpoints.see(endpoint.name) if endpoint.exists else None
         if seen is None:
-            return UpdateStarted(skipped=True)
+            unseen = endpoint.exists and asked_lately(endpoint, self._clock.now(), UNSEEN_SECONDS)
+            return UpdateStarted(wait_seconds=BUSY_SECONDS) if unseen else UpdateStarted(skipped=True)
         if seen.config_name == revision.config_name:
             return UpdateStarted(done=True)
-        if seen.status != "InService":
+        if seen.status != IN_SERVICE and seen.is_settled:
+            raise EndpointFailed(
+                f"Endpoint {endpoint.name} is {seen.status}, and SageMaker updates none that is not in service. Scale "
+                "it down, so that it is removed; updated then, it is made of the new revision."
+            )
+        if seen.status != IN_SERVICE:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
         alarms = [rollback_alarm_name(endpoint.name)] if endpoint.most is not None else []
         try:
@@ -129,44 +140,24 @@ class Updating:
     def finish(self, task: UpdateTask) -> Deployment:
         """Record that the new revision serves, and forget those that are too old to be rolled back to.
 
-        Raises: EndpointFailed where SageMaker rolled back to the former one.
+        A repeat changes nothing. Raises: EndpointFailed where SageMaker rolled back to the former one.
         """
-        deployment, update = self._under_way(task)
-        endpoint = self._updatable_endpoint(deployment)
-        revision = self._revising.find(deployment, update.revision)
-        seen = self._endpoints.see(endpoint.name) if endpoint.exists else None
-        if seen and seen.config_name != revision.config_name:
-            why = seen.failure_reason or "its instances did not come into service, or an alarm rang"
-            raise EndpointFailed(f"Endpoint {endpoint.name} was rolled back to revision {update.previous}: {why}")
-        now = self._clock.now()
-
-        def finished(before: Deployment) -> Change | None:
-            known = before.endpoint
-            if before.generation != task.generation or known is None or known.update != update:
-                return None
-            after = before.changed(
-                hosting=revision.hosting,
-                endpoint=known.changed(
-                    update=None,
-                    revision=revision.number,
-                    instance_type=revision.instance_type,
-                    usd_per_hour=revision.usd_per_hour,
-                    scaling=revision.scaling,
-                    floor=None,  # so that its bounds are registered anew
-                ),
-            )
-            reason = f"revision {revision.number} serves, on {revision.instance_type}"
-            return change(before, after, EventKind.ENDPOINT, reason, now, revision=revision.number)
-
-        after = amend(self._deployments, task.deployment, finished)
-        self._mark(deployment, revision.number, RevisionStatus.IN_SERVICE)
-        self._mark(deployment, update.previous, RevisionStatus.RETIRED)
-        self._forget_old(after)
-        return after
+        deployment = self._deployments.get(task.deployment).require(task.generation, Status.SERVING)
+        known = deployment.endpoint
+        if known is None or known.update or known.updated != task.update:
+            deployment, update = self._under_way(task)
+            deployment = self._come_into_service(deployment, update)
+        self._mark_all(deployment)
+        self._forget_old(deployment)
+        return deployment
 
     def fail(self, task: UpdateFailureTask) -> Deployment:
         """End an update that did not succeed: the former revision goes on serving."""
-        return self._ended(task.deployment, task.generation, task.update, task.error.readable)
+        deployment = self._deployments.get(task.deployment)
+        update = deployment.endpoint.update if deployment.endpoint else None
+        if deployment.generation != task.generation or update is None or update.number != task.update:
+            return deployment
+        return self._close(deployment, update, task.error.readable)
 
     def revive(self, deployment: Deployment) -> Deployment:
         """End an update whose execution died without a word; where it never began, begin it."""
@@ -178,8 +169,56 @@ class Updating:
         run = self._run_name(deployment, endpoint.update)
         if self._executions.is_running(MACHINE, run):
             return deployment
-        reason = f"execution {run} ended without a word"
-        return self._ended(deployment.name, deployment.generation, endpoint.update.number, reason)
+        return self._close(deployment, endpoint.update, f"execution {run} ended without a word")
+
+    def _close(self, deployment: Deployment, update: Update, reason: str) -> Deployment:
+        """End an update that nobody carries on, by what the endpoint runs; one that moves yet is left to a later look.
+
+        What runs is what is paid for, called and made again: the record must not tell of another revision.
+        """
+        endpoint = self._updatable_endpoint(deployment)
+        seen = self._endpoints.see(endpoint.name) if endpoint.exists else None
+        if seen and not seen.is_settled:
+            return deployment
+        revision = self._revising.find(deployment, update.revision)
+        if seen and seen.status == IN_SERVICE and seen.config_name == revision.config_name:
+            deployment = self._come_into_service(deployment, update)
+            self._mark_all(deployment)
+            return deployment
+        return self._ended(deployment, update, reason)
+
+    def _come_into_service(self, deployment: Deployment, update: Update) -> Deployment:
+        """Record that an update's revision serves. Raises: EndpointFailed, ConcurrentChange."""
+        endpoint = self._updatable_endpoint(deployment)
+        revision = self._revising.find(deployment, update.revision)
+        now = self._clock.now()
+        seen = self._endpoints.see(endpoint.name) if endpoint.exists else None
+        if seen and seen.config_name != revision.config_name:
+            why = seen.failure_reason or "its instances did not come into service, or an alarm rang"
+            raise EndpointFailed(f"Endpoint {endpoint.name} was rolled back to revision {update.previous}: {why}")
+
+        def finished(before: Deployment) -> Change | None:
+            known = before.endpoint
+            if before.generation != deployment.generation or known is None or known.update != update:
+                return None
+            if seen is None and known.exists and known.starting_at:  # of which revision is to be seen
+                raise ConcurrentChange(f"Endpoint {known.name} is being made just now; look again.")
+            after = before.changed(
+                hosting=revision.hosting,
+                endpoint=known.changed(
+                    update=None,
+                    updated=update.number,
+                    revision=revision.number,
+                    instance_type=revision.instance_type,
+                    usd_per_hour=revision.usd_per_hour,
+                    scaling=revision.scaling,
+                    floor=None,  # so that its bounds are registered anew
+                ),
+            )
+            reason = f"revision {revision.number} serves, on {revision.instance_type}"
+            return change(before, after, EventKind.ENDPOINT, reason, now, revision=revision.number)
+
+        return amend(self._deployments, deployment.name, finished)
 
     def _begin(
         self, deployment: Deployment, revision: Revision, strategy: Strategy, hosting: Hosting, reason: str
@@ -233,20 +272,29 @@ class Updating:
         return all(getattr(before.scaling, name) == getattr(hosting.scaling, name) for name in OF_THE_CONFIG)
 
     def _rescale(self, deployment: Deployment, hosting: Hosting) -> Deployment:
-        """Change bounds and policies: the next look registers them."""
+        """Change bounds and policies: the next look registers them. What costs less is changed whatever is spent."""
         now = self._clock.now()
         scaling = hosting.scaling.for_backend(deployment.backend)
+        endpoint = self._updatable(deployment)
+        if endpoint.scaling.components:
+            self._require_room_for_copies(deployment, endpoint, scaling.max)
 
         def rescaled(before: Deployment) -> Change:
             before.require(deployment.generation, Status.SERVING)
-            endpoint = self._updatable(before).changed(scaling=scaling, floor=None)
+            after = self._updatable(before).changed(scaling=scaling, floor=None)
             reason = f"scales between {scaling.min} and {scaling.max} instances from now on"
-            return change(before, before.changed(hosting=hosting, endpoint=endpoint), EventKind.ENDPOINT, reason, now)
+            return change(before, before.changed(hosting=hosting, endpoint=after), EventKind.ENDPOINT, reason, now)
 
-        endpoint = self._updatable(deployment)
-        grown = deployment.changed(endpoint=endpoint.changed(scaling=scaling))
-        self._spending.require(grown, Purpose.START)
+        if scaling.min > endpoint.scaling.min or scaling.max > endpoint.scaling.max:
+            self._spending.require_creation()
+            self._spending.require(deployment.changed(endpoint=endpoint.changed(scaling=scaling)), Purpose.START)
         return amend(self._deployments, deployment.name, rescaled)
+
+    def _require_room_for_copies(self, deployment: Deployment, endpoint: Endpoint, most: int) -> None:
+        """Refuse more copies than the config lets SageMaker add instances for. Raises: InvalidInput."""
+        made_with = self._revising.find(deployment, endpoint.revision).scaling.max
+        if most > made_with:
+            raise _fixed("scaling.max", f"its endpoint was made for {made_with} instances at most")
 
     def _under_way(self, task: UpdateTask) -> tuple[Deployment, Update]:
         deployment = self._deployments.get(task.deployment).require(task.generation, Status.SERVING)
@@ -255,27 +303,37 @@ class Updating:
             raise Superseded(f"Update {task.update} of {task.deployment} is over.", deployment=task.deployment)
         return deployment, update
 
-    def _ended(self, name: str, generation: int, number: int, reason: str) -> Deployment:
+    def _ended(self, deployment: Deployment, update: Update, reason: str) -> Deployment:
         now = self._clock.now()
-        failed: list[int] = []
+        ours: list[bool] = []
 
         def ended(before: Deployment) -> Change | None:
-            update = before.endpoint.update if before.endpoint else None
-            if before.generation != generation or before.endpoint is None or update is None or update.number != number:
+            known = before.endpoint
+            ours[:] = [bool(known and before.generation == deployment.generation and known.update == update)]
+            if known is None or not ours[0]:
                 return None
-            failed[:] = [update.revision]
-            after = before.changed(endpoint=before.endpoint.changed(update=None, waiting=None))
+            others = tuple(each for each in known.waiting if each.awaited is not Awaited.UPDATED)
+            after = before.changed(endpoint=known.changed(update=None, waiting=others))
             told = f"the update to revision {update.revision} failed, revision {update.previous} serves on: {reason}"
             return change(before, after, EventKind.ENDPOINT, told, now, revision=update.revision)
 
-        deployment = amend(self._deployments, name, ended)
-        for revision in failed:
-            self._mark(deployment, revision, RevisionStatus.FAILED)
-            self._notifying.tell("failed", deployment, f"the update to revision {revision} failed: {reason}")
-        return deployment
+        after = amend(self._deployments, deployment.name, ended)
+        if any(ours):
+            self._mark(after, update.revision, RevisionStatus.FAILED)
+            self._notifying.tell("failed", after, f"the update to revision {update.revision} failed: {reason}")
+        return after
 
     def _mark(self, deployment: Deployment, number: int, status: RevisionStatus) -> None:
         self._revising.mark(self._revising.find(deployment, number), status)
+
+    def _mark_all(self, deployment: Deployment) -> None:
+        """Note which revision serves, and which do not any more."""
+        in_use = deployment.endpoint.revision if deployment.endpoint else 0
+        for revision in self._revising.kept(deployment):
+            if revision.number == in_use:
+                self._revising.mark(revision, RevisionStatus.IN_SERVICE)
+            elif revision.status is RevisionStatus.IN_SERVICE:
+                self._revising.mark(revision, RevisionStatus.RETIRED)
 
     def _forget_old(self, deployment: Deployment) -> None:
         in_use = deployment.endpoint.revision if deployment.endpoint else 0
@@ -317,3 +375,12 @@ class Updating:
                 rule=rule,
             )
         return deployment.endpoint
+
+
+def _require_no_components(endpoint: Endpoint) -> None:
+    if endpoint.scaling.components:
+        raise _fixed("serving", "of an endpoint with inference components only its bounds can change")
+
+
+def _fixed(field: str, rule: str) -> InvalidInput:
+    return InvalidInput(f"{field}: {rule}. Deploy it under another name.", field=field, rule=rule)

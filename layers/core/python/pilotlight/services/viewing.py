@@ -21,7 +21,7 @@ from pilotlight.contracts import (
     WarmthView,
 )
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
-from pilotlight.domain.endpoint import Revision
+from pilotlight.domain.endpoint import Revision, RevisionStatus
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
@@ -102,7 +102,8 @@ class Viewing:
         """Return the revisions of a deployment that are kept, the newest first. Raises: NotFound."""
         deployment = self._deployments.get(name)
         kept = self._revisions.newest_first(deployment.name, deployment.generation)
-        return RevisionList(items=tuple(_revision_view(revision) for revision in kept))
+        serves = deployment.endpoint.revision if deployment.endpoint and deployment.status is Status.SERVING else 0
+        return RevisionList(items=tuple(_revision_view(revision, serves=serves) for revision in kept))
 
     def orphans(self) -> OrphanList:
         """Return what the newest reconciliation found."""
@@ -234,10 +235,10 @@ def _endpoint_view(deployment: Deployment) -> EndpointView | None:
     )
 
 
-def _revision_view(revision: Revision) -> RevisionView:
+def _revision_view(revision: Revision, *, serves: int) -> RevisionView:
     return RevisionView(
         number=revision.number,
-        status=revision.status,
+        status=RevisionStatus.IN_SERVICE if revision.number == serves else revision.status,
         instance_type=revision.instance_type,
         usd_per_hour=revision.usd_per_hour,
         image=revision.image,
