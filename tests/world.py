@@ -121,6 +121,7 @@ class World(EndpointWorld):
         self.notices = fakes.FakeNotices()
         self.capacity = fakes.FakeCapacity()
         self.make_hosting_ports()
+        self.speeds = fakes.FakeSpeeds()
         self.accounting = self.accounting_in(REGION)
         self._build_answering()
         self._build_control()
@@ -133,11 +134,12 @@ class World(EndpointWorld):
             region=region,
             idle_seconds=int(IDLE.total_seconds()),
             idle_window_is_billed=idle_window_is_billed,
+            speeds=self.speeds,
         )
 
     def _build_control(self) -> None:
         rules = ImportRules(stack=STACK, bucket=ARTIFACT_BUCKET, role_arn=ROLE)
-        self.preflight = Preflight(self.source, TemplateVetting(self.clock), self.imports, REGION)
+        self.preflight = Preflight(self.source, TemplateVetting(self.clock), self.imports, REGION, self.speeds)
         self.viewing = Viewing(
             self.deployments,
             self.artifacts,

@@ -26,6 +26,7 @@ from tests.fakes.records import (
     FakeInvocations,
     FakeKeys,
     FakePasses,
+    FakeSpeeds,
     FakeUploads,
 )
 from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSource
@@ -56,6 +57,7 @@ __all__ = [
     "FakeRenderer",
     "FakeRevisions",
     "FakeSource",
+    "FakeSpeeds",
     "FakeSwitch",
     "FakeTokens",
     "FakeTopic",

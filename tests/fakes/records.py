@@ -13,6 +13,7 @@ from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyR
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Metered, Uptime
 from pilotlight.domain.values import Model
@@ -261,6 +262,19 @@ class FakeArtifacts:
 
     def forget_spans(self, artifact_id: str) -> None:
         self._spans = {key: size for key, size in self._spans.items() if key[0] != artifact_id}
+
+
+class FakeSpeeds:
+    """Implements `ports.Speeds`."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str, int], Measurement] = {}
+
+    def note(self, artifact_id: str, measured: Measurement) -> None:
+        self.held[artifact_id, measured.instance_type, measured.tensor_parallel_degree] = measured
+
+    def of(self, artifact_id: str) -> list[Measurement]:
+        return [each for key, each in self.held.items() if key[0] == artifact_id]
 
 
 class FakeInvocations:

@@ -27,6 +27,7 @@ from pilotlight.services.preflight import Preflight
 
 from local.checkpoints import write_checkpoint
 from local.hub import Hub, RateLimit
+from tests.fakes import FakeSpeeds
 
 REPO = "acme/little-llama"
 SHARD = "weights-c.safetensors"
@@ -307,7 +308,7 @@ class EmptyRegion:
 
 
 def test_a_verdict_on_a_hubs_model_reads_the_headers_of_its_weights_and_no_more(hub, reader):
-    inspection = Preflight(reader, TemplateVetting(SystemClock()), EmptyRegion(), "us-east-1").require(
+    inspection = Preflight(reader, TemplateVetting(SystemClock()), EmptyRegion(), "us-east-1", FakeSpeeds()).require(
         Source.parse(f"hf://{REPO}"), Backend.BEDROCK
     )
 

@@ -149,8 +149,17 @@ def test_a_measurement_of_ours_replaces_the_estimate_and_the_latest_one_counts()
 
     speed = with_measurement(estimate, "ml.g5.xlarge", 1, measurements)
 
-    assert (speed.tokens_per_second, speed.basis) == (1100, Basis.MEASURED)
+    assert (speed.seconds_per_token, speed.basis) == (1 / 1100, Basis.MEASURED)
     assert "llama on 2026-11-29" in speed.source
+
+
+def test_what_all_callers_get_together_is_scaled_by_what_one_was_measured_to_get():
+    estimate = estimated_speed(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION)
+    half = 0.5 / estimate.seconds_per_token
+
+    speed = with_measurement(estimate, "ml.g5.xlarge", 1, [a_measurement(half)])
+
+    assert speed.tokens_per_second == pytest.approx(1600)
 
 
 def test_a_measurement_elsewhere_leaves_the_estimate():

@@ -13,7 +13,7 @@ from pilotlight.domain.values import Backend
 from pilotlight.services.preflight import Preflight
 
 from local.checkpoints import write_checkpoint
-from tests.fakes import ManualClock
+from tests.fakes import FakeSpeeds, ManualClock
 
 SOURCE = Source.parse("hf://acme/model")
 COMMIT = "c" * 40
@@ -65,7 +65,7 @@ class Region:
 
 
 def over(source, imports=None, region="us-east-1"):
-    return Preflight(source, TemplateVetting(ManualClock()), imports or Region(), region)
+    return Preflight(source, TemplateVetting(ManualClock()), imports or Region(), region, FakeSpeeds())
 
 
 @pytest.fixture

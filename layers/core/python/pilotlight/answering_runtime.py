@@ -28,6 +28,7 @@ class AnsweringRuntime(Wiring):
             region=self.settings.region,
             idle_seconds=self.settings.idle_seconds,
             idle_window_is_billed=self.settings.idle_window_is_billed,
+            speeds=self.speeds,
         )
 
     @cached_property

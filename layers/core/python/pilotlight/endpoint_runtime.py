@@ -22,7 +22,8 @@ class EndpointRuntime(AnsweringRuntime):
     @cached_property
     def preflight(self) -> Preflight:
         """Verdicts from small files."""
-        return Preflight(self.source, TemplateVetting(self.clock), self.imports, self.settings.region)
+        templates, region = TemplateVetting(self.clock), self.settings.region
+        return Preflight(self.source, templates, self.imports, region, self.speeds)
 
     @cached_property
     def judging(self) -> Judging:

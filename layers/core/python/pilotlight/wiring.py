@@ -36,6 +36,7 @@ from pilotlight.adapters.sagemaker_endpoints import HostingRules, SageMakerEndpo
 from pilotlight.adapters.sagemaker_realtime import RealtimeInference
 from pilotlight.adapters.secrets import HubToken, SigningSecret
 from pilotlight.adapters.sources import Sources
+from pilotlight.adapters.speed_table import SpeedTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.task_tokens import StepFunctionsTokens
 from pilotlight.adapters.topic import SnsTopic
@@ -99,6 +100,11 @@ class Wiring:
     def artifacts(self) -> ArtifactTable:
         """Records of artifacts."""
         return ArtifactTable(self.table)
+
+    @cached_property
+    def speeds(self) -> SpeedTable:
+        """What was measured of models."""
+        return SpeedTable(self.table)
 
     @cached_property
     def uploads(self) -> UploadTable:

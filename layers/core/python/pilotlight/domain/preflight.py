@@ -1,13 +1,15 @@
 """Would the backend take this model? A verdict from the small files alone, before any byte of weights moves."""
 
+from collections.abc import Sequence
+
 from pilotlight.domain.artifact import ModelFacts, SkippedFile
 from pilotlight.domain.checkpoint import Checkpoint
 from pilotlight.domain.checks import Check, Holder, Outcome, Places
 from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.preflight_bedrock import bedrock_checks
-from pilotlight.domain.preflight_instance import Judged
 from pilotlight.domain.preflight_sagemaker import judge_sagemaker
 from pilotlight.domain.proposals import Proposal
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.values import Backend, Model
 
 __all__ = ["Check", "Holder", "Outcome", "Places", "Verdict", "judge"]
@@ -42,13 +44,17 @@ def judge(
     places: Places | None = None,
     own_model_name: str | None = None,
     hosting: Hosting | None = None,
+    measurements: Sequence[Measurement] = (),
 ) -> Verdict:
     """Return the verdict on a checkpoint: every check is made, and all refusals are told at once.
 
     `places` is None where nobody could be asked; a model named `own_model_name` takes no further place. `hosting` is
-    what the user wants of an endpoint.
+    what the user wants of an endpoint, `measurements` what deployments of the same model have found.
     """
-    checks, proposal = _judged(checkpoint, backend, region, places, own_model_name, hosting or Hosting())
+    if backend is Backend.BEDROCK:
+        checks, proposal = tuple(bedrock_checks(checkpoint, region, places, own_model_name)), None
+    else:
+        checks, proposal = judge_sagemaker(checkpoint, region, hosting or Hosting(), measurements)
     plan = checkpoint.plan
     return Verdict(
         accepted=all(check.outcome is not Outcome.REFUSED for check in checks),
@@ -59,18 +65,3 @@ def judge(
         total_bytes=plan.total_bytes,
         proposal=proposal,
     )
-
-
-def _judged(
-    checkpoint: Checkpoint,
-    backend: Backend,
-    region: str,
-    places: Places | None,
-    own_model_name: str | None,
-    hosting: Hosting,
-) -> Judged:
-    match backend:
-        case Backend.BEDROCK:
-            return tuple(bedrock_checks(checkpoint, region, places, own_model_name)), None
-        case Backend.SAGEMAKER_ASYNC | Backend.SAGEMAKER_REALTIME:
-            return judge_sagemaker(checkpoint, region, hosting)

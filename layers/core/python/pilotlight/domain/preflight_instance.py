@@ -43,7 +43,13 @@ class _Question:
         self.need = serving.need(serving.proposed_kinds)
         self.wrong_degree = self._degree_refused()
         self.degree = None if self.wrong_degree else serving.hosting.serving.tensor_parallel_degree
-        self.others = propose(self.need, region, self.settings.optimize_for, degree=self.degree)
+        self.others = propose(
+            self.need,
+            region,
+            self.settings.optimize_for,
+            degree=self.degree,
+            measurements=serving.measurements,
+        )
 
     def answer(self) -> Judged:
         """Return checks and proposal."""
@@ -84,7 +90,7 @@ class _Question:
         fit = best_fit(instance, need, self.degree)
         if fit.misfit in _OF_INSTANCE:
             return (self._unsuited(fit), *self._degree_checks(None)), self._instead()
-        proposal = self._with_options(proposal_of(fit, need, self.region))
+        proposal = self._with_options(proposal_of(fit, need, self.region, self.serving.measurements))
         found = f"{instance.type}: {instance.hardware}, {self._price(proposal)}"
         instance_check = passed("instance", found, f"the {len(INSTANCES)} instances that Pilotlight knows")
         if fit.misfit is None:

@@ -4,7 +4,7 @@ Where the user brings an image, only what SageMaker itself decides refuses (size
 staged; whatever LMI would refuse is only told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pilotlight.domain import sagemaker_support as sagemaker
 from pilotlight.domain.checkpoint import UNKNOWN, Checkpoint
@@ -14,6 +14,7 @@ from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.preflight_instance import Judged, judge_instance
 from pilotlight.domain.sagemaker_serving import Serving
 from pilotlight.domain.serving import GENERATING, Task
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.weight_formats import SERVED, FormatKind
 
 _TASKS = f"by vLLM or transformers: {', '.join(sagemaker.TASKS)}"
@@ -21,9 +22,11 @@ _OF_SAGEMAKER = frozenset({"size", "instance", "region"})
 _LAST_WITH_BITSANDBYTES = "0.36.0-lmi27.0.0-cu130"
 
 
-def judge_sagemaker(checkpoint: Checkpoint, region: str, hosting: Hosting) -> Judged:
+def judge_sagemaker(
+    checkpoint: Checkpoint, region: str, hosting: Hosting, measurements: Sequence[Measurement] = ()
+) -> Judged:
     """Return every check of an endpoint's, and the instance to run on."""
-    serving = Serving(checkpoint.facts, hosting)
+    serving = Serving(checkpoint.facts, hosting, measurements)
     about_instance, proposal = judge_instance(serving, region) if checkpoint.facts.weight_bytes else ((), None)
     checks = [*_of_the_model(checkpoint, serving), _region(region, serving), *about_instance]
     if serving.has_own_image:

@@ -10,7 +10,6 @@ from pilotlight.domain.sizing import FOUR_BITS, Fit, Need, all_fits
 from pilotlight.domain.throughput import (
     Measurement,
     estimated_speed,
-    seconds_per_token,
     usd_per_million_tokens,
     with_measurement,
 )
@@ -107,7 +106,7 @@ def proposal_of(fit: Fit, need: Need, region: str, measurements: Sequence[Measur
         price_source=f"{rate.source}, {rate.as_of}",
         speed_basis=speed.basis,
         speed_source=speed.source,
-        seconds_per_token=round(seconds_per_token(instance, degree, need.weight_bytes), 5),
+        seconds_per_token=round(speed.seconds_per_token, 5),
         needed_gib=in_gib(fit.needed_bytes),
         usable_gib=in_gib(fit.usable_bytes),
         context_tokens=need.context_tokens if need.cache_bytes_per_token else None,

@@ -3,6 +3,7 @@
 That decides what it needs of an instance, and which options its serving.properties begins with.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from pilotlight.domain.artifact import ModelFacts
@@ -16,6 +17,7 @@ from pilotlight.domain.sagemaker_support import (
 )
 from pilotlight.domain.serving import GENERATING, Dtype, Quantize, RollingBatch, Task
 from pilotlight.domain.sizing import Need, need_of
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.weight_formats import BFLOAT_CAPABILITY, DTYPE, HALF_PRECISION, ROLLING_BATCH, WeightFormat
 
 LONGEST_TEXT = "max_model_len"
@@ -24,10 +26,11 @@ _ASYNCHRONOUS = "option.async_mode"  # by which LMI starts vLLM for what it woul
 
 
 class Serving:
-    """A model and how a user wants it hosted."""
+    """A model and how a user wants it hosted; `measurements` are what deployments of the same model have found."""
 
-    def __init__(self, facts: ModelFacts, hosting: Hosting) -> None:
+    def __init__(self, facts: ModelFacts, hosting: Hosting, measurements: Sequence[Measurement] = ()) -> None:
         self.facts = facts
+        self.measurements = measurements
         self.hosting = hosting
         self.format = facts.format or WeightFormat()
 

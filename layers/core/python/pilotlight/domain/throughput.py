@@ -45,7 +45,7 @@ BENCHMARKS = (
 
 
 class Measurement(Model):
-    """What a deployment of ours measured of its model on an instance."""
+    """What a deployment of ours measured of its model on an instance: the tokens a second that one caller gets."""
 
     instance_type: str
     tensor_parallel_degree: int = Field(ge=1)
@@ -55,23 +55,30 @@ class Measurement(Model):
 
 
 class Speed(Model):
-    """How many tokens a second an instance gives; None where there is nothing to estimate from."""
+    """How many tokens a second an instance gives to all callers, and how long one waits for each token.
+
+    None where there is nothing to estimate from.
+    """
 
     tokens_per_second: float | None
+    seconds_per_token: float
     basis: Basis = Basis.ESTIMATED
     source: str
 
 
 def estimated_speed(instance: Instance, degree: int, weight_bytes: int) -> Speed:
     """Return the speed of all callers together, of a model in `degree` shares, whose weights have that many bytes."""
+    alone = seconds_per_token(instance, degree, weight_bytes)
     if instance.accelerator is None or instance.kind is not Kind.NVIDIA:
-        return Speed(tokens_per_second=None, source=f"no figure is known of {instance.hardware}")
+        source = f"no figure is known of {instance.hardware}"
+        return Speed(tokens_per_second=None, seconds_per_token=alone, source=source)
     nearest = _nearest(instance.accelerator)
     by_bandwidth = instance.accelerator.bandwidth_gb_per_second / nearest.accelerator.bandwidth_gb_per_second
     by_size = min(LARGEST_GAIN, REFERENCE_BYTES / max(weight_bytes, 1))
     several = degree * KEPT_BY_DOUBLING ** math.log2(degree)
     return Speed(
         tokens_per_second=round(nearest.tokens_per_second * by_bandwidth * by_size * several, 1),
+        seconds_per_token=alone,
         source=f"{nearest.source}, {nearest.as_of}: {nearest.accelerator.name}, scaled by memory and size",
     )
 
@@ -79,7 +86,10 @@ def estimated_speed(instance: Instance, degree: int, weight_bytes: int) -> Speed
 def with_measurement(
     speed: Speed, instance_type: str, degree: int, measurements: Iterable[Measurement] | None = None
 ) -> Speed:
-    """Return what was measured last on that instance in as many shares, or the speed as it is."""
+    """Return what was measured last of the same model, on that instance in as many shares, or the speed as it is.
+
+    One caller is what is measured; what all get together is estimated to be faster or slower by as much.
+    """
     same = [
         each
         for each in measurements or ()
@@ -88,10 +98,13 @@ def with_measurement(
     if not same:
         return speed
     latest = max(same, key=lambda each: each.measured_at)
+    ratio = latest.tokens_per_second * speed.seconds_per_token
+    together = speed.tokens_per_second
     return Speed(
-        tokens_per_second=latest.tokens_per_second,
+        tokens_per_second=None if together is None else round(together * ratio, 1),
+        seconds_per_token=1 / latest.tokens_per_second,
         basis=Basis.MEASURED,
-        source=f"measured of {latest.deployment} on {latest.measured_at:%Y-%m-%d}",
+        source=f"measured with one caller of {latest.deployment} on {latest.measured_at:%Y-%m-%d}",
     )
 
 

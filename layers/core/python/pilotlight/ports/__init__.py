@@ -24,6 +24,7 @@ from pilotlight.ports.records import (
     IdempotencyKeys,
     Invocations,
     Passes,
+    Speeds,
     Uploads,
 )
 from pilotlight.ports.storage import (
@@ -69,6 +70,7 @@ __all__ = [
     "Notices",
     "Passes",
     "PromptRenderer",
+    "Speeds",
     "StoredBody",
     "Submitted",
     "TemplateVetter",

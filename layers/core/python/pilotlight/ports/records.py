@@ -10,6 +10,7 @@ from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Metered, Uptime
 
@@ -149,6 +150,18 @@ class Artifacts(Protocol):
 
     def forget_spans(self, artifact_id: str) -> None:
         """Remove the marks of copied spans, and why others could not be copied."""
+        ...
+
+
+class Speeds(Protocol):
+    """What deployments have measured of models, by the artifact that they are."""
+
+    def note(self, artifact_id: str, measured: Measurement) -> None:
+        """Keep a measurement: the newest for each instance and number of shares."""
+        ...
+
+    def of(self, artifact_id: str) -> list[Measurement]:
+        """Return what was measured of a model."""
         ...
 
 

@@ -8,7 +8,7 @@ from pilotlight.domain.pricing import BillingWindow, InstanceTariff, Tariff, Win
 from pilotlight.domain.spending import Per
 from pilotlight.domain.values import Money
 from pilotlight.domain.warmth import Belief, WarmthEstimate
-from pilotlight.ports import Deployments
+from pilotlight.ports import Deployments, Speeds
 from pilotlight.services.uptime_accounting import UptimeAccounting
 from pilotlight.services.window_accounting import WindowAccounting
 
@@ -17,12 +17,18 @@ class Accounting:
     """Asks the ledger that a deployment's backend has."""
 
     def __init__(
-        self, deployments: Deployments, *, region: str, idle_seconds: int, idle_window_is_billed: bool
+        self,
+        deployments: Deployments,
+        *,
+        region: str,
+        idle_seconds: int,
+        idle_window_is_billed: bool,
+        speeds: Speeds,
     ) -> None:
         self._windows = WindowAccounting(
             deployments, region=region, idle_seconds=idle_seconds, idle_window_is_billed=idle_window_is_billed
         )
-        self._uptime = UptimeAccounting(deployments, region=region)
+        self._uptime = UptimeAccounting(deployments, speeds, region=region)
 
     def _ledger(self, deployment: Deployment) -> WindowAccounting | UptimeAccounting:
         return self._uptime if deployment.backend.is_endpoint else self._windows

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pilotlight.domain import bedrock_support
+from pilotlight.domain import bedrock_support, names
 from pilotlight.domain.chat_templates import MOST_TEMPLATES, objection, too_many
 from pilotlight.domain.checkpoint import Checkpoint, CheckpointPlan, read_checkpoint
 from pilotlight.domain.checkpoint_files import to_read
@@ -13,7 +13,7 @@ from pilotlight.domain.preflight import Places, Verdict, judge
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.source import Listing, Source
 from pilotlight.domain.values import Backend, Model
-from pilotlight.ports import ModelImports, ModelSource, TemplateVetter
+from pilotlight.ports import ModelImports, ModelSource, Speeds, TemplateVetter
 from pilotlight.services.checkpoint_reader import CheckpointReader
 
 
@@ -28,12 +28,15 @@ class Inspection(Model):
 class Preflight:
     """Judges models before any byte of weights moves."""
 
-    def __init__(self, source: ModelSource, templates: TemplateVetter, imports: ModelImports, region: str) -> None:
+    def __init__(
+        self, source: ModelSource, templates: TemplateVetter, imports: ModelImports, region: str, speeds: Speeds
+    ) -> None:
         self._source = source
         self._templates = templates
         self._reader = CheckpointReader(source)
         self._imports = imports
         self._region = region
+        self._speeds = speeds
 
     def judge(
         self, source: Source, backend: Backend, hosting: Hosting | None = None, *, own_model_name: str | None = None
@@ -78,6 +81,7 @@ class Preflight:
             places=self._places() if backend is Backend.BEDROCK else None,
             own_model_name=own_model_name,
             hosting=hosting,
+            measurements=self._speeds.of(names.artifact_id(listing.source)) if backend.is_endpoint else (),
         )
         return Inspection(listing=listing, plan=checkpoint.plan, verdict=verdict)
 

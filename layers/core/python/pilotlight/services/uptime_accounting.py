@@ -9,11 +9,12 @@ from pilotlight.domain.instance_spending import LEAST_UPTIME
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import InstanceTariff
 from pilotlight.domain.spending import Per, month_of
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.uptime import Metered, Uptime, metered, none_before
 from pilotlight.domain.values import Money
 from pilotlight.domain.values import seconds as span
 from pilotlight.domain.warmth import Belief, warmth_of
-from pilotlight.ports import Deployments
+from pilotlight.ports import Deployments, Speeds
 
 TOUCH_EVERY = span(20)
 UNKNOWN = "ml.unknown"  # is priced as the dearest instance that there is
@@ -22,8 +23,9 @@ UNKNOWN = "ml.unknown"  # is priced as the dearest instance that there is
 class UptimeAccounting:
     """Derives money and warmth from uptime. A call adds nothing to it, and is told its share of the time."""
 
-    def __init__(self, deployments: Deployments, *, region: str) -> None:
+    def __init__(self, deployments: Deployments, speeds: Speeds, *, region: str) -> None:
         self._deployments = deployments
+        self._speeds = speeds
         self._region = region
 
     def tariff(self, deployment: Deployment) -> InstanceTariff:
@@ -135,3 +137,21 @@ class UptimeAccounting:
             last_answer_at=max(at, latest.last_answer_at or at), tokens_per_second=tokens_per_second
         )
         self._deployments.touch_uptime(deployment.name, touched)
+        if tokens_per_second:
+            self._note_speed(deployment, tokens_per_second, at)
+
+    def _note_speed(self, deployment: Deployment, tokens_per_second: float, at: datetime) -> None:
+        """Keep what one caller got, for whoever deploys the same model: an estimate gives way to it."""
+        proposal, endpoint = deployment.proposal, deployment.endpoint
+        if not (deployment.artifact_id and proposal and endpoint):
+            return
+        if endpoint.instance_type != proposal.instance_type:
+            return
+        measured = Measurement(
+            instance_type=endpoint.instance_type,
+            tensor_parallel_degree=proposal.tensor_parallel_degree,
+            tokens_per_second=tokens_per_second,
+            measured_at=at,
+            deployment=deployment.name,
+        )
+        self._speeds.note(deployment.artifact_id, measured)
