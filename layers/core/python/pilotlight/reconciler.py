@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from pilotlight.adapters.endpoint_inventory import SageMakerInventory
 from pilotlight.adapters.inventory import S3Inventory
 from pilotlight.domain.pricing import rate_in
 from pilotlight.runtime import Runtime
@@ -11,8 +12,10 @@ from pilotlight.services.inspecting import (
     InspectingExecutions,
     InspectingFolders,
     InspectingModels,
+    Inspector,
 )
 from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
+from pilotlight.services.inspecting_endpoints import endpoint_inspectors
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.wiring import TRANSFER
 
@@ -27,6 +30,7 @@ def reconciling(runtime: Runtime) -> Reconciling:
     inventory = S3Inventory(runtime.client("s3", TRANSFER), settings.artifact_bucket, settings.upload_bucket)
     erasing = Erasing(artifacts, runtime.bucket, clock)
     inspectors = (
+        *_of_endpoints(runtime, inventory),
         InspectingModels(runtime.imports, deployments, clock, rate_in(settings.region)),
         InspectingExecutions(runtime.executions, deployments, artifacts),
         InspectingFolders(inventory, runtime.uploads, clock),
@@ -43,4 +47,25 @@ def reconciling(runtime: Runtime) -> Reconciling:
         settings.reconcile_rules,
         longest=LONGEST_PASS * settings.clock_speed,
         turn=TURN * settings.clock_speed,
+    )
+
+
+def _of_endpoints(runtime: Runtime, storage: S3Inventory) -> tuple[Inspector, ...]:
+    settings = runtime.settings
+    inventory = SageMakerInventory(
+        runtime.client("sagemaker"),
+        runtime.client("application-autoscaling"),
+        runtime.client("cloudwatch"),
+        runtime.client("s3"),
+        settings.artifact_bucket,
+    )
+    return endpoint_inspectors(
+        inventory,
+        runtime.endpoints,
+        runtime.revisions,
+        storage,
+        runtime.bucket,
+        runtime.deployments,
+        runtime.clock,
+        region=settings.region,
     )

@@ -24,11 +24,12 @@ _NAME = re.compile(rf"{names.PREFIX}-(?P<deployment>.+)-g(?P<generation>[0-9]{{1
 
 
 class FoundHosted(Model):
-    """An endpoint, an endpoint config, a model or an inference component as it was listed."""
+    """An endpoint, an endpoint config, a model or an inference component as it was listed; some have no status."""
 
     name: str
     arn: str
     created_at: Moment | None = None
+    status: str | None = None
 
 
 class FoundTarget(Model):
@@ -100,14 +101,12 @@ def bundle_owner(folder: str) -> Owner | None:
     return _parsed(names.endpoint_name(*parsed)) if parsed and folder == f"{parsed[0]}-g{parsed[1]}" else None
 
 
-def judge_endpoint(
-    found: FoundHosted, record: Deployment | None, scene: Scene, *, seen: Seen | None = None
-) -> Verdict | None:
-    """Judge an endpoint by the record of the deployment that its name tells; `seen` is what it does just now."""
+def judge_endpoint(found: FoundHosted, record: Deployment | None, scene: Scene) -> Verdict | None:
+    """Judge an endpoint by the record of the deployment that its name tells."""
     owner = endpoint_owner(found.name)
     if owner is None:
         return None
-    if seen and seen.status == DELETING:
+    if found.status == DELETING:
         return None  # somebody has seen to it
     verdict = judge_generation(owner.deployment, owner.generation, record, found.created_at, scene)
     return _judge_live_endpoint(record) if verdict is None and record else verdict
@@ -152,6 +151,8 @@ def judge_component(
     owner = revision_owner(found.name)
     if owner is None:
         return None
+    if found.status == DELETING:
+        return None  # somebody has seen to it
     verdict = judge_generation(owner.deployment, owner.generation, record, found.created_at, scene)
     if verdict or record is None:
         return verdict

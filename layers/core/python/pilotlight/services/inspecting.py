@@ -24,7 +24,7 @@ from pilotlight.domain.values import Money
 from pilotlight.ports import Artifacts, Clock, Deployments, Executions, Inventory, ModelImports, Uploads
 from pilotlight.services.records import amend
 
-MACHINES = ("deploy", "stage_artifact", "warm", "teardown")
+MACHINES = ("deploy", "stage_artifact", "warm", "teardown", "update")
 PAGE = 200
 
 
