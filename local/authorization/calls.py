@@ -33,7 +33,7 @@ _OF_SERVICE: Mapping[str, frozenset[str]] = {
         }
     ),
     "bedrock": frozenset({"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"}),
-    "cloudwatch": frozenset({"aws:requesttag/", "aws:tagkeys", "cloudwatch:namespace"}),
+    "cloudwatch": frozenset({"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "cloudwatch:namespace"}),
     "iam": frozenset({"iam:awsservicename", "iam:passedtoservice"}),
     "kms": frozenset({"kms:calleraccount", "kms:encryptioncontext:", "kms:viaservice"}),
     "sagemaker": frozenset({"aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "sagemaker:instancetypes"}),

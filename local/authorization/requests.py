@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from local.authorization.calls import Facts
@@ -141,14 +142,23 @@ def _logs(asked: Asked) -> Iterator[Needed]:
 
 def _metrics(asked: Asked) -> Iterator[Needed]:
     told = asked.told
+    if "ResourceARN" in told:  # the tags of an alarm
+        yield f"cloudwatch:{asked.action}", str(told["ResourceARN"]), _alarm_tags(str(told["ResourceARN"]))
+        return
     if "Alarm" not in asked.action:
         namespace = {"cloudwatch:namespace": str(told["Namespace"])} if asked.action == "PutMetricData" else {}
         yield f"cloudwatch:{asked.action}", "*", namespace
         return
     for name in told.get("AlarmNames") or [told.get("AlarmName", "*")]:
-        yield f"cloudwatch:{asked.action}", arn("cloudwatch", f"alarm:{name}"), _requested_tags(told.get("Tags"))
+        alarm = arn("cloudwatch", f"alarm:{name}")
+        yield f"cloudwatch:{asked.action}", alarm, {**_requested_tags(told.get("Tags")), **_alarm_tags(alarm)}
         if told.get("Tags"):
-            yield "cloudwatch:TagResource", arn("cloudwatch", f"alarm:{name}"), _requested_tags(told["Tags"])
+            yield "cloudwatch:TagResource", alarm, _requested_tags(told["Tags"])
+
+
+def _alarm_tags(alarm: str) -> dict[str, Any]:
+    held = cloudwatch_backends[ACCOUNT_ID][REGION].list_tags_for_resource(alarm)
+    return {f"aws:ResourceTag/{key}": value for key, value in held.items()}
 
 
 def _requested_tags(tags: Any) -> dict[str, Any]:
