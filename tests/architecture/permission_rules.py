@@ -12,9 +12,11 @@ MANAGED = "AWS::IAM::ManagedPolicy"
 Statement = Mapping[str, Any]
 
 # Actions that know no resource: with an ARN beside them they are refused, whatever it says.
-# Source: Service Authorization Reference, the tables of Amazon Bedrock.
+# Source: Service Authorization Reference, the tables of Amazon Bedrock, SageMaker and Application Auto Scaling.
 WITHOUT_RESOURCE = frozenset(
     {"bedrock:CreateModelImportJob", "bedrock:ListModelImportJobs", "bedrock:ListImportedModels"}
+    | {"sagemaker:ListEndpoints", "sagemaker:ListEndpointConfigs", "sagemaker:ListModels"}
+    | {"sagemaker:ListInferenceComponents", "application-autoscaling:DescribeScalableTargets"}
 )
 
 # What the service can decide by tags; ListTagsForResource and the rest of what we call it cannot.
