@@ -263,6 +263,7 @@ class OrphanView(TypedDict):
     orphan: bool
     since: NotRequired[str | None]
     usd_per_month: NotRequired[Money | None]
+    usd_per_hour: NotRequired[Money | None]
     first_seen_at: NotRequired[str | None]
     passes: int
     done: bool
