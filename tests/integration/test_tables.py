@@ -22,6 +22,7 @@ from pilotlight.adapters.capacity_table import CapacityTable
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
 from pilotlight.adapters.notice_table import NoticeTable
+from pilotlight.adapters.speed_table import SpeedTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.capacity import Claim, Unit
@@ -38,6 +39,7 @@ from pilotlight.domain.errors import (
     Throttled,
 )
 from pilotlight.domain.notice import Notice
+from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.uptime import metered
 from pilotlight.services.metering import Metering
@@ -75,6 +77,7 @@ class Records:
     invocations: ports.Invocations
     uploads: ports.Uploads
     keys: ports.IdempotencyKeys
+    speeds: ports.Speeds
 
 
 def in_memory() -> Records:
@@ -84,6 +87,7 @@ def in_memory() -> Records:
         fakes.FakeInvocations(),
         fakes.FakeUploads(),
         fakes.FakeKeys(),
+        fakes.FakeSpeeds(),
     )
 
 
@@ -94,6 +98,7 @@ def in_dynamodb(table: Table) -> Records:
         InvocationTable(table),
         UploadTable(table),
         IdempotencyTable(table),
+        SpeedTable(table),
     )
 
 
@@ -820,3 +825,26 @@ def test_a_record_that_cannot_be_read_does_not_say_what_is_in_it(table):
         DeploymentTable(table).get("llama")
 
     assert "secret" not in caught.value.message
+
+
+# ---- measured speeds -------------------------------------------------------------------------------------------
+
+
+def test_the_newest_speed_of_a_model_is_kept_for_each_instance_and_number_of_shares(records):
+    def measured(instance_type: str, tokens_per_second: float, shares: int = 1) -> Measurement:
+        return Measurement(
+            instance_type=instance_type,
+            tensor_parallel_degree=shares,
+            tokens_per_second=tokens_per_second,
+            measured_at=NOON,
+            deployment="llama",
+        )
+
+    for each in (measured("ml.g5.xlarge", 20.0), measured("ml.g5.xlarge", 25.0), measured("ml.g5.12xlarge", 60.5, 4)):
+        records.speeds.note("a1", each)
+    records.speeds.note("a2", measured("ml.g6.xlarge", 9.0))
+
+    found = {
+        (each.instance_type, each.tensor_parallel_degree): each.tokens_per_second for each in records.speeds.of("a1")
+    }
+    assert found == {("ml.g5.xlarge", 1): 25.0, ("ml.g5.12xlarge", 4): 60.5}

@@ -11,8 +11,9 @@ from tests.world import World
 
 
 def test_the_speed_of_an_answer_is_kept_for_the_model_and_its_instance(world: World) -> None:
-    hosted = a_hosted_deployment(artifact_id="a1")
-    deployment = hosted.changed(proposal=a_proposal(instance_type=hosted.endpoint.instance_type))
+    hosted = a_hosted_deployment()
+    proposal = a_proposal(instance_type=hosted.endpoint.instance_type)
+    deployment = hosted.changed(artifact_id="a1", proposal=proposal)
     world.metering.observe(deployment, 1, world.clock.now())
 
     world.accounting.answered(
@@ -26,7 +27,7 @@ def test_the_speed_of_an_answer_is_kept_for_the_model_and_its_instance(world: Wo
 
 
 def test_an_instance_that_was_never_proposed_tells_nothing_of_how_the_model_is_split(world: World) -> None:
-    deployment = a_hosted_deployment(artifact_id="a1", proposal=None)
+    deployment = a_hosted_deployment().changed(artifact_id="a1")
     world.metering.observe(deployment, 1, world.clock.now())
 
     world.accounting.answered(
