@@ -453,6 +453,17 @@ def test_no_component_is_made_of_an_endpoint_that_is_to_go(world):
     assert world.endpoints.endpoints[ENDPOINT].status == "Deleting"
 
 
+def test_a_wake_that_finds_no_component_waits_for_whoever_makes_it(world):
+    components(world, Status.SERVING)
+    del world.endpoints.components[PARTS]
+
+    assert not world.scaling.ensure_capacity(world.deployment())
+
+    assert world.endpoints.components == {}
+    world.look()
+    assert list(world.endpoints.components) == [PARTS]
+
+
 def test_no_component_is_made_after_a_teardown_began(world):
     components(world)
     world.endpoints.settle(ENDPOINT)

@@ -134,12 +134,13 @@ class Creating:
         seen = self._endpoints.see(endpoint.name)
         if seen is None or not endpoint.scaling.components or seen.status != IN_SERVICE:
             return seen
-        if deployment.status not in ALIVE or not making:
+        if deployment.status not in ALIVE:
             return seen
         revision = self.revision_of(deployment)
         component = self._endpoints.component(revision.model_name)
         if component is None:
-            self._add_component(deployment, endpoint.name, revision)
+            if making:
+                self._add_component(deployment, endpoint.name, revision)
             return seen.changed(status="Creating", copies=0)
         status = component.status if component.status in (IN_SERVICE, "Failed") else "Creating"
         return seen.changed(status=status, copies=component.copies, failure_reason=component.failure_reason)

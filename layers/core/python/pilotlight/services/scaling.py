@@ -72,7 +72,7 @@ class InstanceScaling:
         endpoint = deployment.endpoint
         if endpoint is None:
             raise NotFound(f"Deployment {deployment.name} has no endpoint.", deployment=deployment.name)
-        seen = self._creating.see(deployment, endpoint) if endpoint.exists else None
+        seen = self._creating.see(deployment, endpoint, making=False) if endpoint.exists else None
         if seen is None:
             self._creating.create(deployment)
             return False
