@@ -12,19 +12,33 @@ MANAGED = "AWS::IAM::ManagedPolicy"
 Statement = Mapping[str, Any]
 
 # Actions that know no resource: with an ARN beside them they are refused, whatever it says.
-# Source: Service Authorization Reference, the tables of Amazon Bedrock, SageMaker and Application Auto Scaling.
+# Source: Service Authorization Reference, the tables of Amazon Bedrock, SageMaker, Application Auto Scaling, Step
+# Functions (a task's token is all that is told), CloudWatch (metrics) and ECR (tokens).
 WITHOUT_RESOURCE = frozenset(
     {"bedrock:CreateModelImportJob", "bedrock:ListModelImportJobs", "bedrock:ListImportedModels"}
     | {"sagemaker:ListEndpoints", "sagemaker:ListEndpointConfigs", "sagemaker:ListModels"}
     | {"sagemaker:ListInferenceComponents", "application-autoscaling:DescribeScalableTargets"}
+    | {"states:SendTaskSuccess", "states:SendTaskFailure", "ecr:GetAuthorizationToken"}
+    | {"cloudwatch:GetMetricData", "cloudwatch:PutMetricData"}
 )
 
 # What the service can decide by tags; ListTagsForResource and the rest of what we call it cannot.
-# Source: Service Authorization Reference, condition keys of Amazon Bedrock's actions and of its imported models.
+# Source: Service Authorization Reference, condition keys of the actions of Amazon Bedrock and SageMaker, and of the
+# resources that they act on.
+MADE_WITH, FOUND_WITH = "aws:RequestTag/pilotlight:stack", "aws:ResourceTag/pilotlight:stack"
 STAMPED = {
-    "bedrock:CreateModelImportJob": "aws:RequestTag/pilotlight:stack",
-    "bedrock:TagResource": "aws:RequestTag/pilotlight:stack",
-    "bedrock:DeleteImportedModel": "aws:ResourceTag/pilotlight:stack",
+    "bedrock:CreateModelImportJob": MADE_WITH,
+    "bedrock:TagResource": MADE_WITH,
+    "bedrock:DeleteImportedModel": FOUND_WITH,
+    "sagemaker:CreateModel": MADE_WITH,
+    "sagemaker:AddTags": MADE_WITH,
+    "sagemaker:UpdateEndpoint": FOUND_WITH,
+    "sagemaker:UpdateEndpointWeightsAndCapacities": FOUND_WITH,
+    "sagemaker:DeleteEndpoint": FOUND_WITH,
+    "sagemaker:UpdateInferenceComponentRuntimeConfig": FOUND_WITH,
+    "sagemaker:DeleteInferenceComponent": FOUND_WITH,
+    "sagemaker:DeleteEndpointConfig": FOUND_WITH,
+    "sagemaker:DeleteModel": FOUND_WITH,
 }
 
 # Source: IAM user guide, "IAM and AWS STS quotas": managed policies per role, before anybody asks for more.

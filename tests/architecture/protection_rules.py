@@ -107,9 +107,12 @@ def keeps_queues_and_topics_to_tls(template: Template) -> Iterator[str]:
 
 def lets_alarms_tell(template: Template) -> Iterator[str]:
     """A topic with a policy of its own has none of the defaults, which let the account's alarms in."""
+    alarms = of_type(template.data, "AWS::CloudWatch::Alarm").values()
+    told = [action for own in alarms for action in own.get("AlarmActions", [])]
     for name, own in of_type(template.data, "AWS::SNS::TopicPolicy").items():
         allowed = [each for each in own["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
-        if {"Service": "cloudwatch.amazonaws.com"} not in [each["Principal"] for each in allowed]:
+        is_told = any(topic in told for topic in own["Topics"])
+        if is_told and {"Service": "cloudwatch.amazonaws.com"} not in [each["Principal"] for each in allowed]:
             yield f"{name} lets no alarm publish."
         if any(each.get("Condition") != BY_ACCOUNT for each in allowed):
             yield f"{name} lets in whoever is not of this account."

@@ -78,6 +78,8 @@ def test_every_role(rule: Callable[[Template], Iterator[str]], template: Templat
         (permission_rules.hands_roles_to_one_service_only, "iam:PassedToService", "aws:PrincipalArn"),
         (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "aws:RequestTag/", "aws:ResourceTag/"),
         (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", IMPORTED),
+        (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", "sagemaker:CreateModel"),
+        (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", "sagemaker:DeleteEndpoint"),
         (permission_rules.trusts_services_for_this_account_only, "aws:SourceAccount", "aws:PrincipalArn"),
         (permission_rules.lets_services_in_for_this_account_only, "aws:SourceArn: rule", "aws:PrincipalArn: rule"),
     ],
