@@ -2,7 +2,7 @@
 
 pk                       sk
 DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal> · SPENT#<month>
-                         UPTIME#<generation>#<ordinal>
+                         UPTIME#<generation>#<ordinal> · PENDING#<generation>#<invocation> · LATENCY#<generation>
 ARTIFACT#<id>            META · SPAN#<attempt>#<path and number>
 UPLOAD#<folder>          META
 INVOCATION#<id>          META
