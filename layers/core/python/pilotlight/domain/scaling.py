@@ -54,7 +54,8 @@ def wish(
     if floor == 0 and _may_leave(deployment, endpoint, in_flight=in_flight, last_answer_at=last_answer_at, now=now):
         why = _why_leave(deployment, now)
         return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
-    rises = endpoint.is_in_service and floor > max(endpoint.desired, endpoint.instances)
+    have = max(endpoint.desired, endpoint.instances) if endpoint.copies is None else endpoint.copies
+    rises = endpoint.is_in_service and floor > have
     why = "its keep-warm window is open" if deployment.wants_warm(now) else f"between {floor} and {scaling.max}"
     return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
 
