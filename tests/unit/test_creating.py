@@ -277,7 +277,11 @@ def test_a_wake_makes_the_revision_that_the_record_has_when_it_is_written(world)
 
 
 def test_an_endpoint_that_begins_without_an_instance_is_not_created_before_somebody_calls(world):
-    deployment = world.host(scaling={"initial": 0})
+    world.host(Status.STAGING, scaling={"initial": 0})
+    assert world.creating.start(world.task()).skipped  # `deploy` waits for nothing that was not asked for
+
+    world.begin_warm_up()
+    deployment = world.warm_up()
 
     assert (deployment.status, deployment.endpoint.parked, deployment.endpoint.exists) == (Status.SERVING, True, False)
     assert (list(world.endpoints.configs), world.endpoints.endpoints) == ([PARTS], {})

@@ -325,11 +325,13 @@ class ResultBatch(Model):
 class Wait(Model):
     """What a poll learned: done, or how long to wait until the next look. Seconds are Step Functions' to wait.
 
-    `held` says that the step before has to be made again: it was not allowed to spend money.
+    `held` says that the step before has to be made again: it was not allowed to spend money. `skipped` says that what
+    was to be made is made later, when somebody calls.
     """
 
     done: bool
     held: bool = False
+    skipped: bool = False
     wait_seconds: int = 0
 
 

@@ -70,8 +70,8 @@ class Creating:
         self.make_ready(deployment, revision)
         if revision.scaling.initial == 0:
             self._leave_parked(deployment)
-        else:
-            self.create(deployment)
+            return Wait(done=True, skipped=True)
+        self.create(deployment)
         return Wait(done=True)
 
     def make_ready(self, deployment: Deployment, revision: Revision) -> None:
