@@ -69,14 +69,15 @@ class Endpoint(Model):
     `exists` is whether SageMaker has it, or may have: from just before it is asked for, until it was seen gone.
     `parked` says that it was removed to cost nothing, or never made, and is made when it is woken. `floor`, `most` and
     `suspended` are what its autoscaling was registered with. Of those in `waiting` each waits for something else: an
-    update and a wake may go on at the same time. `updates` counts the updates that were begun, and `updated` is the
-    number of the last one that came into service.
+    update and a wake may go on at the same time. `former_revision` served before the one that does. `updates` counts
+    the updates that were begun, and `updated` is the number of the last one that came into service.
     """
 
     name: str
     arn: str | None = None
     revision: int = Field(ge=1)
     newest_revision: int = Field(ge=1)
+    former_revision: int | None = None
     instance_type: str
     usd_per_hour: float = Field(ge=0)
     scaling: Scaling

@@ -111,10 +111,10 @@ class Revising:
         if revision.status is not status:
             self._revisions.put(revision.changed(status=status))
 
-    def to_forget(self, deployment: Deployment, in_use: int) -> list[Revision]:
-        """Return the revisions that are beyond those that are kept for a rollback; never the one in use."""
+    def to_forget(self, deployment: Deployment, *spared: int | None) -> list[Revision]:
+        """Return the revisions that are beyond those that are kept for a rollback, without those that are spared."""
         kept = self._revisions.newest_first(deployment.name, deployment.generation)
-        return [revision for revision in kept[REVISIONS_KEPT:] if revision.number != in_use]
+        return [revision for revision in kept[REVISIONS_KEPT:] if revision.number not in spared]
 
     def _plan(
         self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, number: int, reason: str

@@ -209,6 +209,7 @@ class Updating:
                     update=None,
                     updated=update.number,
                     revision=revision.number,
+                    former_revision=known.revision if known.revision != revision.number else known.former_revision,
                     instance_type=revision.instance_type,
                     usd_per_hour=revision.usd_per_hour,
                     scaling=revision.scaling,
@@ -336,16 +337,17 @@ class Updating:
                 self._revising.mark(revision, RevisionStatus.RETIRED)
 
     def _forget_old(self, deployment: Deployment) -> None:
-        in_use = deployment.endpoint.revision if deployment.endpoint else 0
-        for revision in self._revising.to_forget(deployment, in_use):
+        endpoint = self._updatable_endpoint(deployment)
+        for revision in self._revising.to_forget(deployment, endpoint.revision, endpoint.former_revision):
             self._removing.delete_revision(deployment, revision.model_name, revision.config_name)
             self._revising.forget(revision)
 
     def _former(self, deployment: Deployment, endpoint: Endpoint) -> Revision:
         """Return the revision that served before the one that does. Raises: Conflict where there is none."""
         kept = self._revising.kept(deployment)
-        served = (each for each in kept if each.number != endpoint.revision and each.status is RevisionStatus.RETIRED)
-        former = next(served, None)
+        served = [each for each in kept if each.number != endpoint.revision and each.status is RevisionStatus.RETIRED]
+        last = (each for each in served if each.number == endpoint.former_revision)
+        former = next(last, served[0] if served else None)
         if former is None:
             raise Conflict(
                 f"Deployment {deployment.name} has had no other revision in service: there is nothing to roll back to.",
