@@ -103,6 +103,15 @@ def test_instances_stay_while_they_may_be_needed(scene: dict[str, object]) -> No
     assert found.now is None
 
 
+def test_a_call_that_was_answered_before_its_wake_was_noted_lets_its_instance_go_at_once() -> None:
+    began, answered, noted = (NOW - timedelta(seconds=seconds) for seconds in (300, 20, 10))
+    wake = WakeOutcome(id="w", warm=True, reason="a call waits", began_at=began, at=noted)
+
+    found = wished(a_deployment(last_wake=wake), an_endpoint(scale_in="immediate"), last_answer_at=answered)
+
+    assert found.now == 0
+
+
 def test_an_instance_that_was_woken_and_never_called_goes_after_the_cooldown() -> None:
     endpoint = an_endpoint(scale_in="immediate").changed(in_service_at=NOW - timedelta(minutes=11))
 

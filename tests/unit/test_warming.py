@@ -66,7 +66,7 @@ def test_a_model_that_loads_is_warm_after_its_probes_and_the_cold_start_is_measu
     assert warmth(cold) is Warmth.WARM
     deployment = cold.deployment()
     assert deployment.cold_starts == ((cold.clock.now() - began).total_seconds(),)
-    assert (deployment.wake, deployment.last_wake.warm) == (None, True)
+    assert (deployment.wake, deployment.last_wake.warm, deployment.last_wake.began_at) == (None, True, began)
 
 
 def test_a_model_that_answers_the_first_probe_had_no_cold_start(world):

@@ -82,8 +82,10 @@ def _may_leave(
     at_zero = reaches_zero(deployment.backend, endpoint)
     if at_zero and not asked and endpoint.scaling.scale_in is not ScaleIn.IMMEDIATE:
         return False
-    woken_at = deployment.last_wake.at if deployment.last_wake and deployment.last_wake.warm else endpoint.in_service_at
-    answered_since = bool(last_answer_at and (woken_at is None or last_answer_at >= woken_at))
+    woken = deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
+    woken_at = woken.at if woken else endpoint.in_service_at
+    since = woken.began_at or woken.at if woken else woken_at  # a call is often answered before its wake is noted
+    answered_since = bool(last_answer_at and (since is None or last_answer_at >= since))
     if answered_since and endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
         return True
     latest = max(filter(None, (woken_at, last_answer_at)), default=None)

@@ -137,12 +137,16 @@ class Wake(Model):
 
 
 class WakeOutcome(Model):
-    """How a wake ended, and why; `refusal` is the code where no money was given for it."""
+    """How a wake ended, and why; `refusal` is the code where no money was given for it.
+
+    `began_at` is there for one that succeeded: what was answered since then was answered by what it woke.
+    """
 
     id: str
     warm: bool
     reason: str
     refusal: str | None = None
+    began_at: Moment | None = None
     at: Moment
 
 

@@ -101,7 +101,8 @@ class Probing:
                 return None
             wake = self._require_wake(before, task.wake_id)
             took = wake.elapsed(wake.answered_at or now)
-            outcome = WakeOutcome(id=wake.id, warm=True, reason=f"answered after {took:.0f} s", at=now)
+            reason = f"answered after {took:.0f} s"
+            outcome = WakeOutcome(id=wake.id, warm=True, reason=reason, began_at=wake.started_at, at=now)
             was_cold = wake.attempts > 1 or wake.awaited  # one that answers the first probe had not to be loaded
             after = before.with_cold_start(took) if was_cold else before
             after = after.changed(wake=None, last_wake=outcome, failed_wakes=0)
