@@ -47,6 +47,7 @@ from pilotlight.services.inspecting import (
     InspectingModels,
 )
 from pilotlight.services.inspecting_bytes import InspectingArtifacts, InspectingInvocations, InspectingUploadsInParts
+from pilotlight.services.inspecting_endpoints import endpoint_inspectors
 from pilotlight.services.invocation_views import InvocationViews
 from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.notifying import Notifying
@@ -71,6 +72,7 @@ from pydantic import TypeAdapter
 from tests import fakes
 from tests.endpoint_world import EndpointWorld
 from tests.factories import FIVE_MIB_PARTS, HUB_SOURCE, a_checkpoint, a_request
+from tests.fakes.hosting_inventory import FakeEndpointInventory
 
 STACK = "pilotlight"
 ARTIFACT_BUCKET = "artifacts-bucket"
@@ -333,6 +335,16 @@ class World(EndpointWorld):
                 self.inventory, self.artifacts, self.deployments, self.executions, self.erasing, self.clock
             ),
             InspectingDeployments(self.deployments, self.imports, self.clock),
+            *endpoint_inspectors(
+                FakeEndpointInventory(self.endpoints, self.bucket, self.autoscaling),
+                self.endpoints,
+                self.revisions,
+                self.inventory,
+                self.bucket,
+                self.deployments,
+                self.clock,
+                region=REGION,
+            ),
         )
         return Reconciling(
             inspectors,
