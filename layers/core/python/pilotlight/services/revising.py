@@ -12,6 +12,7 @@ from typing import Any
 from pilotlight.domain import names
 from pilotlight.domain.artifact import weights_prefix
 from pilotlight.domain.bundle import bundle_key
+from pilotlight.domain.bundle import digest as content_digest
 from pilotlight.domain.containers import WEIGHTS_PATH, plan_container
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.endpoint import REVISIONS_KEPT, Mount, Revision, RevisionStatus
@@ -136,7 +137,7 @@ class Revising:
             made, bundle = self._of_jumpstart(deployment, hosting, source), None
         else:
             made, bundle = self._of_artifact(deployment, hosting, proposal, number)
-        return Revision(**common, **made, digest=_digest(deployment, hosting, made)), bundle
+        return Revision(**common, **made, digest=_digest(deployment, hosting, made, bundle)), bundle
 
     def _of_artifact(
         self, deployment: Deployment, hosting: Hosting, proposal: Proposal | None, number: int
@@ -224,8 +225,12 @@ def _degree(environment: Mapping[str, str]) -> int | None:
     return next((int(text) for text in told if text.isascii() and text.isdigit()), None)
 
 
-def _digest(deployment: Deployment, hosting: Hosting, made: dict[str, Any]) -> str:
-    """Return what tells one revision from another, whatever its number: what is asked for, and what comes of it."""
+def _digest(deployment: Deployment, hosting: Hosting, made: dict[str, Any], bundle: bytes | None) -> str:
+    """Return what tells one revision from another, whatever its number: what is asked for, and what comes of it.
+
+    That is in the bundle, too: what the checkpoint asks for is written into its serving.properties.
+    """
     told = {key: value for key, value in made.items() if key not in ("why", "usd_per_hour", "bundle_key", "mounts")}
+    told["bundle"] = content_digest(bundle) if bundle else None
     told |= {"artifact": deployment.artifact_id, "revision": deployment.revision, "hosting": hosting.dump()}
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
