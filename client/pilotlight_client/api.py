@@ -71,7 +71,6 @@ class Pilotlight(Invocations):
 
     def close(self) -> None:
         """Close the connection."""
-        self._transfers.close()
         self._connection.close()
 
     @property

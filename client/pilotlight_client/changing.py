@@ -7,18 +7,18 @@ and what a proposed one shall be best at, replace one another.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pilotlight_client.endpoint_views import RevisionView, Sections, SettledScaling
+from pilotlight_client.endpoint_views import EndpointView, RevisionView, Sections, SettledScaling
 
 REALTIME = "sagemaker-realtime"
 _INSTEAD_OF = {"type": "optimize_for", "optimize_for": "type", "image": "version", "version": "image"}
 _MERGED_BY_KEY = frozenset({"options", "environment"})
 
 
-def changed_sections(current: RevisionView, backend: str, change: Sections) -> Sections:
-    """Return the sections of a change, each with what stays of the current revision's."""
+def changed_sections(current: RevisionView, endpoint: EndpointView, backend: str, change: Sections) -> Sections:
+    """Return the sections of a change, each with what stays of the current revision's, and of its bounds by now."""
     before: dict[str, Mapping[str, Any]] = {
         "instance": current["instance"],
-        "scaling": _as_it_is_written(current["scaling"], backend),
+        "scaling": _as_it_is_written(current["scaling"], endpoint, backend),
         "serving": current["serving"],
         "container": current["container"],
     }
@@ -34,8 +34,14 @@ def _merged(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _as_it_is_written(scaling: SettledScaling, backend: str) -> dict[str, Any]:
-    """Return settled scaling as a request says it: its target has a name of its own in each backend."""
+def _as_it_is_written(scaling: SettledScaling, endpoint: EndpointView, backend: str) -> dict[str, Any]:
+    """Return settled scaling as a request says it: its target has a name of its own in each backend.
+
+    Bounds may have changed since the revision was made. A usual `initial` is left out: said, it would be a change.
+    """
     target = "invocations_per_instance" if backend == REALTIME else "backlog_per_instance"
-    written = {target if field == "target" else field: value for field, value in scaling.items()}
+    written: dict[str, Any] = {target if field == "target" else field: value for field, value in scaling.items()}
+    if written.get("initial") == max(1, written["min"]):
+        del written["initial"]
+    written |= {"min": endpoint["min"], "max": endpoint["max"]}
     return {field: value for field, value in written.items() if value is not None}

@@ -25,11 +25,12 @@ class Transfers:
     """Sends and fetches what is too large, or of too strange a type, for the API's own documents."""
 
     def __init__(self, *, is_local: bool, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(transport=transport, timeout=TIMEOUT, trust_env=not is_local)
+        self._transport = transport
+        self._trust_env = not is_local  # a proxy of the environment must never stand before this machine itself
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+    def _client(self) -> httpx.Client:
+        """Return a client for one transfer: a result may be fetched when the API's connection is closed already."""
+        return httpx.Client(transport=self._transport, timeout=TIMEOUT, trust_env=self._trust_env)
 
     def put(self, upload: InputUpload, payload: Payload) -> None:
         """Store an input where the API said. A repeat stores the same once more.
@@ -40,9 +41,8 @@ class Transfers:
         headers = {**upload["headers"], "Content-Length": str(payload.size_bytes)}
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._http.request(
-                    upload["method"], upload["url"], headers=headers, content=_chunks(payload)
-                )
+                with self._client() as http:
+                    response = http.request(upload["method"], upload["url"], headers=headers, content=_chunks(payload))
             except httpx.TransportError as exc:
                 if attempt == ATTEMPTS:
                     raise NotReachable(
@@ -82,7 +82,7 @@ class Transfers:
     def _opened(self, url: str) -> Iterator[Iterator[bytes]]:
         place = _place(url, ResultNotReadable)
         try:
-            with self._http.stream("GET", url) as response:
+            with self._client() as http, http.stream("GET", url) as response:
                 if not response.is_success:
                     raise ResultNotReadable(f"{place} gave no output: it answered {response.status_code}.")
                 yield response.iter_bytes(CHUNK_BYTES)

@@ -46,6 +46,12 @@ def serving(the_world: World) -> str:
     return the_world.serving("serving")
 
 
+@pytest.fixture(scope="module")
+def hosted(the_world: World) -> str:
+    the_world.calm()
+    return the_world.serving("hosted", backend="sagemaker-async", scaling={"min": 0, "max": 1})
+
+
 def documents(result: Result) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -167,3 +173,65 @@ def test_the_python_client_s_errors_carry_the_problem(world: World, serving: str
             pilotlight.wait_until("hopeless", {"SERVING"}, timeout_seconds=120)
 
     assert taken.value.problem_code == "name-taken"
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type"),
+    [
+        (b"\x89PNG\xff\x00", "image/png"),
+        (b"\x89\xff\x00", "model/gltf-binary"),
+        (b"caf\xe9", "text/plain; charset=latin-1"),
+        (bytes(range(256)) * 800, "application/octet-stream"),
+        ("a,b\n1,2\n", "text/csv"),
+    ],
+    ids=["bytes", "another type", "other letters", "long", "text"],
+)
+def test_whatever_is_given_to_a_container_comes_to_it_byte_for_byte(
+    world: World, hosted: str, payload: bytes | str, content_type: str
+) -> None:
+    """The simulated container gives back what it does not understand."""
+    with Pilotlight(world.cloud.api_url) as pilotlight:
+        result = pilotlight.predict(hosted, payload, content_type, timeout=120)
+
+    assert result.content == (payload if isinstance(payload, bytes) else payload.encode())
+    assert result.content_type == content_type
+
+
+def test_json_comes_to_a_container_as_it_is_and_its_result_may_be_asked_for_later(
+    world: World, hosted: str, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "question.json").write_text('{"inputs": "Is it warm?", "parameters": {"max_new_tokens": 40}}')
+    asked = ("invoke", hosted, "--payload", str(tmp_path / "question.json"), "--wait", "0", "--json")
+    (queued,) = documents(run(*asked))
+
+    *phases, done = documents(run("answer", queued["id"], "--watch", "--timeout", "120", "--json"))
+    run("answer", queued["id"], "--output", str(tmp_path / "answer.json"))
+
+    assert {phase["id"] for phase in phases} <= {queued["id"]}
+    assert (done["status"], done["phase"]) == ("SUCCEEDED", "done")
+    assert "Is it warm?" in json.loads((tmp_path / "answer.json").read_text())["generated_text"]
+
+
+def test_a_hosted_model_is_updated_and_brought_back_without_losing_what_was_not_said(run: Run, hosted: str) -> None:
+    def last(*arguments: str) -> dict:
+        return dict(documents(run(*arguments, "--watch", "--timeout", "150", "--json"))[-1]["endpoint"])
+
+    first = last("update", hosted, "--option", "max_model_len=2048", "--env", "A=1")
+    rescaled = last("update", hosted, "--max", "2")
+    second = last("update", hosted, "--env", "B=2", "--reason", "a busy day")
+    (kept,) = documents(run("revisions", hosted, "--json"))
+    back = last("rollback", hosted, "--revision", "1")
+
+    assert [seen["revision"] for seen in (first, rescaled, second, back)] == [2, 2, 3, 1]
+    assert (first["max"], rescaled["max"], second["max"]) == (1, 2, 2)
+    newest = kept["items"][0]
+    assert (newest["number"], newest["reason"]) == (3, "a busy day")
+    assert newest["serving"]["options"] == {"max_model_len": "2048"}
+    assert newest["container"]["environment"] == {"A": "1", "B": "2"}
+    assert "1 ←" in run("revisions", hosted).stdout
+
+
+def test_an_instance_that_does_not_exist_is_refused_with_what_would_do(run: Run, hosted: str) -> None:
+    refused = run("update", hosted, "--instance-type", "ml.nope.xlarge", code=3)
+
+    assert "ml.nope.xlarge" in refused.stderr

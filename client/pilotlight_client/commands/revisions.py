@@ -10,7 +10,7 @@ from pilotlight_client.commands.hosting import HostingOptions, Strategy, with_ho
 from pilotlight_client.commands.options import AsJson, Name, Timeout, Url, Watch
 from pilotlight_client.commands.session import Session, session
 from pilotlight_client.commands.watching import follow_update
-from pilotlight_client.endpoint_views import RevisionView
+from pilotlight_client.endpoint_views import Sections
 from pilotlight_client.views import DeploymentView
 
 HowReplaced = Annotated[Strategy | None, typer.Option(help="How instances are replaced.", show_default="blue-green")]
@@ -39,9 +39,7 @@ def update(
     if not change:
         raise typer.BadParameter("say what is to change, such as --instance-type, --max or --option KEY=VALUE.")
     with session(ctx, url, as_json=as_json) as work:
-        before = work.pilotlight.deployment(name)
-        current = _current(work, before)
-        sections = changed_sections(current, before["backend"], change) if current else change
+        sections = _whole(work, work.pilotlight.deployment(name), change)
         view = work.pilotlight.update(name, strategy=strategy.value if strategy else None, reason=reason, **sections)
         _show(work, view, watch=watch, timeout_seconds=timeout)
 
@@ -76,13 +74,14 @@ def revisions(ctx: typer.Context, name: Name, url: Url = None, as_json: AsJson =
         work.screen.result({}, endpoint_rendering.revisions(items, current, work.pilotlight.now))
 
 
-def _current(work: Session, view: DeploymentView) -> RevisionView | None:
-    """Return the revision that is in service, or None where there is none that a change could begin from."""
+def _whole(work: Session, view: DeploymentView, change: Sections) -> Sections:
+    """Return a change with what stays of the revision in service, or as it is where there is none to begin from."""
     endpoint = view.get("endpoint")
     if not endpoint:
-        return None
+        return change
     pages = work.pilotlight.iterate(lambda cursor: work.pilotlight.revisions(view["name"], cursor))
-    return next((revision for revision in pages if revision["number"] == endpoint["revision"]), None)
+    current = next((revision for revision in pages if revision["number"] == endpoint["revision"]), None)
+    return changed_sections(current, endpoint, view["backend"], change) if current else change
 
 
 def _show(work: Session, view: DeploymentView, *, watch: bool, timeout_seconds: float | None) -> None:

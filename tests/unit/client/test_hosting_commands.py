@@ -242,7 +242,7 @@ def test_update_sends_what_is_to_change_and_nothing_else(command, api, a_describ
 
 
 def test_update_keeps_what_is_not_said_of_a_section(command, api, a_described_endpoint, a_described_revision):
-    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=2))
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(revision=2, min=1, max=9))
     api.revisions = [a_described_revision(3, status="FAILED", serving={}), a_described_revision(2)]
 
     command(
@@ -254,9 +254,8 @@ def test_update_keeps_what_is_not_said_of_a_section(command, api, a_described_en
         {
             "instance": {"type": "ml.g6.xlarge", "context_tokens": 8192},
             "scaling": {
-                "min": 0,
+                "min": 1,
                 "max": 4,
-                "initial": 1,
                 "backlog_per_instance": 5.0,
                 "scale_in_cooldown_seconds": 600,
                 "scale_out_cooldown_seconds": 300,
@@ -273,6 +272,16 @@ def test_update_keeps_what_is_not_said_of_a_section(command, api, a_described_en
             "reason": "cheaper",
         }
     ]
+
+
+def test_an_unusual_number_to_begin_with_stays(command, api, a_described_endpoint, a_described_revision):
+    scaling = {**a_described_revision(1)["scaling"], "initial": 2}
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.revisions = [a_described_revision(1, scaling=scaling)]
+
+    command("update", "demo", "--max", "4")
+
+    assert api.bodies("PATCH", "/deployments/demo")[0]["scaling"]["initial"] == 2
 
 
 def test_an_image_replaces_the_version_that_it_stands_for(command, api, a_described_endpoint, a_described_revision):

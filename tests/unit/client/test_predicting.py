@@ -424,6 +424,15 @@ def test_bytes_are_fetched_when_they_are_asked_for_and_once(pilotlight, api, an_
     assert "secret" not in repr(result)
 
 
+def test_a_result_may_be_read_when_its_client_is_closed(api, clock, an_invocation):
+    api.objects["/outputs/1"] = (b"bytes", httpx.Headers())
+    api.invocations["i1"] = [answered(an_invocation, output_url=f"{STORE}/outputs/1")]
+    with Pilotlight(transport=httpx.MockTransport(api), clock=clock) as client:
+        result = client.get_result("i1")
+
+    assert result.content == b"bytes"
+
+
 def test_a_large_result_is_written_into_a_file(pilotlight, api, an_invocation, tmp_path):
     api.objects["/outputs/1"] = (bytes(3_000_000), httpx.Headers())
     api.invocations["i1"] = [answered(an_invocation, output_url=f"{STORE}/outputs/1")]
