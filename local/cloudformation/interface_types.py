@@ -29,15 +29,16 @@ class RestApi(StackResource):
         wanted: dict[str, Any] = {key: properties[key] for key in self._passed_on & set(properties)}
         wanted["Tags"] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
         api = self.call("apigateway", "CreateRestApi", {"Name": name, **wanted})
-        self._import(api["id"], properties["Body"])
+        self._import(api["id"], properties["Body"], properties.get("BinaryMediaTypes", []))
         self.physical_resource_id = api["id"]
         self.attributes = {"RestApiId": api["id"], "RootResourceId": api["rootResourceId"]}
 
-    def _import(self, api_id: str, body: Properties) -> None:
+    def _import(self, api_id: str, body: Properties, binary: list[str]) -> None:
         # moto reads OpenAPI 3 only; of what the translator writes, both versions spell the paths alike.
         spec = {"openapi": "3.0.1", "paths": {path: _methods(item) for path, item in body["paths"].items()}}
         backend = apigateway_backends[ACCOUNT_ID][REGION]
         backend.put_rest_api(api_id, spec, fail_on_warnings=False)
+        backend.apis[api_id].binaryMediaTypes = binary  # moto's CreateRestApi drops them
 
 
 def _methods(item: Properties) -> Properties:
