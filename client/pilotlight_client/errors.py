@@ -35,6 +35,14 @@ from pilotlight_client.views import DeploymentView, InvocationView
 JsonObject = Mapping[str, Any]
 
 
+LONGEST_OWN_WORDS = 1000
+
+
+def _with_own_words(sentence: str, told: object) -> str:
+    """Return a sentence with what a model's container, or a service, said itself, where it did."""
+    return f"{sentence} It said: {str(told).strip()[:LONGEST_OWN_WORDS]}" if told else sentence
+
+
 class PilotlightError(Exception):
     """The root: a sentence for a person, and `code` for a program."""
 
@@ -106,7 +114,7 @@ class InvocationFailed(PilotlightError):
         error = view.get("error") or {}
         reason = error.get("message") or error.get("detail") or "no reason was kept"
         became = "expired" if view.get("phase") == "expired" else "failed"
-        super().__init__(f"Invocation {view['id']} {became}: {reason}")
+        super().__init__(_with_own_words(f"Invocation {view['id']} {became}: {reason}", error.get("told")))
         self.view = view
 
     def problem(self) -> dict[str, Any]:
@@ -180,7 +188,8 @@ class ApiError(PilotlightError):
         if self.document.keys() == {"message"} and self.status == HTTPStatus.FORBIDDEN:
             told = f"{told}: is the URL whole (an account's ends in /v1), and may these credentials call it?"
         news = [str(field) for field in self.fields if field.message not in told]
-        return "; ".join([told.rstrip(".;"), *news]) + "." if news else told
+        sentence = "; ".join([told.rstrip(".;"), *news]) + "." if news else told
+        return _with_own_words(sentence, self.document.get("told"))
 
     def problem(self) -> dict[str, Any]:
         """Return what the API sent, completed where it was no problem document."""

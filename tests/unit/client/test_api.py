@@ -240,6 +240,19 @@ def test_a_failed_invocation_is_an_error_with_the_backend_s_reason(pilotlight, a
         pilotlight.answer("i9")
 
 
+def test_a_container_s_own_words_are_in_the_sentence(pilotlight, api, an_invocation, a_problem):
+    api.has("demo")
+    error = {"code": "invocation-failed", "message": "It broke; its own words are in `told`.", "told": "CUDA is full\n"}
+    api.invocations["i9"] = [an_invocation("FAILED", id="i9", error=error)]
+
+    with pytest.raises(InvocationFailed, match=r"in `told`\. It said: CUDA is full$"):
+        pilotlight.answer("i9")
+
+    api.failures = [a_problem(502, "invocation-failed", "The container answered with status 500.", told="CUDA is full")]
+    with pytest.raises(ServerFault, match=r"status 500\. It said: CUDA is full$"):
+        pilotlight.invoke("demo", "Hi")
+
+
 def test_a_location_elsewhere_is_never_followed(pilotlight, api):
     api.has("demo")
     headers = {"Location": "//elsewhere.example/invocations/i1"}
