@@ -406,6 +406,25 @@ def test_a_call_did_not_run_before_its_instance_was_up(world):
     note(world, world.async_backend.answer(b"1"))
 
     assert record(world, invocation_id).latency_ms == 12_000
+    assert world.in_flight.latencies("llama", 1) == (12.0,)
+
+
+@pytest.mark.parametrize("told", [None, 5])
+def test_a_call_whose_instance_was_told_to_be_up_after_its_answer_measures_nothing(world, told):
+    host(world, **AT_ZERO)
+    invocation_id = hand_over(world, a_question())
+    world.clock.advance(minutes=8)
+    notice = world.async_backend.answer(b'{"generated_text": "a", "details": {"generated_tokens": 40}}')
+    host(world)
+    if told:
+        up = WakeOutcome(id="w-1", warm=True, reason="up", at=world.clock.now() + timedelta(seconds=told))
+        world.deployments.shelf.write("llama", world.deployment().changed(last_wake=up), 1)
+
+    note(world, notice)
+
+    assert record(world, invocation_id).latency_ms == 480_000, "with the start: nobody knows better"
+    assert world.in_flight.latencies("llama", 1) == ()
+    assert world.accounting.speed(world.deployment()) is None
 
 
 def test_thinking_that_the_prompt_opened_is_apart_from_the_answer(world):

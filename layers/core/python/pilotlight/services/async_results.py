@@ -172,16 +172,18 @@ class AsyncResults:
         except InvocationFailed as exc:
             self._ending.fail(invocation, exc)
             return
-        began, ended = self._began(invocation, deployment), self._ended(invocation, stored, told.at if told else None)
+        ended = self._ended(invocation, stored, told.at if told else None)
+        began, is_known = self._began(invocation, deployment, ended)
         took = max((ended - began).total_seconds(), 0.0)
         answered = answered.changed(latency_ms=round(took * 1000), answered_at=ended)
         if answered.is_text:
             self._bodies.put_output(invocation.id, answered.dump())
         alone = self.in_flight(deployment) <= max(deployment.endpoint.instances if deployment.endpoint else 1, 1)
         of_its_generation = deployment.changed(generation=invocation.generation)
-        over = self._answering.settle(of_its_generation, invocation, answered, is_measure=alone)
+        over = self._answering.settle(of_its_generation, invocation, answered, is_measure=alone and is_known)
         self._ending.end(invocation, over)
-        self._note_latency(invocation, took)
+        if is_known:
+            self._note_latency(invocation, took)
 
     def _answered(
         self, invocation: Invocation, location: str, stored: StoredBody, content_type: str | None
@@ -198,11 +200,18 @@ class AsyncResults:
         untold = read(ContainerAnswer(data=b"", content_type=kind))
         return untold.changed(result=result, body=None, completion_length=stored.size_bytes)
 
-    def _began(self, invocation: Invocation, deployment: Deployment) -> datetime:
-        """Return when the call can have begun to run: nobody tells."""
+    @staticmethod
+    def _began(invocation: Invocation, deployment: Deployment, ended: datetime) -> tuple[datetime, bool]:
+        """Return when the call can have begun to run, and whether that is known: nobody tells.
+
+        One that found no instance began when one was up, which its wake tells; where that is told too late, it is taken
+        to have run since it was handed over, and measures nothing.
+        """
         submitted = invocation.submission.at if invocation.submission else invocation.created_at
         woken = deployment.last_wake
-        return max(submitted, woken.at) if woken and woken.warm else submitted
+        if woken and woken.warm and submitted < woken.at <= ended:
+            return woken.at, True
+        return submitted, not invocation.was_cold
 
     def _ended(self, invocation: Invocation, stored: StoredBody, told: datetime | None) -> datetime:
         """Return when its answer was there: as it was told, else within the second in which the bucket says so.
