@@ -69,6 +69,9 @@ from pilotlight.services.viewing import page_limit
 NOT_SPENT = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached, WakesExhausted)
 """Why a model is not woken."""
 
+NOT_READ = (SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort)
+"""Why a model cannot be judged."""
+
 app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
 
@@ -85,9 +88,7 @@ app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().c
         Conflict,
         KillSwitchOn,
         SpendCeilingReached,
-        SourceRefused,
-        SourceNotFound,
-        SourceGated,
+        *NOT_READ,
         PreflightRefused,
     ),
 )
@@ -159,9 +160,10 @@ def retry_deployment(name: str) -> Response:
         NotFound,
         NotServing,
         Conflict,
-        SourceRefused,
-        SourceNotFound,
+        *NOT_READ,
         PreflightRefused,
+        LeaseEnded,
+        SpendCeilingReached,
         KillSwitchOn,
         CapacityReached,
     ),
@@ -345,7 +347,7 @@ def list_orphans() -> Response:
     "/preflight",
     takes=PreflightRequest,
     gives={HTTPStatus.OK: PreflightView},
-    refuses=(*FROM_AWS, SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort),
+    refuses=(*FROM_AWS, *NOT_READ),
 )
 def preflight(wanted: PreflightRequest) -> Response:
     """Judge a model before any byte of its weights moves."""

@@ -21,8 +21,12 @@ from pilotlight.contracts import (
     WakeFailureTask,
 )
 from pilotlight.domain import errors
-from pilotlight.domain.deployment import Status
+from pilotlight.domain.deployment import Deployment, Status
+from pilotlight.domain.endpoint import RevisionStatus, Strategy, Update
+from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.invocation import Form, Invocation, InvocationStatus, Submission
+from pilotlight.domain.jumpstart import Compression, Configuration, JumpStartModel, ModelData
+from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.values import Backend
 from pilotlight.domain.webhook import Webhook
 from pilotlight.services.requesting import Requesting
@@ -35,6 +39,7 @@ from tests.factories import (
     a_checkpoint,
     a_deployment,
     a_hosted_deployment,
+    a_proposal,
     a_serving_deployment,
     a_window,
     an_artifact,
@@ -46,19 +51,28 @@ from tools.cloudformation import ROOT
 
 EVENTS = ROOT / "events"
 SOURCE = "local/small-llama"
+CATALOGUED = "huggingface-llm-small"
 ANSWERED = "get-invocation"
 HANDED_OVER = "get-invocation-handed-over"
 
-# What the API answers to each example where `assistant` serves on Bedrock, `vectors` on an asynchronous endpoint, and
-# `house-style` has failed.
+# What the API answers to each example where `assistant` serves on Bedrock, `vectors` on an asynchronous endpoint (its
+# second revision), and `house-style` has failed.
 OUTCOMES = {
     "create-deployment": 202,
+    "create-deployment-async": 202,
     "create-deployment-ceiling-too-low": 409,
+    "create-deployment-handler": 202,
+    "create-deployment-jumpstart": 202,
     "create-deployment-kill-switch-on": 503,
     "create-deployment-name-taken": 409,
     "create-deployment-not-as-json": 415,
     "create-deployment-not-json": 400,
+    "create-deployment-realtime": 202,
+    "create-deployment-section-on-bedrock": 422,
+    "create-deployment-terms-not-accepted": 422,
+    "create-deployment-unknown-instance": 422,
     "create-deployment-wrong-fields": 422,
+    "create-deployment-wrong-scaling": 422,
     "delete-deployment": 202,
     "get-deployment": 200,
     "get-deployment-missing": 404,
@@ -83,11 +97,13 @@ OUTCOMES = {
     "list-deployments-wrong-limit": 422,
     "list-events": 200,
     "list-orphans": 200,
+    "list-revisions": 200,
     "list-uploads": 200,
     "place-input": 201,
     "place-input-on-bedrock": 422,
     "place-input-too-large": 422,
     "preflight": 200,
+    "preflight-on-instances": 200,
     "preflight-unreadable-source": 422,
     "put-keep-warm": 200,
     "put-keep-warm-unknown-zone": 422,
@@ -97,16 +113,24 @@ OUTCOMES = {
     "put-spend-ceiling-wrong": 422,
     "retry-deployment": 202,
     "retry-deployment-serving": 409,
+    "roll-back-deployment": 202,
+    "roll-back-deployment-unknown-revision": 404,
     "scale-down-deployment": 202,
     "turn-kill-switch": 200,
     "turn-kill-switch-blank-reason": 422,
     "turn-kill-switch-wrong": 422,
+    "update-deployment": 202,
+    "update-deployment-bounds": 202,
+    "update-deployment-nothing": 422,
+    "update-deployment-on-bedrock": 422,
+    "update-deployment-under-way": 409,
     "warm-up-deployment": 202,
 }
 NAME_IS_FREE = {"create-deployment", "create-deployment-kill-switch-on"}
 KILL_SWITCH_ON = {"create-deployment-kill-switch-on"}
 NOT_YET_SERVING = {"invoke-deployment-not-serving"}
 COLD = {"invoke-deployment-cold"}
+UPDATE_UNDER_WAY = {"update-deployment-under-way"}
 
 
 def example(function: str, case: str) -> Any:
@@ -155,6 +179,12 @@ def runtime() -> Iterator[composition.Runtime]:
         kill_switch=fakes.FakeSwitch(),
         notices=fakes.FakeNotices(),
         capacity=fakes.FakeCapacity(),
+        endpoints=fakes.FakeEndpoints(),
+        autoscaling=fakes.FakeAutoscaling(),
+        revisions=fakes.FakeRevisions(),
+        speeds=fakes.FakeSpeeds(),
+        jumpstart=fakes.FakeJumpStart({CATALOGUED: a_catalogued_model()}),
+        bucket=fakes.FakeBucket(),
     )
     keys = fakes.FakeKeys()
     vars(runtime).update(
@@ -170,6 +200,46 @@ def runtime() -> Iterator[composition.Runtime]:
     )
     with composition.using(runtime):
         yield runtime
+
+
+def a_catalogued_model() -> JumpStartModel:
+    """Return a model of JumpStart's whose terms have to be accepted."""
+    weights = ModelData(
+        uri="s3://jumpstart-private-cache-prod-us-east-1/small/", compression=Compression.NONE, gated=True
+    )
+    lmi = Configuration(
+        name="lmi",
+        image="763104351884.dkr.ecr.us-east-1.amazonaws.com/djl-inference:0.36.0-lmi27.0.0-cu130",
+        data=weights,
+        default_instance_type="ml.g5.xlarge",
+        supported_instance_types=("ml.g5.xlarge", "ml.g5.2xlarge"),
+    )
+    return JumpStartModel(
+        model_id=CATALOGUED,
+        version="2.1.0",
+        region="us-east-1",
+        configurations=(lmi,),
+        gated=True,
+        eula_uri="s3://jumpstart-cache-prod-us-east-1/eula/small.txt",
+    )
+
+
+def two_revisions(runtime: composition.Runtime, artifact_id: str, *, under_way: bool) -> Deployment:
+    """Return a deployment on an asynchronous endpoint that serves its second revision, or is being updated to it."""
+    before = Hosting()
+    after = before.changed(serving=ServingSettings(options={"max_model_len": "8192"}))
+    deployment = a_hosted_deployment("vectors", instances=0, desired=1).changed(
+        source=f"hf://{SOURCE}", artifact_id=artifact_id, hosting=before, proposal=a_proposal()
+    )
+    first = runtime.revising.first(deployment)
+    second = runtime.revising.of(deployment, after, deployment.proposal, reason="longer texts")
+    assert deployment.endpoint
+    if under_way:
+        update = Update(number=1, revision=2, previous=1, strategy=Strategy.BLUE_GREEN, started_at=NOON)
+        return deployment.changed(endpoint=deployment.endpoint.changed(newest_revision=2, update=update))
+    runtime.revising.mark(first, RevisionStatus.RETIRED)
+    runtime.revising.mark(second, RevisionStatus.IN_SERVICE)
+    return deployment.changed(hosting=after, endpoint=deployment.endpoint.changed(revision=2, newest_revision=2))
 
 
 def handed_over(invocation_id: str) -> Invocation:
@@ -203,7 +273,8 @@ def populate(runtime: composition.Runtime, case: str) -> None:
     if case not in COLD:
         runtime.deployments.open_window("assistant", a_window(tokens_per_second=60.0))
     runtime.deployments.reserve(a_deployment("house-style", status=Status.FAILED), an_event())
-    runtime.deployments.reserve(a_hosted_deployment("vectors", instances=0, desired=1), an_event())
+    vectors = two_revisions(runtime, artifact.id, under_way=case in UPDATE_UNDER_WAY)
+    runtime.deployments.reserve(vectors, an_event())
     runtime.uploads.save(an_upload("house-style"), an_upload("house-style"))
     if case == ANSWERED:
         invocation_id = example("api", case)["pathParameters"]["invocation_id"]
