@@ -177,8 +177,8 @@ class Pilotlight(Invocations):
     ) -> DeploymentView:
         """Begin to bring another configuration into service, `blue-green` or `rolling`; calls are answered meanwhile.
 
-        A section that is named replaces the one there is, whole; one that is left out stays. `changed_sections` of
-        `pilotlight_client.changing` gives whole sections for a change of a few fields.
+        A field that is named takes the place of the one there is, None that of its default; what is left out stays.
+        `changed_sections` of `pilotlight_client.changing` adds options and variables to those that there are.
         """
         body = given({**_hosting(instance, scaling, serving, container), "strategy": strategy, "reason": reason})
         return cast(DeploymentView, self._ask("PATCH", path_of("deployments", name), body=body))

@@ -39,7 +39,7 @@ def update(
     if not change:
         raise typer.BadParameter("say what is to change, such as --instance-type, --max or --option KEY=VALUE.")
     with session(ctx, url, as_json=as_json) as work:
-        sections = _whole(work, work.pilotlight.deployment(name), change)
+        sections = _over(work, work.pilotlight.deployment(name), change)
         view = work.pilotlight.update(name, strategy=strategy.value if strategy else None, reason=reason, **sections)
         _show(work, view, watch=watch, timeout_seconds=timeout)
 
@@ -74,14 +74,14 @@ def revisions(ctx: typer.Context, name: Name, url: Url = None, as_json: AsJson =
         work.screen.result({}, endpoint_rendering.revisions(items, current, work.pilotlight.now))
 
 
-def _whole(work: Session, view: DeploymentView, change: Sections) -> Sections:
-    """Return a change with what stays of the revision in service, or as it is where there is none to begin from."""
+def _over(work: Session, view: DeploymentView, change: Sections) -> Sections:
+    """Return a change of the revision in service, or as it is where there is none to begin from."""
     endpoint = view.get("endpoint")
     if not endpoint:
         return change
     pages = work.pilotlight.iterate(lambda cursor: work.pilotlight.revisions(view["name"], cursor))
     current = next((revision for revision in pages if revision["number"] == endpoint["revision"]), None)
-    return changed_sections(current, endpoint, view["backend"], change) if current else change
+    return changed_sections(current, change) if current else change
 
 
 def _show(work: Session, view: DeploymentView, *, watch: bool, timeout_seconds: float | None) -> None:

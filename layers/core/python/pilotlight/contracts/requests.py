@@ -1,10 +1,11 @@
 """What users send to the API, and what a `pilotlight.json` may hold: an unknown field is an error."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationError, model_validator
 
+from pilotlight.domain.broken_rules import broken_rules
 from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.endpoint import Strategy
 from pilotlight.domain.errors import InvalidInput
@@ -145,7 +146,10 @@ class PreflightRequest(HostingRequest):
 
 
 class UpdateRequest(Request):
-    """Body of PATCH /deployments/{name}: a section that is named replaces the one there is, whole."""
+    """Body of PATCH /deployments/{name}: a field that is named takes the place of the one there is.
+
+    What is not named stays; null sends a field back to its default. Of options, variables and files all are replaced by those that are named.
+    """
 
     instance: InstanceSettings | None = None
     scaling: ScalingSettings | None = None
@@ -161,9 +165,24 @@ class UpdateRequest(Request):
         return self
 
     def over(self, before: Hosting) -> Hosting:
-        """Return the settings there were, with the sections that are named."""
-        named = {name: value for name in HOSTING_SECTIONS if (value := getattr(self, name)) is not None}
-        return before.changed(**named)
+        """Return the settings there were, with the fields that are named.
+
+        Raises: InvalidInput where these and those contradict each other.
+        """
+        told = self.model_dump(mode="json", exclude_unset=True, include=set(HOSTING_SECTIONS))
+        kept = before.dump()
+        merged = {name: _merged(kept.get(name, {}), section) for name, section in told.items() if section is not None}
+        try:
+            return Hosting.model_validate({**kept, **merged})
+        except ValidationError as exc:
+            broken = broken_rules(exc)[0]
+            raise InvalidInput(
+                f"With what the deployment has, {broken.field}: {broken.message}.", field=broken.field, rule=broken.rule
+            ) from exc
+
+
+def _merged(before: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in {**before, **change}.items() if value is not None}
 
 
 class RollbackRequest(Request):
