@@ -9,8 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pilotlight.domain.containers import HOST_VERSION_PATTERN, LMI_VERSION_PATTERN
+from pilotlight.domain.hosting import INSTANCE_PATTERN
+from pilotlight.domain.invocation_request import INPUT_PATTERN, MEDIA_TYPE_PATTERN
 from pilotlight.domain.keep_warm import TIME_PATTERN
 from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, TAG_PATTERN
+from pilotlight.domain.webhook import ADDRESS_PATTERN
 
 LONGEST_MESSAGE = 300
 OWN_WORDS = "Value error, "  # how pydantic begins what one of our own validators says
@@ -20,6 +24,12 @@ _FIELD = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FORMS: Mapping[str, str] = {
     NAME_PATTERN: f'write lower-case words joined by single hyphens, at most {NAME_MAX} characters: "my-model"',
     TIME_PATTERN: 'write a time of day as HH:MM: "09:00"',
+    INSTANCE_PATTERN: 'write an instance type: "ml.g5.xlarge"',
+    LMI_VERSION_PATTERN: 'write a version of LMI: "0.33.0" or "0.33.0-lmi15.0.0-cu128"',
+    HOST_VERSION_PATTERN: 'write lower-case words joined by hyphens: "al2023-ami-sagemaker-inference-gpu-4-1"',
+    INPUT_PATTERN: 'write the place of an object: "s3://my-bucket/some/key"',
+    MEDIA_TYPE_PATTERN: 'write a content type: "image/png"',
+    ADDRESS_PATTERN: 'write a whole address: "https://example.com/hooks"',
     TAG_PATTERN: "write letters a to z, digits, spaces and . _ : / = + @ - only",
 }
 """What is to be written where text has to match one of these patterns."""

@@ -96,8 +96,10 @@ def _fits(environment: dict[str, str]) -> dict[str, str]:
 
 
 Image = Annotated[str, AfterValidator(_an_image), Field(json_schema_extra={"maxLength": LONGEST_IMAGE})]
-LmiVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)*$", max_length=64)]
-HostVersion = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+LMI_VERSION_PATTERN = r"^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)*$"
+HOST_VERSION_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+LmiVersion = Annotated[str, StringConstraints(pattern=LMI_VERSION_PATTERN, max_length=64)]
+HostVersion = Annotated[str, StringConstraints(pattern=HOST_VERSION_PATTERN, max_length=64)]
 VariableName = Annotated[str, AfterValidator(_a_variable)]
 VariableValue = Annotated[str, StringConstraints(max_length=LONGEST_VARIABLE_BYTES), AfterValidator(_a_value)]
 Environment = Annotated[

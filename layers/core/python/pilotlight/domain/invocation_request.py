@@ -17,10 +17,10 @@ LARGEST_INPUT_BYTES = 1_000_000_000  # Source: Amazon SageMaker Developer Guide,
 DEEPEST_PAYLOAD = 100
 MEDIA_TYPE_PATTERN = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(;[ -~]*)?$"
 
+INPUT_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[ -~]*[!-~]$"
+
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=256, pattern=MEDIA_TYPE_PATTERN)]
-InputLocation = Annotated[
-    str, StringConstraints(max_length=1024, pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[ -~]*[!-~]$")
-]
+InputLocation = Annotated[str, StringConstraints(max_length=1024, pattern=INPUT_PATTERN)]
 
 
 class Form(StrEnum):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pilotlight.domain.values import Model, Moment, backoff
 
 SIGNATURE_HEADER = "Pilotlight-Signature"
+ADDRESS_PATTERN = r"^[!-~]+$"
 HTTPS_PORT = 443
 FIRST_UNRESERVED_PORT = 1024
 FIRST_RETRY = timedelta(seconds=10)
@@ -44,7 +45,7 @@ def _an_address_that_may_be_called(text: str) -> str:
 
 WebhookUrl = Annotated[
     str,
-    StringConstraints(min_length=9, max_length=2048, pattern=r"^[!-~]+$"),
+    StringConstraints(min_length=9, max_length=2048, pattern=ADDRESS_PATTERN),
     AfterValidator(_an_address_that_may_be_called),
     Field(json_schema_extra={"pattern": "^https://[!-~]+$"}),
 ]
