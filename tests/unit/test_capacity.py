@@ -160,10 +160,9 @@ def test_a_first_warm_up_waits_for_room_but_not_for_what_can_never_be():
         alone.first_warm_up.start(alone.task())
 
 
-def test_two_who_claim_at_the_same_moment_are_not_both_granted(world):
+def test_two_who_claim_at_the_same_moment_are_not_both_granted():
     one, other = (a_serving_deployment(name) for name in ("one", "other"))
-    world.caps = Caps(model_units=3)
-    world._build_control()
+    world = World(caps=Caps(model_units=3))
     claiming = world.spending._claiming
     world.capacity.shelf.meanwhile.append(lambda: claiming.claim(other, TWO, LATER))
 
