@@ -10,11 +10,15 @@ from http import HTTPStatus
 from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
 from tests.faults import callers as _callers  # noqa: F401
 from tests.faults import changes as _changes  # noqa: F401
+from tests.faults import endpoint_calls as _endpoint_calls  # noqa: F401
+from tests.faults import endpoint_changes as _endpoint_changes  # noqa: F401
+from tests.faults import endpoint_mishaps as _endpoint_mishaps  # noqa: F401
+from tests.faults import endpoint_oracles, oracles, strangers
+from tests.faults import endpoints as _endpoints  # noqa: F401
 from tests.faults import guards as _guards  # noqa: F401
 from tests.faults import halts as _halts  # noqa: F401
 from tests.faults import leftovers as _leftovers  # noqa: F401
 from tests.faults import mishaps as _mishaps  # noqa: F401
-from tests.faults import oracles
 from tests.faults.agenda import EndlessError
 from tests.faults.answer import Answer
 from tests.faults.modes import CALLS, MODES
@@ -92,6 +96,7 @@ class Bench:
         insist(stack, Visit(), "POST", "/deployments", wanted("small", name=NEIGHBOUR), key="neighbour")
         stack.settle(lambda: stack.status(NEIGHBOUR) == "SERVING")
         oracles.plant(stack)
+        strangers.plant(stack)
         stack.clock.sleep(600)
         self.home = stack.snapshot()
 
@@ -101,7 +106,9 @@ class Bench:
         self._begin(workflow)
         self._size = workflow.size
         stack.seam.arm({number: MODES[mode] for number, mode in run.plan}, workflow.watched)
-        visit = self._visit = Visit(strangers=oracles.strangers(stack))
+        visit = self._visit = Visit(
+            strangers=oracles.strangers(stack), hosted_strangers=endpoint_oracles.of_strangers(stack)
+        )
         try:
             workflow.drive(stack, visit)
             self._recover()
@@ -165,17 +172,24 @@ class Bench:
     def _begin(self, workflow: Workflow) -> None:
         if workflow.alive or workflow.name not in self._beginnings:
             self.home()
+            self._let_minutes_pass(workflow)
             workflow.begin(self.stack)
             if workflow.alive:
                 return
             self._beginnings[workflow.name] = self.stack.snapshot()
         self._beginnings[workflow.name]()
+        self._let_minutes_pass(workflow)
+
+    def _let_minutes_pass(self, workflow: Workflow) -> None:
+        if workflow.hosted:
+            self.stack.hosting.look()
 
     def _recover(self) -> None:
         """Let all faults be over, and everything happen that is due then."""
         stack = self.stack
         stack.seam.disarm()
         self.calm()
+        stack.hosting.look_less()
         stack.gave_up.clear()  # whatever stays may well have been longer than the harness looks
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
@@ -231,7 +245,9 @@ class Bench:
     def _state(self) -> str:
         record = self.stack.deployment(NAME)
         failure = record.get("failure") or {}
-        return f"{record.get('status')} {failure.get('during', '')} {failure.get('reason', '')}".strip()
+        missing = [what for what, is_so in self._visit.so.items() if not is_so]
+        told = f"{record.get('status')} {failure.get('during', '')} {failure.get('reason', '')}".strip()
+        return f"{told}; not so: {missing}" if missing else told
 
 
 def _took(answer: Answer) -> bool:

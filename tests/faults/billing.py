@@ -62,7 +62,7 @@ class Billing:
         if model is None or name is None or caller is None:
             return call()
         before, moment = self._windows(model_arn), stack.clock.now()
-        record, is_on = stack.deployment(name), self._is_on()
+        record, is_on = stack.deployment(name), is_switched_on()
         spent = self._spent_usd(name, model.tags["pilotlight:generation"], record)
         answer = call()
         if opened := self._windows(model_arn) - before:
@@ -130,10 +130,11 @@ class Billing:
         windows = (each for each in self._stack.bedrock.windows() if per_generation or each.start >= began)
         return sum(units.get(each.model_arn, 0) * USD_PER_UNIT_WINDOW for each in windows)
 
-    @staticmethod
-    def _is_on() -> bool:
-        for name, versions in ssm_backends[ACCOUNT_ID][REGION]._parameters.items():
-            if name.endswith("/kill-switch") and versions:
-                text = str(versions[-1].value)
-                return bool(json.loads(text)["on"]) if text.startswith("{") else text.lower() == "on"
-        return False
+
+def is_switched_on() -> bool:
+    """Say whether the kill switch is on."""
+    for name, versions in ssm_backends[ACCOUNT_ID][REGION]._parameters.items():
+        if name.endswith("/kill-switch") and versions:
+            text = str(versions[-1].value)
+            return bool(json.loads(text)["on"]) if text.startswith("{") else text.lower() == "on"
+    return False

@@ -118,6 +118,7 @@ class Lambdas:
         self._runtimes: dict[str, Runtime] = {}
         self.lost: list[tuple[str, Any]] = []  # events that no attempt handled
         self.unexpected: list[str] = []  # what handlers raised that is no error of ours
+        self.unreached: set[str] = set()  # functions whose events never come
 
     def load(self) -> None:
         """Import every function's handler, under a module name of its own."""
@@ -141,6 +142,7 @@ class Lambdas:
         self.configure(**variables)
         self.lost.clear()
         self.unexpected.clear()
+        self.unreached.clear()
 
     @property
     def names(self) -> list[str]:
@@ -183,7 +185,8 @@ class Lambdas:
 
     def send(self, name: str, event: Any) -> None:
         """Invoke a function asynchronously: again after a failure, twice; then the event is lost."""
-        self._clock.agenda.spawn(f"event of {name}", lambda: self._see_through(name, event))
+        if name not in self.unreached:
+            self._clock.agenda.spawn(f"event of {name}", lambda: self._see_through(name, event))
 
     def named(self, arn: str) -> str:
         """Give the folder of the function with that ARN."""

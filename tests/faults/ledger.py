@@ -7,13 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
-from pilotlight.adapters.table import decode
-
 from local.bedrock.simulation import Job, Model
 from local.bedrock.warmth import Window
-from local.identity import ACCOUNT_ID, REGION
+from tests.faults import table_records, uptimes
 
 if TYPE_CHECKING:
     from tests.faults.stack import Stack
@@ -24,10 +20,7 @@ ROUNDED_USD = 0.001
 
 def lines(stack: Stack, name: str, kind: str) -> list[dict[str, Any]]:
     """Give what lies beside a deployment's record: its EVENTs, its WINDOWs, what it has SPENT, in order."""
-    table = dynamodb_backends[ACCOUNT_ID][REGION].tables[stack.outputs["TableName"]]
-    ours = table.items.get(DynamoType({"S": f"DEPLOYMENT#{name}"}), {})
-    of_it = sorted((key.value, item) for key, item in ours.items() if key.value.startswith(f"{kind}#"))
-    return [decode(item.to_json()["Attributes"]) for _, item in of_it]
+    return table_records.beside(stack.outputs["TableName"], name, kind)
 
 
 def windows(stack: Stack, name: str, generation: int) -> list[tuple[datetime, datetime]]:
@@ -41,9 +34,10 @@ def wrong(stack: Stack) -> Iterator[str]:
     for name in stack.records("DEPLOYMENT"):
         opened = lines(stack, name, "WINDOW")
         cost = sum(_priced(each, opened, units(stack, name, each["generation"])) for each in opened)
+        cost += uptimes.total_usd(stack, name)
         told = sum(float(each["usd"]) for each in lines(stack, name, "SPENT"))
         if abs(told - cost) > ROUNDED_USD:
-            yield f"the ledger of {name} says ${told:.2f} of windows that cost ${cost:.2f}"
+            yield f"the ledger of {name} says ${told:.2f} of windows and instances that cost ${cost:.2f}"
         starts = Counter((each["generation"], each.get("late_for") or each["starts_at"]) for each in opened)
         yield from (f"{name} has {count} windows from {at} on" for (_, at), count in starts.items() if count > 1)
 

@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults import called, dead_letters, ledger
+from tests.faults import called, dead_letters, endpoint_oracles, ledger, uptimes
 from tests.faults.product import STACK
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
@@ -57,7 +57,8 @@ def strangers(stack: Stack) -> dict[str, str]:
 def safety(stack: Stack, visit: Visit) -> list[str]:
     """Give what is wrong."""
     of_records = [_strangers, _neighbour, _models, _records, _folders, _objects]
-    found = [*of_records, _quiet, _doubled, _warm, called.wrong, _answers, _lost, _billed, _served, _kept]
+    of_calls = [_warm, called.wrong, _answers]
+    found = [*of_records, _quiet, _doubled, *of_calls, _lost, _billed, _served, endpoint_oracles.wrong, _kept]
     return [violation for look in found for violation in look(stack, visit)]
 
 
@@ -94,7 +95,7 @@ def _models(stack: Stack, visit: Visit) -> Iterator[str]:
             yield f"import job {job.name} has no owner"
     for name, record in records.items():
         model_arn = (record.get("imported") or {}).get("model_arn")
-        if record["status"] == "SERVING" and model_arn not in stack.bedrock.models:
+        if record["status"] == "SERVING" and not record.get("endpoint") and model_arn not in stack.bedrock.models:
             yield f"{name} is SERVING without its model"
         if model_arn in visit.strangers:
             yield f"{name} took a stranger's model"
@@ -264,7 +265,8 @@ def _served(stack: Stack, _: Visit) -> Iterator[str]:
         for event in ledger.lines(stack, name, "EVENT"):
             began = ledger.billed(stack, name, event["generation"])
             at = datetime.fromisoformat(event["at"]).timestamp()
-            if event.get("after") == "SERVING" and not any(window.start <= at for window in began):
+            ran = any(time.start <= at for time in uptimes.billed(stack, name, event["generation"]))
+            if event.get("after") == "SERVING" and not ran and not any(window.start <= at for window in began):
                 yield f"{name} was SERVING at {event['at']} and had not answered"
 
 

@@ -35,6 +35,7 @@ from tests.faults.billing import Billing
 from tests.faults.hosting import Hosting
 from tests.faults.invoker import Invoker
 from tests.faults.lambdas import Invocation, Lambdas
+from tests.faults.launches import Launches
 from tests.faults.product import NO_HUB, QUIET, STACK, api_event, client_of, example
 from tests.faults.replacing import put_back, replace
 from tests.faults.seam import Seam
@@ -45,6 +46,7 @@ ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
 INDEX_LAG_SECONDS = 5.0  # by which the table's indexes are behind: longer than they ought to be
+LOOKED_AT = "look at its endpoint"
 LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
 
 
@@ -65,6 +67,7 @@ class Stack:
         self._quotas: list[RetryQuota] = []
         self.hosting = Hosting(self.clock, self.sweep, self._is_due)
         self.billing = Billing(self)
+        self.launches = Launches(self)
         self.gave_up: list[str] = []  # what was still due when the harness had looked often enough
         self.answers: list[tuple[str, bool]] = []  # who was answered by a model, and whether it was a probe
         self.tick, self.quarter = example("sweep/every-minute"), example("reconcile/every-quarter-hour")
@@ -99,6 +102,7 @@ class Stack:
         object_store.install(self.clock)  # type: ignore[arg-type]
         bedrock.install(self.clock)  # type: ignore[arg-type]
         self.hosting.install()
+        self.launches.install()
         tables.install()
         lag.set(INDEX_LAG_SECONDS, self.clock.timestamp)
         self._closing.callback(lag.set, 0.0, self.clock.timestamp)
@@ -154,6 +158,7 @@ class Stack:
             self.answers.clear()
             self.gave_up.clear()
             self.billing.clear()
+            self.launches.clear()
             self.hosting.begin_again()
             for quota in self._quotas:
                 quota._available_capacity = quota._max_capacity
@@ -253,20 +258,27 @@ class Stack:
         """Give a deployment's status."""
         return self.deployment(name).get("status")
 
-    def _is_due(self) -> bool:
-        """Say whether a record is to be looked at by now."""
-        look = self.next_look()
-        return look is not None and look <= self.clock.moment
+    def _is_due(self, also_at_rest: bool) -> bool:
+        """Say whether a deployment is to be looked at by now."""
+        due = [each for at, each in table_records.looks(self.outputs["TableName"]) if _seconds(at) <= self.clock.moment]
+        return bool(due) and (also_at_rest or any(not _is_at_rest(table_records.read(each)) for each in due))
 
     def next_look(self, *, held: bool = False) -> float | None:
-        """Give when the next record wants to be looked at: a folder that is held does for ever."""
+        """Give when the next record wants to be looked at: a folder that is held does for ever, and an endpoint."""
         looks = [
             record["next_look_at"]
             for kind in ("DEPLOYMENT", "UPLOAD")
             for record in self.records(kind).values()
-            if record.get("next_look_at") and (held or record["status"] != "HELD")
+            if record.get("next_look_at") and (held or record["status"] != "HELD") and not _is_at_rest(record)
         ]
         return min((_seconds(look) for look in looks), default=None)
+
+
+def _is_at_rest(record: dict[str, Any]) -> bool:
+    """Say whether a record is only looked at because it has an endpoint, which is in service: so it is for ever."""
+    endpoint = record.get("endpoint") or {}
+    moves = endpoint.get("waiting") or endpoint.get("update") or endpoint.get("status") != "InService"
+    return record["status"] == "SERVING" and record.get("next_step") == LOOKED_AT and not moves
 
 
 def _seconds(moment: str) -> float:

@@ -46,6 +46,7 @@ class Workflow:
     alive: bool = False  # it begins while executions run: those cannot be put back, and it begins anew each time
     size: str = "small"  # of the model that somebody else asks for by the same name, where a fault lets him
     swept: bool = True  # every single fault in it, and pairs: or as it is only, where its calls are swept elsewhere
+    hosted: bool = False  # on instances: the sweep of each minute looks at them, whatever users do
 
 
 @dataclass
@@ -61,10 +62,12 @@ class Visit:
     removing: int = 1  # the newest generation whose removal was asked for: none before it is left, either
     refused: Answer | None = None
     strangers: dict[str, str] = field(default_factory=dict)  # models that are not ours, as they were
+    hosted_strangers: set[str] = field(default_factory=set)  # what there was of endpoints that are not ours
     removed_at_once: int = 0  # by the first reconciliation
     was_still: bool = False  # nothing was spent or created with the kill switch on
     young_is_left: bool = False  # after the first reconciliation
     kept: dict[str, bool] = field(default_factory=dict)  # what was promised, and whether it was so
+    so: dict[str, bool] = field(default_factory=dict)  # what has to come, though a fault may put it off
     withstood: bool = True  # nothing went wrong for longer than users and events try again
     scaled_down: bool = False  # by somebody who came between
     may_be_made: set[str] = field(default_factory=set)  # deployments beside the one that it is about
@@ -73,7 +76,15 @@ class Visit:
 
     def anew(self) -> Visit:
         """Give the visit of those who ask once more, after all faults: what had happened by then has happened."""
-        stays = ("strangers", "withstood", "may_be_made", "may_ask_again", "may_be_unsent", "removing")
+        stays = (
+            "strangers",
+            "hosted_strangers",
+            "withstood",
+            "may_be_made",
+            "may_ask_again",
+            "may_be_unsent",
+            "removing",
+        )
         return Visit(**{name: getattr(self, name) for name in stays})
 
 
