@@ -7,6 +7,7 @@ from pilotlight.contracts import RollbackRequest, UpdateFailureTask, UpdateReque
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.endpoint import REVISIONS_KEPT, RevisionStatus, Strategy
 from pilotlight.domain.errors import (
+    CapacityReached,
     ConcurrentChange,
     Conflict,
     EndpointFailed,
@@ -20,7 +21,7 @@ from pilotlight.domain.errors import (
     Superseded,
     Throttled,
 )
-from pilotlight.domain.spending import SpendCeiling
+from pilotlight.domain.spending import Purpose, SpendCeiling
 from pilotlight.domain.values import Backend
 from pydantic import ValidationError
 
@@ -715,10 +716,10 @@ def test_where_nothing_else_has_served_there_is_nothing_to_roll_back_to(world):
 
 def test_bounds_come_back_with_the_revision_that_had_them(world):
     world.host(scaling={"max": 2})
-    world.updating.update("llama", wanted(scaling={"max": 5}, container={"environment": {"VALUE": "b"}}))
+    world.updating.update("llama", wanted(scaling={"max": 4}, container={"environment": {"VALUE": "b"}}))
     world.run_update()
     world.look()
-    assert world.autoscaling.bounds == {ENDPOINT: (0, 5, False)}
+    assert world.autoscaling.bounds == {ENDPOINT: (0, 4, False)}
 
     roll_back(world)
     world.look()
@@ -832,3 +833,23 @@ def test_a_quota_fails_an_update_and_the_former_revision_serves_on(world):
 
 def failure_of(world, task):
     return UpdateFailureTask(**dict(task), error=world.task_error(BROKE))
+
+
+def test_a_revision_that_may_have_more_instances_than_there_is_room_for_is_refused(world):
+    world.host()
+    world.host(name="other", scaling={"max": 3})
+
+    with pytest.raises(CapacityReached, match="other-g1 3"):
+        update(world, scaling={"max": 2})
+
+    assert world.endpoint().update is None
+
+
+def test_room_for_the_larger_revision_is_kept_while_it_comes_into_service(world):
+    world.host()
+    update(world, scaling={"max": 3})
+    world.begin_update()
+    world.look()
+
+    with pytest.raises(CapacityReached, match="llama-g1 3"):
+        world.spending.require(world.host(Status.STAGING, name="other", scaling={"max": 2}), Purpose.START)

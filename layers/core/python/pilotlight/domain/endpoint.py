@@ -52,7 +52,8 @@ class EndpointFailure(Model):
 class Update(Model):
     """An update under way: to which revision, from which, and how. `number` counts the updates of an endpoint.
 
-    While it runs there are instances of both: `usd_per_hour` is the price of the dearer.
+    While it runs there are instances of both: `usd_per_hour` is the price of the dearer, `most` how many autoscaling may
+    add to the one that may have more.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Update(Model):
     strategy: Strategy = Strategy.BLUE_GREEN
     started_at: Moment
     usd_per_hour: float = 0.0
+    most: int = 0
 
 
 class Endpoint(Model):
@@ -123,6 +125,11 @@ class Endpoint(Model):
     def dearest_usd_per_hour(self) -> float:
         """The price of an instance; while an update runs, of the dearer kind."""
         return max(self.usd_per_hour, self.update.usd_per_hour) if self.update else self.usd_per_hour
+
+    @property
+    def most_instances(self) -> int:
+        """How many instances autoscaling may add to it; while an update runs, to what may have more."""
+        return max(self.scaling.max, self.update.most) if self.update else self.scaling.max
 
     @property
     def hourly_usd(self) -> float:

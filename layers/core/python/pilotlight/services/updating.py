@@ -20,7 +20,7 @@ from pilotlight.domain.endpoint import (
     rollback_alarm_name,
 )
 from pilotlight.domain.errors import ConcurrentChange, Conflict, EndpointFailed, InvalidInput, Superseded
-from pilotlight.domain.hosting import Hosting
+from pilotlight.domain.hosting import Hosting, Scaling
 from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments, Executions
@@ -238,6 +238,7 @@ class Updating:
                 strategy=strategy,
                 started_at=now,
                 usd_per_hour=max(revision.usd_per_hour, endpoint.usd_per_hour),
+                most=max(revision.scaling.max, endpoint.scaling.max),
             )
             newest = max(endpoint.newest_revision, revision.number)
             changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest)
@@ -245,6 +246,9 @@ class Updating:
             told = f"{reason}, {strategy}: {revision.why}"
             return change(before, after, EventKind.ENDPOINT, told, now, revision=revision.number)
 
+        endpoint = self._updatable(deployment)
+        if endpoint.exists:  # a parked one has its room claimed when it is woken
+            self._require_room(deployment, endpoint, revision.scaling)
         after = amend(self._deployments, deployment.name, begun)
         if after.endpoint and after.endpoint.update:
             self._start(after)
@@ -286,10 +290,14 @@ class Updating:
             reason = f"scales between {scaling.min} and {scaling.max} instances from now on"
             return change(before, before.changed(hosting=hosting, endpoint=after), EventKind.ENDPOINT, reason, now)
 
+        self._require_room(deployment, endpoint, scaling)
+        return amend(self._deployments, deployment.name, rescaled)
+
+    def _require_room(self, deployment: Deployment, endpoint: Endpoint, scaling: Scaling) -> None:
+        """Claim room for bounds that allow more than there may be now. Raises: CapacityReached, SpendCeilingReached."""
         if scaling.min > endpoint.scaling.min or scaling.max > endpoint.scaling.max:
             self._spending.require_creation()
             self._spending.require(deployment.changed(endpoint=endpoint.changed(scaling=scaling)), Purpose.START)
-        return amend(self._deployments, deployment.name, rescaled)
 
     def _require_room_for_copies(self, deployment: Deployment, endpoint: Endpoint, most: int) -> None:
         """Refuse more copies than the config lets SageMaker add instances for. Raises: InvalidInput."""

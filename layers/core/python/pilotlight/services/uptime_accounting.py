@@ -35,7 +35,7 @@ class UptimeAccounting:
             return InstanceTariff(
                 usd_per_hour=endpoint.usd_per_hour,
                 instances=max(endpoint.instances, endpoint.desired) if endpoint.exists else 0,
-                most=max(endpoint.scaling.max, 1),
+                most=max(endpoint.most_instances, 1),
             )
         most = hosting.scaling.for_backend(deployment.backend).max if hosting else 1
         wanted = hosting.instance.type if hosting else None
