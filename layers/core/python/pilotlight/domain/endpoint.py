@@ -52,8 +52,8 @@ class EndpointFailure(Model):
 class Update(Model):
     """An update under way: to which revision, from which, and how. `number` counts the updates of an endpoint.
 
-    While it runs there are instances of both: `usd_per_hour` is the price of the dearer, `most` how many autoscaling may
-    add to the one that may have more.
+    While it runs there are instances of both: `usd_per_hour` is the price of the dearer, `most` how many instances the
+    one may have that may have more.
     """
 
     number: int
