@@ -104,11 +104,11 @@ class RacingWorld(World):
         self.turns = Turns(seed)
         super().__init__()
 
-    def _build_control(self) -> None:
+    def _build_answering(self) -> None:  # what is built first: all others are built on it
         for name in PORTS:
             setattr(self, name, Interrupted(getattr(self, name), self.turns))
         self.accounting = self.accounting_in("us-east-1")
-        super()._build_control()
+        super()._build_answering()
 
 
 def calls(interleavings: int, seed: int) -> CallRace:
