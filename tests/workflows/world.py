@@ -10,7 +10,8 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from local import sagemaker
 from local.bedrock import simulation
 from local.bedrock.settings import Settings
 from local.bedrock.simulation import Knobs, Simulation
@@ -25,6 +27,7 @@ from local.checkpoints import write_checkpoint
 from local.cloud import Cloud
 from local.hub import Hub
 from tests.documented import breaks
+from tests.workflows.hooks import Certificate
 
 ROOT = Path(__file__).parents[2]
 SPEED = 120
@@ -44,7 +47,9 @@ ENVIRONMENT = {
     "IMPORT_POLL_SECONDS": "20",
     "UPLOAD_SETTLE_SECONDS": "60",
     "RECONCILE_SMALLEST_AGE_SECONDS": "900",
+    "WEBHOOK_ALLOWS_LOOPBACK": "true",
 }
+MOST_INSTANCES = 100  # of all tests together, whose endpoints stay until the cloud goes
 
 # In the names of executions, so that a stack made again meets none of its former ones: noise to whoever reads a test.
 BIRTH = re.compile(r"-[0-9a-z]{6}(?=(-[ratw][0-9a-z]+)?$)")
@@ -65,10 +70,12 @@ class Execution:
 class World:
     """A running cloud with the product in it."""
 
-    def __init__(self, cloud: Cloud, hub: Hub, folder: Path) -> None:
+    def __init__(self, cloud: Cloud, hub: Hub, folder: Path, certificate: Certificate) -> None:
         self.cloud = cloud
         self.hub = hub
+        self.certificate = certificate
         self.http = httpx.Client(base_url=cloud.api_url, timeout=40, event_hooks={"response": [_as_documented]})
+        self.on_instances: list[str] = []
         self._folder = folder
         self._numbers = itertools.count(1)
 
@@ -78,6 +85,11 @@ class World:
     def bedrock(self) -> Simulation:
         """Give the simulated service: its knobs, settings, jobs and models."""
         return simulation()
+
+    @property
+    def hosting(self) -> sagemaker.Simulation:
+        """Give the simulated SageMaker: its knobs, settings, endpoints and what AWS would bill."""
+        return sagemaker.simulation()
 
     def calm(self) -> None:
         """Turn every knob back: everything works, quickly, there is room, and no old job is in the way."""
@@ -91,6 +103,16 @@ class World:
             cold_start_seconds=20,
             imported_models=200,
             import_jobs=50,
+        )
+        self.hosting.knobs = sagemaker.Knobs()
+        self.hosting.settings = sagemaker.Settings(
+            start_seconds=40,
+            load_seconds=20,
+            capacity_verdict_seconds=30,
+            verdict_seconds=30,
+            delete_seconds=15,
+            rollback_seconds=30,
+            quotas=defaultdict(lambda: MOST_INSTANCES),
         )
         self.hub.faults.clear()
 
@@ -121,7 +143,14 @@ class World:
         name = name or self.name()
         answer = self.http.post("/deployments", json={"name": name, "source": source, **fields})
         assert answer.status_code == 202, answer.text
+        if answer.json()["backend"] != "bedrock":
+            self.on_instances.append(name)
         return name
+
+    def let_go(self, names: Iterable[str]) -> None:
+        """Delete deployments, and wait for none: an endpoint is looked at every minute for as long as it is there."""
+        for name in names:
+            self.http.delete(f"/deployments/{name}")
 
     def serving(self, name: str | None = None, source: str = SMALL, **fields: Any) -> str:
         """Give the name of a deployment that takes invocations."""
@@ -377,6 +406,8 @@ def _as_documented(answer: httpx.Response) -> None:
 def running_world(folder: Path, **parameters: str) -> Iterator[World]:
     """Run the product of this repository on the embedded cloud, with one small model on its hub."""
     write_checkpoint(folder / "small", **SHARDS)
+    certificate = Certificate(folder)
+    usual = {"PartMib": PART_MIB, "MaxInstances": str(MOST_INSTANCES)}
     with ExitStack() as closing:
         hub = closing.enter_context(Hub())
         hub.add(SMALL.removeprefix("hf://"), folder / "small")
@@ -384,11 +415,11 @@ def running_world(folder: Path, **parameters: str) -> Iterator[World]:
             Cloud(
                 ROOT / "template.yaml",
                 speed=SPEED,
-                parameters={"PartMib": PART_MIB, "HubEndpoint": hub.url, **parameters},
-                environment=ENVIRONMENT,
+                parameters={**usual, "HubEndpoint": hub.url, **parameters},
+                environment={**ENVIRONMENT, "SSL_CERT_FILE": str(certificate.path)},
             )
         )
-        world = World(cloud, hub, folder)
+        world = World(cloud, hub, folder, certificate)
         closing.callback(world.http.close)
         world.calm()
         gc.collect()
