@@ -792,6 +792,13 @@ def test_of_an_endpoint_with_components_only_bounds_can_change(world):
     assert world.endpoint().scaling.max == 2
 
 
+def test_what_has_components_is_told_that_only_its_bounds_can_change(world):
+    components(world)
+
+    with pytest.raises(InvalidInput, match="only its bounds can change"):
+        update(world)
+
+
 def test_components_are_not_rolled_back_either(world):
     components(world)
     revision = world.revisions.find("llama", 1, 1)

@@ -197,7 +197,7 @@ class Revising:
             "instance_type": plan.instance_type,
             "usd_per_hour": rate_of(plan.instance_type, self._region).usd_per_hour,
             "tensor_parallel_degree": _degree(plan.environment) or (instance.shares if instance else None),
-            "why": "; ".join(plan.notes) or "JumpStart proposes it",
+            "why": " ".join(plan.notes) or "JumpStart proposes it",
             "image": plan.image,
             "environment": dict(plan.environment),
             "mounts": tuple(

@@ -82,9 +82,9 @@ class Updating:
         if self._is_about_bounds_only(deployment, hosting):
             return self._rescale(deployment, hosting)
         self._spending.require_creation()
-        if scaling.components:
-            raise _fixed("serving", "an endpoint cannot be given inference components")
         _require_no_components(endpoint)
+        if scaling.components:
+            raise _fixed("scaling.components", "an endpoint cannot be given inference components")
         source = Source.parse(deployment.source)
         pinned = source.at(deployment.revision) if deployment.revision else source
         proposal = self._judging.require(pinned, deployment.backend, hosting)
