@@ -56,7 +56,7 @@ def wish(
         return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
     have = max(endpoint.desired, endpoint.instances) if endpoint.copies is None else endpoint.copies
     rises = endpoint.is_in_service and floor > have
-    why = "its keep-warm window is open" if deployment.wants_warm(now) else f"between {floor} and {scaling.max}"
+    why = "its keep-warm window is open" if deployment.wants_warm(now) else "by its load"
     return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
 
 
