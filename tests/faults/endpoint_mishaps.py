@@ -64,7 +64,8 @@ def _orphaned(stack: Stack) -> None:
     """
     on(ASYNC)(stack)
     tear_down(stack, Visit())
-    for name, tags in ((ENDPOINT, _ours(NAME)), (f"{STACK}-theirs-g1", {"pilotlight:stack": "another"})):
+    theirs = {"pilotlight:stack": "another"}
+    for name, tags in ((ENDPOINT, _ours(NAME)), (f"{STACK}-theirs-g1", theirs), (f"{STACK}-{NAME}x-g7", {})):
         plant_endpoint(stack, name, **tags)
         scale(stack, name, **tags)
     plant_endpoint(stack, f"{STACK}-unknown-g1", **_ours("unknown"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.faults.agenda import Clock
 
 EVERY_SECONDS = 60.0
-AT_REST_SECONDS = 2400.0  # between looks at what is at rest when all is over: each costs as much as a step
+AT_REST_SECONDS = 3600.0  # between looks at what is at rest when all is over: each costs as much as a step
 
 
 class Hosting:

@@ -28,7 +28,7 @@ from local.bedrock.simulation import Knobs, Simulation, simulation
 from local.checkpoints import write_checkpoint
 from local.identity import REGION, environment
 from local.index_lag import lag
-from tests.faults import machines, product, routing, snapshots, table_records
+from tests.faults import machines, product, routing, shortcuts, snapshots, table_records
 from tests.faults.agenda import Clock
 from tests.faults.answer import Answer
 from tests.faults.billing import Billing
@@ -110,6 +110,7 @@ class Stack:
         # who may do what is proven elsewhere: here everybody acts as the account itself
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)
         snapshots.install()
+        shortcuts.install()
         self.lambdas.install()
         self.seam.install()
 
@@ -261,7 +262,10 @@ class Stack:
     def _is_due(self, also_at_rest: bool) -> bool:
         """Say whether a deployment is to be looked at by now."""
         due = [each for at, each in table_records.looks(self.outputs["TableName"]) if _seconds(at) <= self.clock.moment]
-        return bool(due) and (also_at_rest or any(not _is_at_rest(table_records.read(each)) for each in due))
+        if also_at_rest or not due:
+            return bool(due)
+        said = (each.attrs["next_step"].value != LOOKED_AT or not _is_at_rest(table_records.read(each)) for each in due)
+        return any(said)
 
     def next_look(self, *, held: bool = False) -> float | None:
         """Give when the next record wants to be looked at: a folder that is held does for ever, and an endpoint."""

@@ -10,11 +10,10 @@ from local.sagemaker.places import Place
 from local.sagemaker.resources import Config, Endpoint, Fleet, Model, Status
 from tests.faults.product import STACK
 from tests.faults.stack import Stack
-from tests.faults.workflows import NAME
 
 PLACE = Place(ACCOUNT_ID, REGION)
 OF_ANOTHER = {"pilotlight:stack": "another", "pilotlight:deployment": "other", "pilotlight:generation": "1"}
-STRANGERS: dict[str, dict[str, str]] = {"stranger": {}, f"{STACK}-{NAME}x-g7": {}, f"{STACK}-other-g1": OF_ANOTHER}
+STRANGERS: dict[str, dict[str, str]] = {"stranger": {}, f"{STACK}-other-g1": OF_ANOTHER}
 VARIANT: dict[str, Any] = {"VariantName": "main", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1}
 
 
