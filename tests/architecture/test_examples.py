@@ -12,7 +12,7 @@ from tools.cloudformation import ROOT
 
 PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```http\n(?P<text>.*?)```", re.DOTALL)
-REQUEST = re.compile(r"(?P<method>GET|POST|PUT|DELETE) (?P<path>/\S*)")
+REQUEST = re.compile(r"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<path>/\S*)")
 CUT = "required"  # long answers are cut on the page: what is shown has to be right, and need not be all
 
 

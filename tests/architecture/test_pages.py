@@ -1,8 +1,15 @@
 """What the pages say can be found where they say it."""
 
 import re
+from pathlib import Path
 
 from tools.cloudformation import ROOT
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are linked as: lower case, hyphens for spaces, and no other punctuation."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_make_command_that_the_pages_name_exists() -> None:
@@ -25,6 +32,24 @@ def test_every_link_between_our_pages_leads_somewhere() -> None:
     ]
 
     assert broken == []
+
+
+def test_every_link_to_a_heading_finds_it() -> None:
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
+
+    lost = [
+        f"{page.relative_to(ROOT)} → {link}#{anchor}"
+        for page in pages
+        for link, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", page.read_text())
+        if anchor not in anchors((page.parent / link) if link else page)
+    ]
+
+    assert lost == []
 
 
 def test_every_decision_is_in_the_list_and_every_number_that_is_not_there_is_told() -> None:

@@ -24,8 +24,14 @@ SET_BY_THE_TEMPLATE = {
     "max_custom_model_units",
     "max_instances",
 }
-# How the services that the code makes clients for are called by IAM and by VPC endpoints, where that differs.
-ENDPOINTS = {"stepfunctions": "states", "service-quotas": "servicequotas"}
+# How the services that the code makes clients for are called by VPC endpoints, where that differs.
+ENDPOINTS = {
+    "stepfunctions": "states",
+    "service-quotas": "servicequotas",
+    "cloudwatch": "monitoring",
+    "sagemaker": "sagemaker.api",
+    "sagemaker-runtime": "sagemaker.runtime",
+}
 # Which service makes a type of resource, where its name in CloudFormation is not IAM's.
 MAKERS = {"stepfunctions": "states"}
 NOT_FOR_OPERATORS = {"hub_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
