@@ -168,18 +168,20 @@ def test_an_endpoint_whose_rollback_failed_goes_on_answering_while_it_may(world)
 # ---- what changes just now -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", [ASYNC, REALTIME])
 @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])
-def test_an_endpoint_that_changes_just_now_is_left_for_the_next_look(world, status):
-    world.host()
+def test_an_endpoint_that_changes_just_now_is_left_for_the_next_look_with_its_bounds(world, status, backend):
+    world.host(backend=backend)
+    before = dict(world.autoscaling.bounds)
     hosted(world).status = status
     reach_ceiling(world)
 
     world.look()
 
-    assert hosted(world).status == status
+    assert (hosted(world).status, world.autoscaling.bounds) == (status, before)
     hosted(world).status = "InService"
     world.look()
-    assert hosted(world).desired == 0
+    assert hosted(world).status == ("Updating" if backend is ASYNC else "Deleting")
 
 
 def test_a_change_that_meets_another_one_is_made_at_the_next_look(world):
