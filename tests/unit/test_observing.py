@@ -376,6 +376,30 @@ def test_one_that_is_made_again_is_in_service_since_then_and_not_since_its_first
     assert world.endpoint().in_service_at - first > timedelta(hours=3)
 
 
+@pytest.mark.parametrize("saw", ["nothing", "the failed one"])
+def test_a_look_that_is_slower_than_the_next_life_of_its_endpoint_tells_nothing_of_the_former_one(world, saw):
+    world.host()
+    if saw == "the failed one":
+        world.endpoints.break_(ENDPOINT, "Failed", "of its former life")
+    see, former = world.endpoints.see, world.endpoints.see(ENDPOINT) if saw == "the failed one" else None
+
+    def outlived(_name):
+        world.endpoints.see = see
+        world.endpoints.vanish(ENDPOINT)
+        world.clock.advance(minutes=2)
+        world.look()
+        world.wake_up()
+        return former
+
+    world.endpoints.see = outlived
+    world.look()
+
+    assert (world.endpoint().exists, world.endpoint().parked, world.endpoint().failure) == (True, False, None)
+    assert "token-capacity" not in world.tokens.told
+    world.settle(seconds=240)
+    assert world.tokens.succeeded["token-capacity"] == {"in_service": True}
+
+
 def test_a_look_at_a_deployment_that_there_is_not_says_so(world):
     with pytest.raises(NotFound):
         world.observing.look("nobody")

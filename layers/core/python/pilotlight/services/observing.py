@@ -80,6 +80,8 @@ class Observing:
         instances, price = paid_instances(sight.seen, endpoint), endpoint.dearest_usd_per_hour
         self._metering.observe(deployment, instances, now, usd_per_hour=price)
         deployment = self._record(deployment, sight, now)
+        if not _is_same_life(endpoint, deployment.endpoint):
+            return deployment
         deployment = self._tell(deployment, sight)
         if deployment.endpoint is None or not deployment.endpoint.exists:
             self._spending.vacate(deployment)
@@ -146,10 +148,10 @@ class Observing:
             return ()
 
     def _record(self, deployment: Deployment, sight: Sight, now: datetime) -> Deployment:
-        generation = deployment.generation
+        generation, known = deployment.generation, deployment.endpoint
 
         def noted(before: Deployment) -> Change | None:
-            if before.generation != generation or before.endpoint is None:
+            if before.generation != generation or before.endpoint is None or not _is_same_life(known, before.endpoint):
                 return None
             endpoint = _after(before.endpoint, sight, now)
             if _alike(before.endpoint, endpoint):
@@ -225,6 +227,13 @@ def _failed(endpoint: Endpoint, seen: Seen) -> EndpointFailed:
     reason = seen.failure_reason or "SageMaker gave no reason"
     told = f" Its container's last word: {lines[-1]}" if lines else ""
     return EndpointFailed(f"Endpoint {endpoint.name} is {seen.status}: {reason}{told}", log=list(lines))
+
+
+def _is_same_life(looked_at: Endpoint | None, recorded: Endpoint | None) -> bool:
+    """Say whether an endpoint has not been asked for anew since the look at it began: what was seen is old then."""
+    if looked_at is None or recorded is None:
+        return False
+    return (looked_at.starting_at, looked_at.created_at) == (recorded.starting_at, recorded.created_at)
 
 
 def _after(before: Endpoint, sight: Sight, now: datetime) -> Endpoint:
