@@ -6,6 +6,7 @@ from moto.iam.exceptions import NotFoundException
 
 from local.authorization import Call, Role, Service, decide, may
 from local.authorization.sources import of_resource
+from local.jumpstart import is_gated
 from local.sagemaker.errors import invalid
 from local.sagemaker.places import Place
 
@@ -29,12 +30,17 @@ def check_assumable(role_arn: str, place: Place) -> None:
 
 def may_read(role_arn: str, bucket: str, key: str) -> bool:
     """Say whether a role may read an object."""
-    return may(Role(role_arn, _SESSION), "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
+    return may(_reader(role_arn, bucket), "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
 
 
 def may_list(role_arn: str, bucket: str, prefix: str) -> bool:
     """Say whether a role may list what lies under a prefix."""
-    return may(Role(role_arn, _SESSION), "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix})
+    return may(_reader(role_arn, bucket), "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix})
+
+
+def _reader(role_arn: str, bucket: str) -> Role | Service:
+    """Give who reads a bucket: the role; gated models, whose terms a model has to accept, the service itself."""
+    return Service(SERVICE, role_arn) if is_gated(bucket) else Role(role_arn, _SESSION)
 
 
 def may_write(role_arn: str, bucket: str, key: str) -> bool:

@@ -23,8 +23,10 @@ from pilotlight.domain.source import Source
 
 from local import authorization
 from local.authorization import Service, sessions
-from local.identity import HARNESS, REGION, Credentials
+from local.identity import ACCOUNT_ID, HARNESS, REGION, Credentials
 from local.jumpstart import ARCHIVED, GATED, OPEN, Stock, is_gated, stock
+from local.sagemaker.model_data import under
+from local.sagemaker.places import Place
 
 CACHE = f"arn:aws:s3:::jumpstart-cache-prod-{REGION}"
 # What the function that resolves needs. Weights are not among it.
@@ -153,6 +155,15 @@ def test_gated_weights_are_read_by_sagemaker_and_by_no_role_whatever_its_policie
     assert keys_below(ground.s3_of_sagemaker(), uri) == set(ground.stock.checkpoint.files)
     by_itself = Service("sagemaker.amazonaws.com", "arn:aws:sagemaker:us-east-1:123456789012:model/m")
     assert authorization.may(by_itself, "s3:ListBucket", f"arn:aws:s3:::{ground.stock.gated}")
+
+
+def test_a_container_finds_gated_weights_though_its_role_may_read_none(ground: Ground) -> None:
+    found = S3JumpStartCatalogue(ground.s3_of_role(RESOLVING), REGION).resolve(source(GATED))
+    uri = plan(found, region=REGION, accept_eula=True).model_data.uri
+
+    weights = under(uri, f"arn:aws:iam::{ACCOUNT_ID}:role/reader", Place(ACCOUNT_ID, REGION))
+
+    assert set(weights.sizes) == set(ground.stock.checkpoint.files)
 
 
 def test_stocking_twice_leaves_one_catalogue(ground: Ground, tmp_path: Path) -> None:
