@@ -194,7 +194,9 @@ class Bench:
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
         if self.reconciles:
-            stack.reconcile(passes=2)
+            stack.reconcile()
+            if stack.reconciliation_has_more():
+                stack.reconcile()
             stack.settle()
             stack.clock.sleep(COOLING_SECONDS)
 

@@ -46,7 +46,7 @@ ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
 INDEX_LAG_SECONDS = 5.0  # by which the table's indexes are behind: longer than they ought to be
-LOOKED_AT = "look at its endpoint"
+LOOKED_AT, OF_REST = "look at its endpoint", ("status", "next_step", "endpoint")
 LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
 
 
@@ -217,6 +217,12 @@ class Stack:
             self.lambdas.send("reconcile", {**self.quarter, "id": f"pass at {self.clock.moment:.0f}"})
             self.agenda.run()
 
+    def reconciliation_has_more(self) -> bool:
+        """Say whether the newest pass did something, left something for the next one, or did not see all of it."""
+        newest = self.records("RECONCILIATION").get("newest", {}).get("told") or {}
+        more = newest.get("incomplete") or newest.get("cursors")
+        return bool(more) or any(each["decision"] != "look" for each in newest.get("findings", ()))
+
     def settle(self, done: Callable[[], bool] = lambda: False) -> None:
         """Let everything happen that is due, sweeps included, until it is done or nothing is due for long."""
         for number in range(MOST_SWEEPS):
@@ -264,8 +270,7 @@ class Stack:
         due = [each for at, each in table_records.looks(self.outputs["TableName"]) if _seconds(at) <= self.clock.moment]
         if also_at_rest or not due:
             return bool(due)
-        said = (each.attrs["next_step"].value != LOOKED_AT or not _is_at_rest(table_records.read(each)) for each in due)
-        return any(said)
+        return any(not _is_at_rest(table_records.read_some(each, OF_REST)) for each in due)
 
     def next_look(self, *, held: bool = False) -> float | None:
         """Give when the next record wants to be looked at: a folder that is held does for ever, and an endpoint."""
