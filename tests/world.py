@@ -273,7 +273,7 @@ class World(EndpointWorld):
         self.invoking = Invoking(
             self.deployments,
             self.invocations,
-            Queueing(self.invocations, self.bodies, self.in_flight, self.queue, most_waiting=QUEUE_DEPTH),
+            Queueing(self.invocations, self.bodies, self.in_flight, self.queue, self.ending, most_waiting=QUEUE_DEPTH),
             self.inputs,
             self.answering,
             self.ending,

@@ -7,6 +7,7 @@ import pytest
 from pilotlight.contracts import AsyncResult
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import (
+    AccessDenied,
     ConcurrentChange,
     InvalidInput,
     InvocationFailed,
@@ -102,6 +103,39 @@ def test_a_call_is_queued_also_where_an_instance_is_up_and_handed_over_by_the_wo
     assert (taken.status, taken.claimed_until) == (InvocationStatus.RUNNING, None)
     assert taken.submission.output_location == call.submitted.output_location
     assert view(hosted, accepted.id).phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("refusal", [Unavailable("the queue is away"), AccessDenied("not the queue")])
+def test_a_call_that_the_queue_does_not_take_has_failed_and_keeps_no_instance(hosted, refusal):
+    def refuse(*_):
+        raise refusal
+
+    hosted.queue.send = refuse
+
+    with pytest.raises(type(refusal)):
+        invoke(hosted, InvocationRequest(**VECTOR, webhook="https://hooks.example.com/a"))
+
+    (lost,) = hosted.invocations.shelf.all()
+    assert (lost.status, lost.error_code) == (InvocationStatus.FAILED, refusal.code)
+    assert hosted.async_results.in_flight(hosted.deployment()) == 0
+    assert hosted.webhook_queue.messages == [], "its caller was told"
+
+
+def test_a_call_that_the_queue_took_without_saying_so_goes_on(hosted):
+    send = hosted.queue.send
+
+    def cut_off(*told):
+        send(*told)
+        assert work(hosted)
+        raise Unavailable("no answer of the queue")
+
+    hosted.queue.send = cut_off
+    with pytest.raises(Unavailable):
+        invoke(hosted)
+
+    (taken,) = hosted.invocations.shelf.all()
+    assert taken.status is InvocationStatus.RUNNING
+    assert hosted.async_results.in_flight(hosted.deployment()) == 1
 
 
 def test_a_call_counts_as_in_flight_from_the_moment_at_which_it_is_taken(hosted):

@@ -73,7 +73,7 @@ class AnsweringRuntime(Wiring):
     def queueing(self) -> Queueing:
         """Invocations that have to wait."""
         most = self.settings.queue_depth
-        return Queueing(self.invocations, self.bodies, self.in_flight, self.queue, most_waiting=most)
+        return Queueing(self.invocations, self.bodies, self.in_flight, self.queue, self.ending, most_waiting=most)
 
     @cached_property
     def invocation_views(self) -> InvocationViews:
