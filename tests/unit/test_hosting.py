@@ -109,6 +109,7 @@ def test_settings_that_contradict_each_other_or_that_there_are_not_are_refused(s
         (REALTIME, {"concurrent_invocations": 5}, "scaling.concurrent_invocations", "invocations_per_instance"),
         (REALTIME, {"scale_in": "immediate"}, "scaling.scale_in", "set components"),
         (REALTIME, {"min": 0}, "scaling.min", "set components for scale to zero, or min 1"),
+        (REALTIME, {"initial": 0}, "scaling.initial", "then scale it down"),
     ],
     ids=str,
 )
