@@ -117,7 +117,7 @@ class ScalingSettings(Request):
         if self.min == 0 and not self.components:
             raise _wrong("min", "a real-time variant keeps one instance: set components for scale to zero, or min 1")
         if self.initial == 0:
-            raise _wrong("initial", "a real-time endpoint begins with one instance: leave initial out, then scale it down")
+            raise _wrong("initial", "a real-time endpoint begins with one: leave initial out, then scale it down")
         least = self.min if self.min is not None else (0 if self.components else 1)
         initial = max(1, least, self.initial or 0)
         most = self.max if self.max is not None else max(3, initial)
