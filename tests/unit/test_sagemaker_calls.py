@@ -11,6 +11,7 @@ from botocore.stub import ANY, Stubber
 from pilotlight.adapters.sagemaker_async import AsyncInference
 from pilotlight.adapters.sagemaker_calls import call_config
 from pilotlight.adapters.sagemaker_realtime import RealtimeInference
+from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.errors import (
     AccessDenied,
     InvalidInput,
@@ -261,6 +262,23 @@ def test_a_container_that_refuses_a_probe_is_up_and_one_that_breaks_is_not(endpo
     endpoint.refuses(code, "no", status, **fields)
 
     assert probe(endpoint) is answered
+
+
+OWN_IMAGE = Hosting(container=ContainerSettings(image="123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"))
+OWN_CODE = Hosting(serving=ServingSettings(files={"model.py": "def handle(inputs): ..."}))
+VECTORS = Hosting(serving=ServingSettings(task=Task.FEATURE_EXTRACTION))
+JUMPSTART = {"source": "jumpstart://huggingface-txt2img"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"hosting": OWN_IMAGE}, {"hosting": OWN_CODE}, {"hosting": VECTORS}, JUMPSTART],
+    ids=["own image", "own code", "vectors", "jumpstart"],
+)
+def test_a_healthy_container_that_breaks_by_a_probe_that_means_nothing_to_it_is_up(endpoint, told):
+    endpoint.refuses("ModelError", "KeyError: 'image'", 424, OriginalStatusCode=500)
+
+    assert probe(endpoint, realtime().changed(**told))
 
 
 def test_a_probe_that_takes_longer_than_it_may_was_not_answered(endpoint):

@@ -25,6 +25,7 @@ from pilotlight.domain.invocation import BackendAnswer, ContainerAnswer, Paramet
 from pilotlight.domain.invocation_request import JSON, Content, payload_bytes
 from pilotlight.domain.invocation_rules import require_inline
 from pilotlight.domain.lmi import generates_text
+from pilotlight.domain.source import Source, SourceKind
 
 MARGIN_SECONDS = 5.0  # beyond the service's own limit, so that it is the service who says that it was reached
 PROBE_TIMEOUT_SECONDS = 60.0
@@ -45,7 +46,8 @@ class RealtimeInference:
     def probe(self, deployment: Deployment, *, correlation_id: str) -> bool:
         """Make the smallest call there is; say whether the container answered.
 
-        A container that refuses it answers, too: what it takes, its user knows.
+        A container that refuses it answers, too: what it takes, its user knows. Where nobody can say what it takes, so
+        does one that breaks by it: SageMaker has found it healthy.
         Raises: NothingAnswered where the call was taken; AccessDenied and Terminal for a call that nobody will answer.
         """
         asked = TEXT_PROBE if generates_text(deployment.hosting) else BODY_PROBE
@@ -60,7 +62,7 @@ class RealtimeInference:
             status = exc.detail.get("container_status")
             if status is None and "aws_code" in exc.detail:
                 raise
-            return status is not None and status < FIRST_SERVER_ERROR
+            return status is not None and (status < FIRST_SERVER_ERROR or not _takes_text(deployment))
         return True
 
     def complete(
@@ -102,3 +104,11 @@ class RealtimeInference:
             raise Terminal(f"Calling {deployment.name}: the request is not one that AWS takes.") from exc
         except BotoCoreError as exc:
             raise Unavailable(f"Calling {deployment.name} failed: {type(exc).__name__}") from exc
+
+
+def _takes_text(deployment: Deployment) -> bool:
+    """Say whether a container is LMI's own and generates text: then a prompt breaks it only if it is broken."""
+    hosting = deployment.hosting
+    brought = hosting and (hosting.container.image or hosting.serving.handler)
+    from_jumpstart = Source.parse(deployment.source).kind is SourceKind.JUMPSTART
+    return not brought and not from_jumpstart and generates_text(hosting)
