@@ -76,6 +76,15 @@ def test_what_is_said_is_kept():
     assert found.scale_in is ScaleIn.IMMEDIATE
 
 
+def test_what_is_said_of_a_real_time_endpoint_is_kept():
+    said = {"min": 1, "max": 9, "initial": 4, "invocations_per_instance": 12.5, "disable_scale_in": True}
+
+    found = scaling(REALTIME, **said)
+
+    assert (found.min, found.max, found.initial, found.target, found.disable_scale_in) == (1, 9, 4, 12.5, True)
+    assert scaling(REALTIME, components=True, min=0).min == 0
+
+
 # ---- contradictions ----------------------------------------------------------------------------------------------
 
 
