@@ -59,7 +59,7 @@ class Settings(Model):
     kill_switch_parameter: str = Field(default="", alias="KILL_SWITCH_PARAMETER")
     default_spend_ceiling_usd: float = Field(default=500.0, gt=0, alias="DEFAULT_SPEND_CEILING_USD")
     settle_seconds: int = Field(default=60, ge=1, alias="UPLOAD_SETTLE_SECONDS")
-    held_requests: int = Field(default=4, ge=0, alias="HELD_REQUESTS")
+    held_requests: int = Field(default=3, ge=0, alias="HELD_REQUESTS")
     queue_depth: int = Field(default=10_000, ge=1, alias="QUEUE_DEPTH")
 
     reconcile_dry_run: bool = Field(default=False, alias="RECONCILE_DRY_RUN")
