@@ -51,8 +51,8 @@ class EndpointWorld:
     probe_task: Any
 
     def make_hosting_ports(self) -> None:
-        self.endpoints = FakeEndpoints()
         self.autoscaling = FakeAutoscaling()
+        self.endpoints = FakeEndpoints(bound=self.autoscaling.bounds)
         self.logs = FakeLogs()
         self.tokens = FakeTokens()
         self.revisions = FakeRevisions()
@@ -110,6 +110,7 @@ class EndpointWorld:
         self.updating = Updating(
             self.deployments,
             self.endpoints,
+            self.autoscaling,
             self.executions,
             self.revising,
             self.creating,

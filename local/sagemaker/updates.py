@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
 
 from local.sagemaker import async_requests, configs, endpoints, fleets, placement, quotas
@@ -18,6 +19,10 @@ from local.sagemaker.simulation import Simulation
 from local.sagemaker.status_events import set_status
 
 _ALARMED = "One or more of the configured CloudWatch alarms went into ALARM state: {}."
+_BOUND = (
+    'The variant(s) "[{}]" must be deregistered as a scalable target with AWS Auto Scaling before they can be removed '
+    "or have their instance type updated."
+)
 _TOO_LONG = "The deployment took longer than its MaximumExecutionTimeoutInSeconds."
 _WATCH_SECONDS = 30.0
 _LEAST_PERCENT, _MOST_PERCENT = 5, 50  # of a rolling batch
@@ -33,6 +38,7 @@ def update(simulation: Simulation, place: Place, request: dict[str, Any]) -> dic
         how = endpoint.last_deployment or {}
     _check(how)
     wanted = configs.fleets_of(simulation, config)
+    _check_bound(endpoint, wanted)
     if request.get("RetainAllVariantProperties"):
         listed = request.get("ExcludeRetainedVariantProperties") or ()
         _retain(endpoint, wanted, {each["VariantPropertyType"] for each in listed})
@@ -61,6 +67,16 @@ def _retain(endpoint: Endpoint, wanted: list[Fleet], excluded: set[str]) -> None
         if old := held.get(fleet.name):
             fleet.desired = fleet.desired if "DesiredInstanceCount" in excluded else old.desired
             fleet.weight = fleet.weight if "DesiredWeight" in excluded else old.weight
+
+
+def _check_bound(endpoint: Endpoint, wanted: list[Fleet]) -> None:
+    """Return if no variant that scales goes, or gets other instances. Raises: ValidationException."""
+    targets = applicationautoscaling_backends[endpoint.place.account][endpoint.place.region].targets
+    bound = targets.get("sagemaker:variant:DesiredInstanceCount") or {}
+    types = {fleet.name: fleet.instance_type for fleet in wanted}
+    others = [each.name for each in endpoint.fleets if types.get(each.name) != each.instance_type]
+    if names := [each for each in others if f"endpoint/{endpoint.name}/variant/{each}" in bound]:
+        raise invalid(_BOUND.format(", ".join(names)))
 
 
 def _check(how: dict[str, Any]) -> None:

@@ -59,6 +59,8 @@ class FakeEndpoints:
     updates: list[tuple[str, str, Strategy, tuple[str, ...]]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     """What was asked to be deleted, in its order, whether it was there or not."""
+    bound: Mapping[str, object] = field(default_factory=dict)
+    """Endpoints that scale, and therefore keep their instance type."""
     refuses: PilotlightError | None = None
     meanwhile: Callable[[], object] | None = None
     """What others do just before the next call that would create or change something is made."""
@@ -111,6 +113,9 @@ class FakeEndpoints:
         hosted = self._in_service(name)
         if config_name not in self.configs or hosted.config not in self.configs:
             raise NotFound(f"Could not find endpoint configuration {config_name}.")
+        types = {self.revisions[each].instance_type for each in (config_name, hosted.config)}
+        if name in self.bound and len(types) > 1:
+            raise InvalidInput("The variant must be deregistered.", field="endpoint", rule="SageMaker's own")
         hosted.status, hosted.next_config = "Updating", config_name
         self.updates.append((name, config_name, strategy, tuple(alarms)))
 
@@ -257,6 +262,9 @@ class FakeAutoscaling:
 
     def deregister(self, endpoint_name: str, component: str | None) -> None:
         self.bounds.pop(component or endpoint_name, None)
+
+    def unbind(self, endpoint_name: str) -> None:
+        self.bounds.pop(endpoint_name, None)
 
 
 @dataclass

@@ -140,6 +140,17 @@ def test_a_real_time_endpoint_tracks_its_invocations_and_has_no_zero_to_leave(cl
     assert list(alarms(cloud)) == [f"{ENDPOINT}-failures"]
 
 
+def test_what_is_unbound_keeps_the_alarm_on_which_an_update_goes_back(cloud, endpoints, autoscaling):
+    make(endpoints, cloud, REALTIME)
+    register(autoscaling, REALTIME, floor=1)
+
+    for _ in range(2):
+        autoscaling.unbind(ENDPOINT)
+
+    assert (targets(cloud), policies(cloud)) == ({}, {})
+    assert list(alarms(cloud)) == [f"{ENDPOINT}-failures"]
+
+
 def test_a_component_scales_by_its_copies_and_one_refused_call_is_enough_to_leave_nothing(
     cloud, endpoints, autoscaling
 ):

@@ -263,6 +263,35 @@ def test_the_endpoint_is_moved_with_the_strategy_that_was_asked_for_and_its_alar
     ]
 
 
+def test_other_instances_are_taken_by_an_endpoint_that_scales_and_it_scales_again_after(world):
+    world.host()
+    world.updating.update("llama", wanted(instance={"type": "ml.g5.2xlarge"}))
+
+    begun = world.begin_update()
+    meanwhile = dict(world.autoscaling.bounds)
+    task = world.update_task()
+    world.settle(seconds=300)
+    world.updating.finish(task)
+    world.look()
+
+    assert (begun.done, meanwhile, world.endpoint().instance_type) == (True, {}, "ml.g5.2xlarge")
+    assert world.endpoints.updates[0][3] == ("pilotlight-llama-g1-failures",), "its rollback alarm stays"
+    assert list(world.autoscaling.bounds) == [ENDPOINT]
+
+
+def test_an_endpoint_that_was_unbound_scales_again_where_its_update_failed(world):
+    world.host()
+    world.updating.update("llama", wanted(instance={"type": "ml.g5.2xlarge"}))
+    world.begin_update()
+    world.endpoints.roll_back(ENDPOINT, "no capacity")
+    world.look()
+
+    world.fail_update(BROKE)
+    world.look()
+
+    assert list(world.autoscaling.bounds) == [ENDPOINT]
+
+
 def test_without_registered_bounds_there_is_no_alarm_to_name(world):
     """SageMaker refuses an update that names an alarm that there is not."""
     world.host()

@@ -99,6 +99,32 @@ def at_zero(cloud, asynchronous=ASYNC):
     assert cloud.counts() == (0, 0)
 
 
+def test_what_scales_keeps_its_instance_type_until_it_is_deregistered(cloud):
+    cloud.endpoint()
+    cloud.config("second", model="little", InstanceType="ml.g6.xlarge")
+    track(cloud)
+
+    def update(to):
+        return cloud.sagemaker.update_endpoint(EndpointName="little", EndpointConfigName=to)
+
+    code, told = refusal(update, to="second")
+    cloud.scaling.deregister_scalable_target(**WHAT)
+    update("second")
+
+    assert code == "ValidationException"
+    assert told.startswith('The variant(s) "[main]" must be deregistered as a scalable target')
+
+
+def test_what_scales_is_updated_where_its_instance_type_stays(cloud):
+    cloud.endpoint()
+    cloud.config("second", model="little")
+    track(cloud)
+
+    cloud.sagemaker.update_endpoint(EndpointName="little", EndpointConfigName="second")
+
+    assert cloud.sagemaker.describe_endpoint(EndpointName="little")["EndpointStatus"] == "Updating"
+
+
 # ── Counts by hand ───────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -112,6 +112,7 @@ class EndpointRuntime(AnsweringRuntime):
         return Updating(
             self.deployments,
             self.endpoints,
+            self.autoscaling,
             self.executions,
             self.revising,
             self.creating,

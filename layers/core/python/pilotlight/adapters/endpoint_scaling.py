@@ -62,6 +62,10 @@ class EndpointScaling:
             names = [f"{endpoint_name}{STEP_SUFFIX}", rollback_alarm_name(endpoint_name)]
             self._cloudwatch.delete_alarms(AlarmNames=names)
 
+    def unbind(self, endpoint_name: str) -> None:
+        """Remove bounds, and with them their policies; the alarm on which an update is rolled back stays."""
+        self._remove("deregister_scalable_target", **_target(endpoint_name, None))
+
     def _remove(self, operation: str, **what: Any) -> None:
         with sagemaker_errors(f"removing the scaling of {what['ResourceId']}"):
             try:

@@ -109,6 +109,10 @@ class Autoscaling(Protocol):
         """Remove bounds, policies and alarms; what is not there is not missed."""
         ...
 
+    def unbind(self, endpoint_name: str) -> None:
+        """Remove an endpoint's bounds and policies; the alarm on which an update is rolled back stays."""
+        ...
+
 
 class ContainerLogs(Protocol):
     """What containers wrote."""

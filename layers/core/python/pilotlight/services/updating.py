@@ -24,7 +24,7 @@ from pilotlight.domain.hosting import Hosting, Scaling
 from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments, Executions
-from pilotlight.ports.endpoints import Endpoints
+from pilotlight.ports.endpoints import Autoscaling, Endpoints
 from pilotlight.services.creating import Creating, asked_lately
 from pilotlight.services.judging import Judging
 from pilotlight.services.notifying import Notifying
@@ -47,6 +47,7 @@ class Updating:
         self,
         deployments: Deployments,
         endpoints: Endpoints,
+        autoscaling: Autoscaling,
         executions: Executions,
         revising: Revising,
         creating: Creating,
@@ -58,6 +59,7 @@ class Updating:
     ) -> None:
         self._deployments = deployments
         self._endpoints = endpoints
+        self._autoscaling = autoscaling
         self._executions = executions
         self._revising = revising
         self._creating = creating
@@ -130,12 +132,35 @@ class Updating:
             )
         if seen.status != IN_SERVICE:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
+        return self._move(deployment, endpoint, update, revision)
+
+    def _move(self, deployment: Deployment, endpoint: Endpoint, update: Update, revision: Revision) -> UpdateStarted:
+        """Begin to move an endpoint that is in service to a revision."""
+        if endpoint.instance_type != revision.instance_type:
+            self._unbind(deployment, endpoint)
         alarms = [rollback_alarm_name(endpoint.name)] if endpoint.most is not None else []
         try:
             self._endpoints.update(endpoint.name, revision.config_name, update.strategy, alarms)
         except ConcurrentChange:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
         return UpdateStarted(done=True)
+
+    def _unbind(self, deployment: Deployment, endpoint: Endpoint) -> None:
+        """Take away an endpoint's bounds, until the update is over: with them it keeps its instance type.
+
+        Source: Amazon SageMaker Developer Guide, "Update endpoints that use auto scaling".
+        """
+        now = self._clock.now()
+
+        def unbound(before: Deployment) -> Change | None:
+            known = before.endpoint
+            if before.generation != deployment.generation or known is None or known.floor is None:
+                return None
+            reason = "does not scale until it has other instances"
+            return change(before, before.changed(endpoint=known.changed(floor=None)), EventKind.ENDPOINT, reason, now)
+
+        amend(self._deployments, deployment.name, unbound)
+        self._autoscaling.unbind(endpoint.name)
 
     def finish(self, task: UpdateTask) -> Deployment:
         """Record that the new revision serves, and forget those that are too old to be rolled back to.
