@@ -239,6 +239,7 @@ def test_reason_and_last_lines_of_a_failed_endpoint_are_on_the_record_before_it_
 
     world.fail_deploy(HEALTH)
     world.endpoints.settle(ENDPOINT)
+    world.clock.advance(minutes=2)
     world.look()
 
     failure = world.endpoint().failure
@@ -361,6 +362,19 @@ def test_an_endpoint_that_was_asked_for_just_now_and_is_not_seen_yet_is_not_take
     assert world.look().endpoint.exists
     world.clock.advance(seconds=91)
     assert not world.look().endpoint.exists
+
+
+def test_an_endpoint_that_was_made_just_now_and_is_not_seen_yet_is_not_taken_to_be_gone(world):
+    world.host(Status.STAGING)
+    world.creating.start(world.task())
+    hidden = world.endpoints.endpoints.pop(ENDPOINT)
+
+    deployment = world.observing.await_endpoint("llama", 1, "token-created", Awaited.CREATED)
+
+    assert (deployment.endpoint.exists, world.tokens.told) == (True, [])
+    world.endpoints.endpoints[ENDPOINT] = hidden
+    world.settle(seconds=240)
+    assert world.tokens.succeeded["token-created"] == {"in_service": True}
 
 
 def test_one_that_is_made_again_is_in_service_since_then_and_not_since_its_first_life(world):

@@ -315,5 +315,10 @@ def _endpoint_of(deployment: Deployment) -> Endpoint:
 
 
 def asked_lately(endpoint: Endpoint, now: datetime, seconds: int) -> bool:
-    """Say whether a Lambda that outlived its stopped execution may still be asking for this endpoint."""
-    return bool(endpoint.starting_at and (now - endpoint.starting_at).total_seconds() < seconds)
+    """Say whether an endpoint was asked for, or made, so lately that it may not be seen yet.
+
+    A Lambda that outlived its stopped execution may still be asking for it, and what was made is not seen everywhere at
+    once.
+    """
+    asked = endpoint.starting_at or endpoint.created_at
+    return asked is not None and (now - asked).total_seconds() < seconds

@@ -23,7 +23,7 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import ContainerLogs, TaskTokens
 from pilotlight.services.async_results import AsyncResults
-from pilotlight.services.creating import Creating
+from pilotlight.services.creating import Creating, asked_lately
 from pilotlight.services.metering import Metering
 from pilotlight.services.records import amend
 from pilotlight.services.scaling import InstanceScaling
@@ -126,8 +126,7 @@ class Observing:
         """Return what is there; None where that says nothing yet."""
         seen = self._creating.see(deployment, endpoint, making=making)
         if seen is None:
-            asked = endpoint.starting_at
-            return None if asked and now - asked < JUST_ASKED else Sight(seen=None)
+            return None if asked_lately(endpoint, now, JUST_ASKED.seconds) else Sight(seen=None)
         if seen.status != "Failed" or endpoint.failure:
             return Sight(seen=seen, failure=endpoint.failure)
         reason = seen.failure_reason or "SageMaker gave no reason"
