@@ -6,7 +6,12 @@ import json
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from botocore.stub import ANY, Stubber
 from pilotlight.adapters.sagemaker_async import AsyncInference
 from pilotlight.adapters.sagemaker_calls import call_config
@@ -214,6 +219,29 @@ def test_a_connection_that_breaks_is_a_timeout_where_the_call_was_taken(breaks, 
         )
 
     assert raised is Unavailable or "it will be queued" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("breaks", "raised"),
+    [
+        (IncompleteReadError(actual_bytes=1, expected_bytes=9), "lost on its way"),
+        (ResponseStreamingError(error="reset"), "lost on its way"),
+        (ReadTimeoutError(endpoint_url="https://sagemaker"), "did not answer within"),
+    ],
+)
+def test_an_answer_that_is_lost_while_it_is_read_is_not_generated_again(breaks, raised):
+    class Body:
+        def read(self):
+            raise breaks
+
+    class Answering:
+        def invoke_endpoint(self, **_):
+            return {"Body": Body()}
+
+    with pytest.raises(InvocationFailed, match=raised):
+        RealtimeInference(lambda _: Answering()).pass_on(
+            realtime(), Content(data=b"{}"), timeout_seconds=20, correlation_id="c-1"
+        )
 
 
 def test_a_body_that_is_too_large_never_leaves(endpoint):

@@ -8,7 +8,14 @@ Source: Amazon SageMaker Runtime API reference, InvokeEndpoint; botocore's servi
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ParamValidationError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from pilotlight.adapters.sagemaker_calls import LONGEST_CALL_SECONDS, judged, target, too_slow
 from pilotlight.domain import lmi
@@ -85,7 +92,8 @@ class RealtimeInference:
         """Return what the container makes of a body.
 
         Raises: ModelNotReady; InvocationTimedOut at the limit of 60 s, and at a shorter one that was asked for;
-        InvocationFailed; InvalidInput for a body that is too large; Throttled; Unavailable.
+        InvocationFailed, also for an answer that was lost on its way; InvalidInput for a body that is too large;
+        Throttled; Unavailable.
         """
         data = require_inline(content, deployment.name)
         within = min(timeout_seconds, LONGEST_CALL_SECONDS)
@@ -95,7 +103,9 @@ class RealtimeInference:
         request |= {"InferenceId": correlation_id} if correlation_id else {}
         try:
             answer = self._client_for(waits).invoke_endpoint(**request)
-            return ContainerAnswer(data=answer["Body"].read(), content_type=answer.get("ContentType") or JSON)
+            return ContainerAnswer(
+                data=_read(answer["Body"], deployment), content_type=answer.get("ContentType") or JSON
+            )
         except ClientError as exc:
             raise judged(exc, deployment) from exc
         except ReadTimeoutError as exc:
@@ -104,6 +114,19 @@ class RealtimeInference:
             raise Terminal(f"Calling {deployment.name}: the request is not one that AWS takes.") from exc
         except BotoCoreError as exc:
             raise Unavailable(f"Calling {deployment.name} failed: {type(exc).__name__}") from exc
+
+
+def _read(body: Any, deployment: Deployment) -> bytes:
+    """Return the bytes of an answer that has begun. Raises: InvocationFailed, where the connection breaks."""
+    try:
+        data: bytes = body.read()
+    except (IncompleteReadError, ResponseStreamingError) as exc:  # to call again is to let the model work twice
+        raise InvocationFailed(
+            f"The container of {deployment.name} answered, and the answer was lost on its way "
+            f"({type(exc).__name__}); it is not called again by itself. Send it again.",
+            deployment=deployment.name,
+        ) from exc
+    return data
 
 
 def _takes_text(deployment: Deployment) -> bool:
