@@ -1,11 +1,14 @@
 """SageMaker's and Application Auto Scaling's requests as IAM sees them.
 
-Source: Service Authorization Reference of both. Names are written in small letters in the ARNs of SageMaker.
+Source: Service Authorization Reference of both; Application Auto Scaling user guide, "Permissions validation for
+Application Auto Scaling API calls" (which calls it tries on SageMaker: SageMaker developer guide, "Auto scaling
+prerequisites"). Names are written in small letters in the ARNs of SageMaker.
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -70,6 +73,8 @@ def _of_kind(asked: Asked, kind: str, tags_of: Tags) -> Iterator[Needed]:
     if types := tuple(each["InstanceType"] for each in told.get("ProductionVariants") or () if "InstanceType" in each):
         facts["sagemaker:InstanceTypes"] = types
     yield action, resource, facts
+    if asked.action == "DeleteEndpoint":
+        yield from _ends_scaling(str(told["EndpointName"]))
     if asked.action in ("CreateEndpoint", "UpdateEndpoint"):
         yield _on(action, _named("endpoint-config", told["EndpointConfigName"]), tags_of)
     if asked.action == "CreateInferenceComponent":
@@ -98,9 +103,34 @@ def _scaling(asked: Asked) -> Iterator[Needed]:
     held = applicationautoscaling_backends[ACCOUNT_ID][REGION].targets.get(told["ScalableDimension"], {})
     target = held.get(told["ResourceId"])
     yield action, target.arn if target else arn("application-autoscaling", "scalable-target/new"), facts
+    if asked.action not in ("TagResource", "UntagResource"):
+        yield from _tried(str(told["ScalableDimension"]))
     if asked.action == "RegisterScalableTarget" and not _has_role():
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{SCALING_SERVICE}/{SCALING_ROLE}"
         yield "iam:CreateServiceLinkedRole", role, {"iam:AWSServiceName": SCALING_SERVICE}
+
+
+def _ends_scaling(endpoint: str) -> Iterator[Needed]:
+    """Give what deleting an endpoint needs besides, where it has scalable targets: they end with it."""
+    for targets in applicationautoscaling_backends[ACCOUNT_ID][REGION].targets.values():
+        for target in targets.values():
+            if target.resource_id.startswith(f"endpoint/{endpoint}/"):
+                facts = {"application-autoscaling:service-namespace": "sagemaker"}
+                yield "application-autoscaling:DeregisterScalableTarget", target.arn, facts
+
+
+def _tried(dimension: str) -> Iterator[Needed]:
+    """Give what the service tries in its caller's name beforehand, with names that it makes up."""
+    made_up = str(uuid.uuid4())
+    if dimension.startswith("sagemaker:inference-component:"):
+        yield "sagemaker:DescribeInferenceComponent", _named("inference-component", made_up), {}
+        yield "sagemaker:UpdateInferenceComponentRuntimeConfig", _named("inference-component", made_up), {}
+    else:
+        yield "sagemaker:DescribeEndpoint", _named("endpoint", made_up), {}
+        yield "sagemaker:DescribeEndpointConfig", _named("endpoint-config", made_up), {}
+        yield "sagemaker:UpdateEndpointWeightsAndCapacities", _named("endpoint", made_up), {}
+    for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms"):
+        yield f"cloudwatch:{action}", arn("cloudwatch", f"alarm:{made_up}"), {}
 
 
 def _has_role() -> bool:

@@ -224,28 +224,77 @@ def test_lists_have_no_resource_and_the_hub_has_one_of_aws(cloud):
     assert refusal(caller.describe_hub_content, **request)[0] == "ResourceNotFound"
 
 
+NAMESPACE = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+TARGETS = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"
+REGISTER = ("application-autoscaling:RegisterScalableTarget", TARGETS, NAMESPACE)
+DEREGISTER = ("application-autoscaling:DeregisterScalableTarget", TARGETS, NAMESPACE)
+MADE_ROLE = (
+    "iam:CreateServiceLinkedRole",
+    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/*",
+    {"StringEquals": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}},
+)
+ALARMS = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"
+TRIED = (
+    ("sagemaker:DescribeEndpoint", arn("endpoint", "*"), None),
+    ("sagemaker:DescribeEndpointConfig", arn("endpoint-config", "*"), None),
+    ("sagemaker:UpdateEndpointWeightsAndCapacities", arn("endpoint", "*"), None),
+    ("cloudwatch:PutMetricAlarm", ALARMS, None),
+    ("cloudwatch:DescribeAlarms", ALARMS, None),
+    ("cloudwatch:DeleteAlarms", ALARMS, None),
+)
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/little/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+BOUNDS = {"MinCapacity": 0, "MaxCapacity": 1}
+
+
 def test_the_first_scalable_target_needs_the_role_that_autoscaling_acts_by(cloud):
     cloud.endpoint(asynchronous=ASYNC)
-    namespace = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
-    target = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/*"
-    register = ("application-autoscaling:RegisterScalableTarget", target, namespace)
-    role = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/*"
-    service = {"StringEquals": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}}
-    request = {
-        "ServiceNamespace": "sagemaker",
-        "ResourceId": "endpoint/little/variant/main",
-        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-        "MinCapacity": 0,
-        "MaxCapacity": 1,
-    }
+    without = as_caller(cloud, "application-autoscaling", REGISTER, *TRIED)
 
-    refused = refusal(as_caller(cloud, "application-autoscaling", register).register_scalable_target, **request)
-    made = ("iam:CreateServiceLinkedRole", role, service)
-    as_caller(cloud, "application-autoscaling", register, made).register_scalable_target(**request)
-    again = as_caller(cloud, "application-autoscaling", register).register_scalable_target(**request)
+    refused = refusal(without.register_scalable_target, **TARGET, **BOUNDS)
+    as_caller(cloud, "application-autoscaling", REGISTER, MADE_ROLE, *TRIED).register_scalable_target(
+        **TARGET, **BOUNDS
+    )
+    again = as_caller(cloud, "application-autoscaling", REGISTER, *TRIED).register_scalable_target(**TARGET, **BOUNDS)
 
     assert "iam:CreateServiceLinkedRole" in refused[1]
     assert again["ScalableTargetARN"]
+
+
+@pytest.mark.parametrize("missing", TRIED, ids=lambda each: each[0])
+def test_autoscaling_tries_in_its_caller_s_name_what_it_will_do_itself(cloud, missing):
+    cloud.endpoint(asynchronous=ASYNC)
+    others = [each for each in TRIED if each is not missing]
+    caller = as_caller(cloud, "application-autoscaling", REGISTER, MADE_ROLE, *others)
+
+    refused = refusal(caller.register_scalable_target, **TARGET, **BOUNDS)
+
+    assert (refused[0], missing[0] in refused[1]) == ("AccessDeniedException", True)
+
+
+def test_autoscaling_tries_with_names_that_no_prefix_allows(cloud):
+    cloud.endpoint(asynchronous=ASYNC)
+    ours = [(action, resource.replace("*", "little*"), condition) for action, resource, condition in TRIED]
+    caller = as_caller(cloud, "application-autoscaling", REGISTER, MADE_ROLE, *ours)
+
+    assert refusal(caller.register_scalable_target, **TARGET, **BOUNDS)[0] == "AccessDeniedException"
+
+
+def test_whoever_deletes_an_endpoint_that_scales_must_be_allowed_to_end_that(cloud):
+    cloud.endpoint(asynchronous=ASYNC)
+    as_caller(cloud, "application-autoscaling", REGISTER, MADE_ROLE, *TRIED).register_scalable_target(
+        **TARGET, **BOUNDS
+    )
+    delete = ("sagemaker:DeleteEndpoint", arn("endpoint", "little"), None)
+
+    refused = refusal(as_caller(cloud, "sagemaker", delete).delete_endpoint, EndpointName="little")
+    as_caller(cloud, "sagemaker", delete, DEREGISTER).delete_endpoint(EndpointName="little")
+
+    assert "application-autoscaling:DeregisterScalableTarget" in refused[1]
+    assert cloud.status() == "Deleting"
 
 
 def test_alarms_logs_and_quotas_are_allowed_by_their_own_arns(cloud):
