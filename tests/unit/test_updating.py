@@ -18,9 +18,11 @@ from pilotlight.domain.errors import (
     PilotlightError,
     PreflightRefused,
     QuotaExceeded,
+    SpendCeilingReached,
     Superseded,
     Throttled,
 )
+from pilotlight.domain.instance_rates import rate_of
 from pilotlight.domain.spending import Purpose, SpendCeiling
 from pilotlight.domain.values import Backend
 from pydantic import ValidationError
@@ -146,6 +148,80 @@ def test_bounds_that_cost_more_are_asked_for_like_any_money(world, scaling):
         world.updating.update("llama", wanted(scaling=scaling))
 
     assert (world.endpoint().scaling.min, world.endpoint().scaling.max) == (0, 4)
+
+
+def left(world, usd):
+    """Leave so much of the ceiling."""
+    spent = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
+    change(world, spend_ceiling=SpendCeiling(usd=round(spent + usd, 2)))
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_update_begins_only_with_the_money_for_both_fleets_for_as_long_as_it_may_take(world, back):
+    """Nothing can stop them before it is over: an hour of each costs $1.52 at the dearer of the two prices."""
+    world.host()
+    updated(world)
+    dearer = wanted(instance={"type": "ml.g5.2xlarge"})
+
+    def begin():
+        return (
+            world.updating.roll_back("llama", 1, Strategy.BLUE_GREEN)
+            if back
+            else world.updating.update("llama", dearer)
+        )
+
+    price = world.endpoint().usd_per_hour if back else rate_of("ml.g5.2xlarge", "us-east-1").usd_per_hour
+    left(world, 2 * 2 * price - 0.02)
+    with pytest.raises(SpendCeilingReached, match="an update may take twice as many for 2 hours"):
+        begin()
+    assert world.endpoint().update is None
+    left(world, 2 * 2 * price + 0.02)
+
+    assert begin().endpoint.update
+
+
+def test_while_the_switch_is_on_nothing_is_rolled_back(world):
+    world.host()
+    updated(world)
+    world.switch.on()
+
+    with pytest.raises(KillSwitchOn):
+        world.updating.roll_back("llama", 1, Strategy.BLUE_GREEN)
+
+
+def test_what_must_stop_while_its_update_waits_is_not_updated_and_stops(world):
+    world.host(backend=REALTIME)
+    update(world)
+    task = world.update_task()
+    world.switch.on()
+
+    with pytest.raises(EndpointFailed, match="is to be stopped, and not updated"):
+        world.updating.start(task)
+    world.fail_update(BROKE)
+    world.look()
+
+    assert (world.endpoints.updates, hosted(world).status) == ([], "Deleting")
+
+
+def test_an_update_that_waited_until_its_money_was_spent_does_not_begin(world):
+    world.host()
+    update(world)
+    left(world, 1.0)
+
+    with pytest.raises(SpendCeilingReached):
+        world.updating.start(world.update_task())
+
+    assert world.endpoints.updates == []
+
+
+def test_while_an_update_runs_its_dearer_price_is_what_an_hour_costs(world):
+    world.host()
+    cheap = world.endpoint().usd_per_hour
+
+    world.updating.update("llama", wanted(instance={"type": "ml.g5.2xlarge"}))
+
+    dear = rate_of("ml.g5.2xlarge", "us-east-1").usd_per_hour
+    assert world.accounting.tariff(world.deployment()).usd_per_hour == dear > cheap
 
 
 def test_bounds_that_the_backend_does_not_have_are_refused_and_nothing_is_written(world):

@@ -9,12 +9,13 @@ from pilotlight.adapters.sagemaker_errors import is_absent, sagemaker_errors
 from pilotlight.domain.endpoint import VARIANT, Mount, Revision, Seen, Strategy
 from pilotlight.domain.errors import NotFound
 from pilotlight.domain.place import Place
+from pilotlight.domain.spending import LONGEST_UPDATE
 from pilotlight.domain.values import Backend, Model
 from pilotlight.ports.endpoints import Component, Found
 
 DRAIN_SECONDS = 30  # in which the former fleet ends what it has begun
 BATCH_PERCENT = 25  # of the fleet that a rolling update replaces at once
-UPDATE_SECONDS = 2 * 3600  # an update that is not over by then is rolled back
+UPDATE_SECONDS = int(LONGEST_UPDATE.total_seconds())  # an update that is not over by then is rolled back
 
 
 class HostingRules(Model):

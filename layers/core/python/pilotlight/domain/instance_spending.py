@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pilotlight.domain.capacity import INSTANCES_CLAIMED_FOR, Unit
 from pilotlight.domain.kill_switch import Position
 from pilotlight.domain.pricing import HOUR, InstanceTariff
-from pilotlight.domain.spending import LAST_NOTICE, Permission, Purpose, Refusal, Standing
+from pilotlight.domain.spending import LAST_NOTICE, LONGEST_UPDATE, Permission, Purpose, Refusal, Standing
 from pilotlight.domain.values import iso
 
 LEAST_UPTIME = timedelta(minutes=10)  # worth beginning with: a start, and the tail of a scale-in
@@ -41,7 +41,12 @@ class InstanceStanding(Standing):
         return now + min(hours, LONGEST / HOUR) * HOUR
 
     def is_enough(self, purpose: Purpose, until: datetime, now: datetime) -> bool:
-        """Say whether it pays for a start and a stop; where instances run, a call is worth each moment."""
+        """Say whether it pays for a start and a stop; where instances run, a call is worth each moment.
+
+        Nothing can stop an update before it is over, and until then there are instances of two revisions.
+        """
+        if purpose is Purpose.UPDATE:
+            return until - now >= 2 * LONGEST_UPDATE
         if not self.tariff.instances or purpose is Purpose.KEEP_WARM:
             return until - now >= LEAST_UPTIME
         return purpose is Purpose.CALL or until - now >= STOPPING

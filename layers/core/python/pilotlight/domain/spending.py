@@ -15,10 +15,11 @@ from pydantic import Field
 
 from pilotlight.domain.capacity import Unit
 from pilotlight.domain.kill_switch import KillSwitch, Position
-from pilotlight.domain.pricing import WINDOW, BillingWindow, Tariff
+from pilotlight.domain.pricing import HOUR, WINDOW, BillingWindow, Tariff
 from pilotlight.domain.values import Model, Moment, Request, iso
 
 LEAST_TIME = timedelta(seconds=10)  # of a call: with less it would be cut off, and paid for all the same
+LONGEST_UPDATE = timedelta(hours=2)  # of an endpoint; one that takes longer is rolled back
 SMALLEST_CEILING_USD = 0.01  # a smaller amount is none, and the smallest floats are no number of DynamoDB's
 LARGEST_CEILING_USD = 1_000_000
 MICRO = 1e-6  # what sums of rounded prices may be off by
@@ -64,6 +65,7 @@ class Purpose(StrEnum):
 
     CREATE = "create"  # something that is stored from then on: staging, an import
     START = "start"  # an endpoint, whose instances run from then on
+    UPDATE = "update"  # instances of another revision, beside those that run
     KEEP_WARM = "keep-warm"  # a probe that nobody asked for
     WAKE = "wake"  # a probe for whoever waits
     CALL = "call"  # an answer
@@ -235,6 +237,8 @@ def _within_ceiling(purpose: Purpose, standing: Standing, until: datetime | None
         if standing.spent_usd >= standing.ceiling.usd:
             return _no(Refusal.SPEND_CEILING_REACHED, reached)
         return Permission(allowed=True)
+    if purpose is Purpose.UPDATE:
+        reached += f", of which an update may take twice as many for {LONGEST_UPDATE / HOUR:g} hours"
     if until is None or not standing.is_enough(purpose, until, now):
         return _no(Refusal.SPEND_CEILING_REACHED, reached)
     if purpose is Purpose.CALL and until - now < LEAST_TIME:

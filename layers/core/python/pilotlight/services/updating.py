@@ -4,7 +4,7 @@ SageMaker brings the new instances into service beside the old ones, and rolls b
 where an alarm rings. The record says which revision serves; it changes when the new one does.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pilotlight.contracts import UpdateFailureTask, UpdateRequest, UpdateStarted, UpdateTask
 from pilotlight.domain import names
@@ -15,6 +15,7 @@ from pilotlight.domain.endpoint import (
     Endpoint,
     Revision,
     RevisionStatus,
+    Seen,
     Strategy,
     Update,
     rollback_alarm_name,
@@ -73,7 +74,8 @@ class Updating:
         """Bring a deployment to other settings: bounds at once, all else as the next revision.
 
         A repeat of what it has changes nothing.
-        Raises: NotServing; Conflict while another update runs; InvalidInput; PreflightRefused; KillSwitchOn.
+        Raises: NotServing; Conflict while another update runs; InvalidInput; PreflightRefused; KillSwitchOn,
+        SpendCeilingReached, CapacityReached.
         """
         deployment = self._deployments.get(name).require_serving()
         endpoint = self._updatable(deployment)
@@ -132,7 +134,19 @@ class Updating:
             )
         if seen.status != IN_SERVICE:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
+        self._require_money(deployment, endpoint, seen)
         return self._move(deployment, endpoint, update, revision)
+
+    def _require_money(self, deployment: Deployment, endpoint: Endpoint, seen: Seen) -> None:
+        """Ask again for both fleets, just before nothing can stop them. Raises: EndpointFailed, and as `require`.
+
+        What must stop is not moved: its update ends, and the next look stops it.
+        """
+        known = endpoint.changed(status=seen.status, instances=seen.instances, desired=seen.desired)
+        deployment = deployment.changed(endpoint=known)
+        if reason := self._spending.must_stop(deployment):
+            raise EndpointFailed(f"Endpoint {endpoint.name} is to be stopped, and not updated: {reason}.")
+        self._spending.require_possible(deployment, Purpose.UPDATE)
 
     def _move(self, deployment: Deployment, endpoint: Endpoint, update: Update, revision: Revision) -> UpdateStarted:
         """Begin to move an endpoint that is in service to a revision."""
@@ -256,15 +270,7 @@ class Updating:
             endpoint = self._updatable(before)
             if revision.number == endpoint.revision and before.hosting == hosting:
                 return None
-            update = Update(
-                number=endpoint.updates + 1,
-                revision=revision.number,
-                previous=endpoint.revision,
-                strategy=strategy,
-                started_at=now,
-                usd_per_hour=max(revision.usd_per_hour, endpoint.usd_per_hour),
-                most=max(revision.scaling.max, endpoint.scaling.max),
-            )
+            update = _update(endpoint, revision, strategy, now)
             newest = max(endpoint.newest_revision, revision.number)
             changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest)
             after = before.changed(endpoint=changed)
@@ -273,7 +279,8 @@ class Updating:
 
         endpoint = self._updatable(deployment)
         if endpoint.exists:  # a parked one has its room claimed when it is woken
-            self._require_room(deployment, endpoint, revision.scaling)
+            both = endpoint.changed(update=_update(endpoint, revision, strategy, now))
+            self._spending.require(deployment.changed(endpoint=both), Purpose.UPDATE)
         after = amend(self._deployments, deployment.name, begun)
         if after.endpoint and after.endpoint.update:
             self._start(after)
@@ -410,6 +417,19 @@ class Updating:
                 rule=rule,
             )
         return deployment.endpoint
+
+
+def _update(endpoint: Endpoint, revision: Revision, strategy: Strategy, now: datetime) -> Update:
+    """Return the update that would bring an endpoint to a revision."""
+    return Update(
+        number=endpoint.updates + 1,
+        revision=revision.number,
+        previous=endpoint.revision,
+        strategy=strategy,
+        started_at=now,
+        usd_per_hour=max(revision.usd_per_hour, endpoint.usd_per_hour),
+        most=max(revision.scaling.max, endpoint.scaling.max),
+    )
 
 
 def _require_no_components(endpoint: Endpoint) -> None:

@@ -33,7 +33,7 @@ class UptimeAccounting:
         endpoint, hosting = deployment.endpoint, deployment.hosting
         if endpoint:
             return InstanceTariff(
-                usd_per_hour=endpoint.usd_per_hour,
+                usd_per_hour=endpoint.dearest_usd_per_hour,
                 instances=max(endpoint.instances, endpoint.desired) if endpoint.exists else 0,
                 most=max(endpoint.most_instances, 1),
             )
@@ -122,7 +122,7 @@ class UptimeAccounting:
             latest,
             generation=deployment.generation,
             instances=max(endpoint.instances, endpoint.desired),
-            usd_per_hour=endpoint.usd_per_hour,
+            usd_per_hour=endpoint.dearest_usd_per_hour,
             at=now,
             none_before=none_before(endpoint),
         )
