@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Revision, Seen, Strategy
 from pilotlight.domain.errors import (
@@ -249,9 +250,13 @@ def _once(held: dict[str, Found], name: str, kind: str, tags: Mapping[str, str])
 
 @dataclass
 class FakeAutoscaling:
-    """Implements `ports.Autoscaling`: bounds by endpoint or component, and how often they were written."""
+    """Implements `ports.Autoscaling`: bounds by endpoint or component, and how often they were written.
+
+    Calls of endpoints in `failing` failed lately.
+    """
 
     bounds: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
     writes: int = 0
 
     def register(
@@ -262,6 +267,9 @@ class FakeAutoscaling:
 
     def deregister(self, endpoint_name: str, component: str | None) -> None:
         self.bounds.pop(component or endpoint_name, None)
+
+    def fails(self, endpoint_name: str, backend: Backend, now: datetime) -> bool:
+        return endpoint_name in self.failing
 
     def unbind(self, endpoint_name: str) -> None:
         self.bounds.pop(endpoint_name, None)

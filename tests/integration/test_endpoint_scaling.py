@@ -1,6 +1,7 @@
 """Bounds, policies and alarms as they are registered, and what they do: the adapter against the simulated hosting."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pilotlight.domain.errors import ConcurrentChange, PilotlightError, QuotaExc
 from pilotlight.domain.hosting import ScalingSettings
 from pilotlight.domain.values import Backend
 
+from local.sagemaker.places import Place
 from tests.factories import an_endpoint
 from tests.integration.local.hosting_cloud import HostingCloud
 from tests.integration.test_sagemaker_endpoints import adapter, make, tags
@@ -138,6 +140,25 @@ def test_a_real_time_endpoint_tracks_its_invocations_and_has_no_zero_to_leave(cl
     assert metric == "SageMakerVariantInvocationsPerInstance"
     assert (tracking["TargetValue"], tracking["DisableScaleIn"]) == (30.0, True)
     assert list(alarms(cloud)) == [f"{ENDPOINT}-failures"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "metric", "variant"),
+    [(ASYNC, "InvocationFailures", ()), (REALTIME, "Invocation5XXErrors", (("VariantName", "main"),))],
+)
+def test_what_failed_within_the_hour_is_known_by_what_the_alarm_counts(cloud, autoscaling, backend, metric, variant):
+    now = datetime.fromtimestamp(cloud.simulation.moment, UTC)
+    place, dimensions = Place("123456789012", "us-east-1"), (("EndpointName", ENDPOINT), *variant)
+
+    def publish(value: float, at: datetime) -> None:
+        cloud.simulation.state.series.put(place, at.timestamp(), {metric: value}, dimensions, keep=1e9)
+
+    publish(1.0, now - timedelta(hours=2))
+    publish(0.0, now - timedelta(minutes=20))
+    before = autoscaling.fails(ENDPOINT, backend, now)
+    publish(1.0, now - timedelta(minutes=10))
+
+    assert (before, autoscaling.fails(ENDPOINT, backend, now)) == (False, True)
 
 
 def test_what_is_unbound_keeps_the_alarm_on_which_an_update_goes_back(cloud, endpoints, autoscaling):

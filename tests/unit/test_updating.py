@@ -368,6 +368,17 @@ def test_an_endpoint_that_was_unbound_scales_again_where_its_update_failed(world
     assert list(world.autoscaling.bounds) == [ENDPOINT]
 
 
+def test_what_serves_and_fails_is_updated_without_the_alarm_that_it_would_ring_itself(world):
+    """Otherwise no update could ever mend it."""
+    world.host()
+    world.autoscaling.failing.add(ENDPOINT)
+    update(world)
+
+    world.begin_update()
+
+    assert world.endpoints.updates[0][3] == ()
+
+
 def test_without_registered_bounds_there_is_no_alarm_to_name(world):
     """SageMaker refuses an update that names an alarm that there is not."""
     world.host()

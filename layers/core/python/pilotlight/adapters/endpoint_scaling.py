@@ -6,6 +6,7 @@ and "Scale an endpoint to zero instances".
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,7 +20,9 @@ SERVICE = "sagemaker"
 NOT_THERE = "ObjectNotFoundException"
 STEP_SUFFIX = "-from-zero"
 TARGET_SUFFIX = "-target"
+NAMESPACE = "AWS/SageMaker"
 MINUTE = 60
+LOOKED_BACK = timedelta(hours=1)  # for failures of what serves
 
 
 class EndpointScaling:
@@ -102,20 +105,21 @@ class EndpointScaling:
             **metric,
         )
 
+    def fails(self, endpoint_name: str, backend: Backend, now: datetime) -> bool:
+        """Say whether calls failed lately, so that the alarm on which an update is rolled back rings of what serves."""
+        metric = {"Namespace": NAMESPACE, **_failures(endpoint_name, backend)}
+        query = {"Id": "failures", "MetricStat": {"Metric": metric, "Period": MINUTE, "Stat": "Sum"}}
+        with translated(f"reading the failures of endpoint {endpoint_name}"):
+            told = self._cloudwatch.get_metric_data(MetricDataQueries=[query], StartTime=now - LOOKED_BACK, EndTime=now)
+        return any(value >= 1 for each in told["MetricDataResults"] for value in each["Values"])
+
     def _watch_failures(self, endpoint: Endpoint, backend: Backend) -> None:
         """Put the alarm on which an update is rolled back."""
-        dimensions = [{"Name": "EndpointName", "Value": endpoint.name}]
-        if backend is Backend.SAGEMAKER_ASYNC:
-            metric = "InvocationFailures"
-        else:
-            metric = "Invocation5XXErrors"
-            dimensions.append({"Name": "VariantName", "Value": VARIANT})
         self._alarm(
             rollback_alarm_name(endpoint.name),
             "Calls of an endpoint fail: an update under way is rolled back.",
-            MetricName=metric,
+            **_failures(endpoint.name, backend),
             Statistic="Sum",
-            Dimensions=dimensions,
             EvaluationPeriods=1,
             DatapointsToAlarm=1,
             AlarmActions=[],
@@ -125,7 +129,7 @@ class EndpointScaling:
         self._cloudwatch.put_metric_alarm(
             AlarmName=name,
             AlarmDescription=description,
-            Namespace="AWS/SageMaker",
+            Namespace=NAMESPACE,
             Period=MINUTE,
             Threshold=1,
             ComparisonOperator="GreaterThanOrEqualToThreshold",
@@ -133,6 +137,14 @@ class EndpointScaling:
             Tags=[{"Key": "pilotlight:stack", "Value": self._stack}],
             **metric,
         )
+
+
+def _failures(endpoint_name: str, backend: Backend) -> dict[str, Any]:
+    """Return the metric that counts failed calls: of the old and the new instances of an update together."""
+    of_endpoint = {"Name": "EndpointName", "Value": endpoint_name}
+    if backend is Backend.SAGEMAKER_ASYNC:
+        return {"MetricName": "InvocationFailures", "Dimensions": [of_endpoint]}
+    return {"MetricName": "Invocation5XXErrors", "Dimensions": [of_endpoint, {"Name": "VariantName", "Value": VARIANT}]}
 
 
 def _target(endpoint_name: str, component: str | None) -> dict[str, str]:
@@ -156,7 +168,7 @@ def _tracking(endpoint: Endpoint, backend: Backend, component: str | None) -> di
         return tracking | {
             "CustomizedMetricSpecification": {
                 "MetricName": "ApproximateBacklogSizePerInstance",
-                "Namespace": "AWS/SageMaker",
+                "Namespace": NAMESPACE,
                 "Dimensions": [{"Name": "EndpointName", "Value": endpoint.name}],
                 "Statistic": "Average",
             }

@@ -1,6 +1,7 @@
 """Endpoints on instances: SageMaker's models, configs and endpoints, what scales them, what their containers say."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pilotlight.domain.endpoint import Endpoint, Revision, Seen, Strategy
@@ -111,6 +112,10 @@ class Autoscaling(Protocol):
 
     def unbind(self, endpoint_name: str) -> None:
         """Remove an endpoint's bounds and policies; the alarm on which an update is rolled back stays."""
+        ...
+
+    def fails(self, endpoint_name: str, backend: Backend, now: datetime) -> bool:
+        """Say whether calls failed lately, so that the alarm on which an update is rolled back rings of what serves."""
         ...
 
 

@@ -152,7 +152,9 @@ class Updating:
         """Begin to move an endpoint that is in service to a revision."""
         if endpoint.instance_type != revision.instance_type:
             self._unbind(deployment, endpoint)
-        alarms = [rollback_alarm_name(endpoint.name)] if endpoint.most is not None else []
+        # One that rings of what serves would end the very update that is to mend it.
+        rings = endpoint.most is None or self._autoscaling.fails(endpoint.name, deployment.backend, self._clock.now())
+        alarms = [] if rings else [rollback_alarm_name(endpoint.name)]
         try:
             self._endpoints.update(endpoint.name, revision.config_name, update.strategy, alarms)
         except ConcurrentChange:
