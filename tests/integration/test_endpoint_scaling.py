@@ -244,6 +244,26 @@ def test_what_is_taken_away_is_gone_whole_and_may_be_taken_away_again(cloud, end
     assert cloud.cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
+def test_alarms_that_are_not_there_are_not_missed(cloud, endpoints):
+    class Strict:
+        def delete_alarms(self, **_told):
+            raise ClientError({"Error": {"Code": "ResourceNotFound", "Message": "Unknown"}}, "DeleteAlarms")
+
+    make(endpoints, cloud)
+
+    EndpointScaling(cloud.scaling, Strict(), "pilotlight").deregister(ENDPOINT, None)
+
+    assert targets(cloud) == {}
+
+
+def test_a_real_time_variant_is_never_registered_for_less_than_one_instance(cloud, endpoints, autoscaling):
+    make(endpoints, cloud, REALTIME)
+
+    register(autoscaling, REALTIME, floor=0)
+
+    assert targets(cloud)[VARIANT]["MinCapacity"] == 1
+
+
 def test_a_component_is_taken_away_by_its_own_name(cloud, endpoints, autoscaling):
     component(cloud, endpoints)
     register(autoscaling, REALTIME, component=PART, **COMPONENTS)

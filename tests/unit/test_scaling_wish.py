@@ -90,6 +90,22 @@ def test_after_the_last_answer_instances_go_at_once_where_that_was_asked_for() -
     assert (found.floor, found.now) == (0, 0)
 
 
+def test_direct_calls_which_leave_no_mark_keep_their_copy_while_they_come() -> None:
+    endpoint = an_endpoint(REALTIME, scale_in="immediate", components=True)
+
+    called = wished(a_deployment(REALTIME), endpoint, last_answer_at=NOW - timedelta(seconds=119))
+    quiet = wished(a_deployment(REALTIME), endpoint, last_answer_at=NOW - timedelta(seconds=120))
+
+    assert (called.now, quiet.now) == (None, 0)
+
+
+@pytest.mark.parametrize("backend", [ASYNC, REALTIME])
+def test_more_instances_than_are_allowed_any_more_go_at_once(backend: Backend) -> None:
+    found = wished(a_deployment(backend), an_endpoint(backend, max=2).changed(instances=5, desired=5), in_flight=9)
+
+    assert (found.most, found.now, found.parked) == (2, 2, False)
+
+
 @pytest.mark.parametrize(
     "scene",
     [{"in_flight": 1, "last_answer_at": NOW}, {"last_answer_at": None}],
@@ -142,6 +158,17 @@ def test_a_deployment_that_was_scaled_down_lets_go_when_nobody_calls_any_more() 
 
     assert while_called.now is None
     assert (afterwards.floor, afterwards.now) == (0, 0)
+
+
+def test_what_was_asked_to_go_while_it_was_called_or_moved_goes_when_it_can_and_not_a_cooldown_later() -> None:
+    asked = {"quiet_since": NOW - timedelta(minutes=1), "quiet_until": NOW + timedelta(hours=1)}
+    woken = WakeOutcome(id="w", warm=True, reason="called", began_at=NOW - timedelta(seconds=9), at=NOW)
+    endpoint = an_endpoint().changed(created_at=LONG_AGO, in_service_at=NOW)
+
+    under_way = wished(a_deployment(**asked), endpoint, last_answer_at=NOW)
+    woken_since = wished(a_deployment(**asked, last_wake=woken), endpoint, last_answer_at=NOW)
+
+    assert (under_way.now, woken_since.now) == (0, None)
 
 
 def test_a_real_time_endpoint_with_windows_is_parked_outside_them_once_nobody_calls() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
-from pilotlight.adapters.sagemaker_errors import sagemaker_errors
+from pilotlight.adapters.sagemaker_errors import ABSENT, sagemaker_errors
 from pilotlight.domain.endpoint import VARIANT, Endpoint, rollback_alarm_name
+from pilotlight.domain.scaling import reaches_zero
 from pilotlight.domain.values import Backend
 
 SERVICE = "sagemaker"
@@ -41,7 +42,7 @@ class EndpointScaling:
         with sagemaker_errors(f"registering the bounds of endpoint {endpoint.name}"):
             self._autoscaling.register_scalable_target(
                 **target,
-                MinCapacity=floor,
+                MinCapacity=floor if reaches_zero(backend, endpoint) else max(1, floor),
                 MaxCapacity=most,
                 SuspendedState={"DynamicScalingOutSuspended": suspended},
             )
@@ -61,9 +62,13 @@ class EndpointScaling:
         for suffix in (TARGET_SUFFIX, STEP_SUFFIX):
             self._remove("delete_scaling_policy", **target, PolicyName=f"{endpoint_name}{suffix}")
         self._remove("deregister_scalable_target", **target)
+        names = [f"{endpoint_name}{STEP_SUFFIX}", rollback_alarm_name(endpoint_name)]
         with translated(f"deleting the alarms of endpoint {endpoint_name}"):
-            names = [f"{endpoint_name}{STEP_SUFFIX}", rollback_alarm_name(endpoint_name)]
-            self._cloudwatch.delete_alarms(AlarmNames=names)
+            try:
+                self._cloudwatch.delete_alarms(AlarmNames=names)  # those that are there go, whatever others are not
+            except ClientError as exc:
+                if code_of(exc) not in ABSENT:
+                    raise
 
     def unbind(self, endpoint_name: str) -> None:
         """Remove bounds, and with them their policies; the alarm on which an update is rolled back stays."""

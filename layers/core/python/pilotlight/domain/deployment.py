@@ -111,6 +111,7 @@ class Deployment(Model):
     cold_starts: tuple[float, ...] = ()
     waiting_for: str | None = None
     quiet_until: Moment | None = None
+    quiet_since: Moment | None = None
     teardown_round: int = 0
     teardown_trouble: str | None = None
     left_alone: str | None = None

@@ -13,6 +13,8 @@ from pilotlight.domain.hosting import ScaleIn
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.values import Backend, Model
 
+UNMARKED_CALLS = timedelta(minutes=2)  # two looks: so long a quiet says that nobody calls directly
+
 
 class Wish(Model):
     """What shall be: autoscaling's bounds, and a count to set at once where it shall not wait.
@@ -55,6 +57,8 @@ def wish(
         why = _why_leave(deployment, now)
         return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
     have = max(endpoint.desired, endpoint.instances) if endpoint.copies is None else endpoint.copies
+    if endpoint.is_in_service and have > scaling.max:
+        return Wish(floor=floor, most=scaling.max, now=scaling.max, reason=f"no more than {scaling.max} are allowed")
     rises = endpoint.is_in_service and floor > have
     why = "its keep-warm window is open" if deployment.wants_warm(now) else "by its load"
     return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
@@ -85,9 +89,13 @@ def _may_leave(
     woken = deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
     woken_at = woken.at if woken else endpoint.in_service_at
     since = woken.began_at or woken.at if woken else woken_at  # a call is often answered before its wake is noted
+    began = since if woken else endpoint.created_at
+    if asked and deployment.quiet_since and (began is None or began <= deployment.quiet_since):
+        return True  # nobody has woken it since that was asked
     answered_since = bool(last_answer_at and (since is None or last_answer_at >= since))
-    if answered_since and endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
-        return True
+    if answered_since and last_answer_at and endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
+        # a direct call leaves no mark while it runs: only its answer tells of it
+        return deployment.backend is Backend.SAGEMAKER_ASYNC or now - last_answer_at >= UNMARKED_CALLS
     latest = max(filter(None, (woken_at, last_answer_at)), default=None)
     patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
     return latest is None or now - latest >= patience
