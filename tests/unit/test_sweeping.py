@@ -231,6 +231,25 @@ def test_a_wake_that_died_is_ended_where_nobody_wants_the_model_warm(world):
     assert deployment.next_look_at == deployment.lease.warn_at
 
 
+def test_a_wake_that_died_holds_an_instance_no_longer_than_until_the_next_look(world):
+    world.host()
+    old = let_a_wake_die(world)
+
+    pass_time(world, minutes=2)
+
+    deployment = world.deployment()
+    assert (deployment.wake, deployment.last_wake.id, deployment.last_wake.warm) == (None, old.id, False)
+
+
+def test_a_wake_of_instances_whose_execution_is_at_work_goes_on(world):
+    world.host()
+    world.warming.wake("llama", reason="asked for", correlation_id="c")
+
+    pass_time(world, minutes=5)
+
+    assert world.wake()
+
+
 def test_a_first_warm_up_whose_wake_died_goes_on_with_another_a_few_times(world):
     world.bring(Status.WARMING)
     for _ in range(5):
@@ -316,6 +335,32 @@ def test_a_record_whose_looks_keep_failing_is_looked_at_more_and_more_seldom(wor
     assert world.sweep().failed == 0
     assert world.deployment().failed_looks == 0
     assert world.deployments.timeline("llama")[-1] == "a look succeeded again"
+
+
+def test_what_has_instances_is_looked_at_every_two_minutes_however_often_its_looks_fail(world):
+    world.host(lease="permanent")
+    world.endpoints.see = _slow_down
+    rests = []
+    for _ in range(5):
+        world.clock.set(world.deployment().next_look_at)
+        assert world.sweep().failed == 1
+        rests.append((world.deployment().next_look_at - world.clock.now()).total_seconds() / 60)
+
+    assert rests == [1, 2, 2, 2, 2]
+
+
+def test_no_rest_after_looks_that_failed_outlasts_the_lease(world):
+    world.bring(Status.STAGING, lease="60m")
+    world.executions.is_running = _slow_down
+    while world.deployment().next_look_at < world.deployment().lease.ends_at:
+        world.clock.set(world.deployment().next_look_at)
+        assert world.sweep().failed == 1
+
+    assert world.deployment().next_look_at == world.deployment().lease.ends_at
+
+
+def _slow_down(*_told):
+    raise Throttled("slow down")
 
 
 def test_a_folder_whose_looks_keep_failing_is_looked_at_more_and_more_seldom(world):

@@ -37,6 +37,7 @@ from pilotlight.services.watching_switch import WatchingSwitch
 
 MOST_LOOKS = 100  # of one sweep: the rest is still due a minute later
 LONGEST_REST = timedelta(hours=1)  # of a record whose looks keep failing
+LONGEST_REST_OF_INSTANCES = timedelta(minutes=2)  # where each minute costs
 WAKES_REVIVED = 3  # of a first warm-up, whose bounds are its own
 # What a record from another version of ourselves may lead to, beside the errors that are ours.
 SURPRISES = (PilotlightError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -133,7 +134,7 @@ class Sweeping:
             self._warn(deployment)
         if deployment.keep_warm_warn_at and now >= deployment.keep_warm_warn_at:
             self._warn_of_keep_warm(deployment)
-        if deployment.wake and not deployment.wake.is_live(now):
+        if deployment.wake and (deployment.endpoint or not deployment.wake.is_live(now)):
             deployment = self._warming.end_dead_wake(deployment.name)
         if deployment.wants_warm(now):  # who waits for an answer wakes it by himself: see the queue's worker
             self._warming.keep_warm(deployment, correlation_id=correlation_id)
@@ -217,13 +218,19 @@ class Sweeping:
         self._deployments.reschedule(deployment, deployment.next_look(now))
 
     def _put_off(self, name: str, reason: str) -> None:
-        """Look at a deployment again later, and later each time; at one that cannot be read, after the longest rest."""
+        """Look at a deployment again later, and later each time; at one that cannot be read, after the longest rest.
+
+        One whose instances may bill rests for minutes only, and none beyond the end of its lease.
+        """
         now = self._clock.now()
 
         def later(before: Deployment) -> Change:
             after = before.changed(failed_looks=before.failed_looks + 1)
             made = change(before, after, EventKind.NOTE, f"a look did not succeed: {reason}", now)
-            at = now + backoff(after.failed_looks, SWEEP_INTERVAL, LONGEST_REST)
+            bills = before.endpoint and before.endpoint.exists
+            at = now + backoff(after.failed_looks, SWEEP_INTERVAL, LONGEST_REST_OF_INSTANCES if bills else LONGEST_REST)
+            if before.lease.ends_at and now < before.lease.ends_at:
+                at = min(at, before.lease.ends_at)
             again = made.after.changed(next_look_at=at, next_step="look again: the last look did not succeed")
             return made.changed(after=again)
 

@@ -149,16 +149,29 @@ class Warming:
         return self._executions.start(MACHINE, run, task.dump()) or begins or self._executions.is_running(MACHINE, run)
 
     def end_dead_wake(self, name: str) -> Deployment:
-        """End a wake that is past its deadline; whether another one is wanted is for others to say."""
+        """End a wake that is past its deadline; whether another one is wanted is for others to say.
+
+        One that holds an instance is ended as soon as its execution is over.
+        """
         now = self._clock.now()
+        deployment = self._deployments.get(name)
+        wake = deployment.wake
+        if wake is None or (wake.is_live(now) and not self._has_died(deployment, wake, now)):
+            return deployment
 
         def ended(before: Deployment) -> Change | None:
-            if before.wake is None or before.wake.is_live(now):
+            if before.wake is None or before.wake.id != wake.id:
                 return None
             reason = "the wake ended without an answer: its execution died"
             return change(before, before.without_dead_wake(now), EventKind.WAKE, reason, now, wake=before.wake.id)
 
         return amend(self._deployments, name, ended)
+
+    def _has_died(self, deployment: Deployment, wake: Wake, now: datetime) -> bool:
+        if deployment.endpoint is None or wake.elapsed(now) < BEGINS_WITHIN.total_seconds():
+            return False
+        run = names.wake_name(deployment.name, deployment.generation, wake.id, deployment.created_at)
+        return not self._executions.is_running(MACHINE, run)
 
     def keep_warm(self, deployment: Deployment, *, correlation_id: str) -> None:
         """Start a wake of a model that is cold, or whose idle time runs out: its first probe answers then.
@@ -212,7 +225,7 @@ class Warming:
             opening = before.keep_warm.next_opening(now)
             until = opening or now + UNTIL_ASKED
             rests = f"no probes until {iso(opening)}" if opening else "no probes until somebody asks for a warm-up"
-            after = before.changed(quiet_until=until, wake=None, waiting_for=None)
+            after = before.changed(quiet_until=until, quiet_since=now, wake=None, waiting_for=None)
             return change(
                 before, after, EventKind.KEEP_WARM, f"scaled down: {rests}; {self._cold_by(before, now)}", now
             )
