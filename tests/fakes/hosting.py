@@ -252,20 +252,23 @@ def _once(held: dict[str, Found], name: str, kind: str, tags: Mapping[str, str])
 class FakeAutoscaling:
     """Implements `ports.Autoscaling`: bounds by endpoint or component, and how often they were written.
 
-    Calls of endpoints in `failing` failed lately.
+    `refuses` is raised by every call that writes or removes bounds. Calls of endpoints in `failing` failed lately.
     """
 
     bounds: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     writes: int = 0
+    refuses: PilotlightError | None = None
 
     def register(
         self, endpoint: Endpoint, backend: Backend, *, floor: int, most: int, suspended: bool, component: str | None
     ) -> None:
+        self._refuse()
         self.bounds[component or endpoint.name] = (floor, most, suspended)
         self.writes += 1
 
     def deregister(self, endpoint_name: str, component: str | None) -> None:
+        self._refuse()
         self.bounds.pop(component or endpoint_name, None)
 
     def fails(self, endpoint_name: str, backend: Backend, now: datetime) -> bool:
@@ -273,6 +276,10 @@ class FakeAutoscaling:
 
     def unbind(self, endpoint_name: str) -> None:
         self.bounds.pop(endpoint_name, None)
+
+    def _refuse(self) -> None:
+        if self.refuses:
+            raise self.refuses
 
 
 @dataclass

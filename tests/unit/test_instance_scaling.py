@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pilotlight.contracts import UpdateRequest
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import ConcurrentChange, NotFound, NotOurs, QuotaExceeded, Superseded
+from pilotlight.domain.errors import AccessDenied, ConcurrentChange, NotFound, NotOurs, QuotaExceeded, Superseded
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.values import Backend
 
@@ -98,6 +98,51 @@ def test_what_must_stop_goes_at_once_and_does_not_begin_by_itself_whoever_waits(
 
     assert (hosted(world).status, hosted(world).desired) == ("Updating", 0)
     assert world.autoscaling.bounds == {ENDPOINT: (0, 1, True)}
+
+
+@pytest.mark.parametrize("backend", [ASYNC, REALTIME])
+@pytest.mark.parametrize("why", ["the ceiling", "on request"])
+def test_bounds_that_may_not_be_written_keep_nothing_running(world, backend, why):
+    world.host(backend=backend, scaling={"min": 1})
+    world.autoscaling.refuses = AccessDenied("not authorized to perform cloudwatch:PutMetricAlarm")
+
+    if why == "the ceiling":
+        reach_ceiling(world)
+
+    with pytest.raises(AccessDenied):
+        world.look() if why == "the ceiling" else world.warming.scale_down("llama")
+
+    assert (hosted(world).status, hosted(world).desired) == (("Updating", 0) if backend is ASYNC else ("Deleting", 1))
+
+
+@pytest.mark.parametrize("backend", [ASYNC, REALTIME])
+@pytest.mark.parametrize("status", [Status.CREATING, Status.WARMING])
+def test_what_must_stop_stops_before_it_serves(world, backend, status):
+    world.host(status, backend=backend)
+    world.endpoints.settle(ENDPOINT)
+    world.look()
+    meanwhile = (hosted(world).status, world.autoscaling.writes)
+    world.switch.on("too dear")
+
+    world.look()
+
+    assert meanwhile == ("InService", 0)
+    assert (hosted(world).status, hosted(world).desired) == (("Updating", 0) if backend is ASYNC else ("Deleting", 1))
+
+
+def test_a_first_warm_up_that_the_switch_stopped_gets_its_instance_when_that_is_off(world):
+    world.host(Status.WARMING)
+    world.switch.on("too dear")
+    world.endpoints.settle(ENDPOINT)
+    world.look()
+    world.settle()
+    meanwhile = world.probing.probe(world.probe_task())
+    world.switch.off()
+
+    world.probing.probe(world.probe_task())
+
+    assert meanwhile.give_up
+    assert (hosted(world).status, hosted(world).desired) == ("Updating", 1)
 
 
 def test_autoscaling_may_add_again_when_nothing_must_stop_any_more(world):
@@ -361,7 +406,7 @@ def test_a_scale_down_waits_for_the_calls_that_are_under_way(world, backend):
     world.look()
     meanwhile = (hosted(world).status, hosted(world).desired)
     world.in_flight.forget(world.invocations.get("i-1"))
-    world.clock.advance(minutes=11)
+    world.clock.advance(minutes=1)
     world.look()
 
     assert meanwhile == ("InService", 1)

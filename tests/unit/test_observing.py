@@ -12,7 +12,7 @@ from pilotlight.domain.errors import AccessDenied, EndpointFailed, NotFound, Sup
 from pilotlight.domain.values import Backend
 from pilotlight.services.observing import JUST_ASKED, outcome
 
-from tests.factories import NOON, an_endpoint
+from tests.factories import NOON, an_endpoint, an_invocation
 from tests.fakes.hosting import Hosted
 from tests.world import STACK
 
@@ -412,6 +412,30 @@ def test_a_look_that_is_slower_than_the_next_life_of_its_endpoint_tells_nothing_
     assert "token-capacity" not in world.tokens.told
     world.settle(seconds=240)
     assert world.tokens.succeeded["token-capacity"] == {"in_service": True}
+
+
+@pytest.mark.parametrize("broken", ["a call's record", "a token"])
+def test_what_must_stop_stops_also_where_the_rest_of_a_look_fails(world, broken):
+    world.host()
+    if broken == "a token":
+        world.observing.await_endpoint("llama", 1, "token-updated", Awaited.UPDATED)
+        world.clock.advance(minutes=2)
+        world.tokens.refuses = Throttled("slow down")
+    else:
+        asked = an_invocation("i-1", backend=Backend.SAGEMAKER_ASYNC)
+        world.invocations.put(asked)
+        world.in_flight.put(asked)
+        world.invocations.find = _unreadable
+    world.switch.on("too dear")
+
+    with pytest.raises((AccessDenied, Throttled)):
+        world.observing.look_and_scale("llama")
+
+    assert world.endpoints.endpoints[ENDPOINT].desired == 0
+
+
+def _unreadable(_invocation_id):
+    raise AccessDenied("not authorized to perform dynamodb:GetItem")
 
 
 def test_a_look_at_a_deployment_that_there_is_not_says_so(world):

@@ -165,6 +165,20 @@ def test_a_failed_deployment_without_an_endpoint_at_sagemaker_is_not_asked_for_i
     assert ENDPOINT not in world.endpoints.deleted
 
 
+@pytest.mark.parametrize("ends", ["a failure", "a teardown"])
+def test_bounds_that_may_not_be_removed_do_not_keep_the_endpoint_billing(world, ends):
+    world.host(Status.CREATING if ends == "a failure" else Status.SERVING)
+    world.endpoints.settle(ENDPOINT)
+    world.autoscaling.refuses = AccessDenied("not authorized to perform cloudwatch:DeleteAlarms")
+    if ends == "a teardown":
+        world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")
+
+    with pytest.raises(AccessDenied):
+        world.fail_deploy("it broke") if ends == "a failure" else world.removing.delete(world.task())
+
+    assert status(world) == "Deleting"
+
+
 def test_a_component_is_deleted_before_its_endpoint_which_would_leave_it_behind(world):
     world.host(Status.CREATING, backend=REALTIME, scaling={"components": True})
     world.come_into_service()

@@ -23,7 +23,7 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import ContainerLogs, TaskTokens
 from pilotlight.services.async_results import AsyncResults
-from pilotlight.services.creating import Creating, asked_lately
+from pilotlight.services.creating import ALIVE, Creating, asked_lately
 from pilotlight.services.metering import Metering
 from pilotlight.services.records import amend
 from pilotlight.services.scaling import InstanceScaling
@@ -91,11 +91,17 @@ class Observing:
 
     def look_and_scale(self, name: str) -> Deployment:
         """Look at a deployment's endpoint, at what it has answered, and bring its instances to where they shall be."""
-        deployment = self.look(name)
-        if deployment.endpoint is None or not deployment.endpoint.exists:
-            return deployment
-        self._results.look(deployment)
-        return self._scaling.apply(deployment) if deployment.status is Status.SERVING else deployment
+        try:
+            deployment = self.look(name)
+            if deployment.endpoint and deployment.endpoint.exists:
+                self._results.look(deployment)
+        finally:  # what stops the money does not wait for what may fail
+            deployment = self._scale(self._deployments.get(name))
+        return deployment
+
+    def _scale(self, deployment: Deployment) -> Deployment:
+        there = deployment.endpoint and deployment.endpoint.exists
+        return self._scaling.apply(deployment) if there and deployment.status in ALIVE else deployment
 
     def look_for(self, endpoint_name: str, tags: Mapping[str, str]) -> None:
         """Look at the endpoint that an event is of, if it is one of this stack's deployments."""

@@ -113,11 +113,14 @@ class Removing:
             self._delete_endpoint(deployment, endpoint)
 
     def _delete_endpoint(self, deployment: Deployment, endpoint: Endpoint) -> None:
-        """Begin to delete an endpoint, its component first: deleting an endpoint leaves its components behind."""
-        self._scaling.forget(deployment)
+        """Begin to delete an endpoint, its component first: deleting an endpoint leaves its components behind.
+
+        Its bounds and alarms go last: what bills must not wait for them.
+        """
         self._components_are_there(deployment, endpoint)
         with suppress(ConcurrentChange):  # it is being created or changed: the next look deletes it
             self._endpoints.delete_endpoint(endpoint.name)
+        self._scaling.forget(deployment)
 
     def _components_are_there(self, deployment: Deployment, endpoint: Endpoint) -> bool:
         """Begin to delete the components of an endpoint; say whether there are some yet."""

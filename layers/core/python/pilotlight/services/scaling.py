@@ -45,24 +45,25 @@ class InstanceScaling:
     def apply(self, deployment: Deployment) -> Deployment:
         """Bring a deployment's endpoint to where it shall be, and return the record.
 
-        What changes just now is left as it is: the next look finds it again.
+        What changes just now is left as it is: the next look finds it again. Before the deployment serves, its endpoint
+        is touched only where it must stop.
         """
         endpoint = deployment.endpoint
         if endpoint is None or endpoint.update or not (endpoint.is_in_service or endpoint.is_broken):
             return deployment
         wanted = self._wish(deployment, endpoint)
+        if deployment.status is not Status.SERVING and not wanted.suspended:
+            return deployment
         if endpoint.is_broken:
             return self._let_go_of_broken(deployment, endpoint, wanted)
         if wanted.parked:
             return self._park(deployment, wanted.reason)
+        if wanted.now == 0:
+            return self._stop(deployment, endpoint, wanted)
         deployment = self._register(deployment, endpoint, wanted)
         if wanted.now is None or wanted.now == _set_to(endpoint):
             return deployment
-        try:
-            self._set(deployment, endpoint, wanted.now)
-        except ConcurrentChange:
-            return deployment
-        return self._note(deployment, f"set to {_counted(wanted.now)}: {wanted.reason}", desired=wanted.now)
+        return self._bring_to(deployment, endpoint, wanted.now, f"set to {_counted(wanted.now)}: {wanted.reason}")
 
     def ensure_capacity(self, deployment: Deployment) -> bool:
         """Say whether an instance is there that takes calls; where none is, ask for one, once.
@@ -96,11 +97,7 @@ class InstanceScaling:
 
     def _begin_again(self, deployment: Deployment, endpoint: Endpoint) -> None:
         """Ask for the first instance, or the first copy: minutes before an alarm would."""
-        try:
-            self._set(deployment, endpoint, max(1, endpoint.scaling.min))
-        except ConcurrentChange:
-            return
-        self._note(deployment, "asking for an instance", desired=max(1, endpoint.scaling.min))
+        self._bring_to(deployment, endpoint, max(1, endpoint.scaling.min), "asking for an instance")
 
     def leave(self, deployment: Deployment, reason: str) -> Deployment:
         """Let go of all instances now, whoever could have called: a scale-down on request.
@@ -115,14 +112,7 @@ class InstanceScaling:
         if endpoint.is_broken or not reaches_zero(deployment.backend, endpoint):
             return self._park(deployment, reason)
         wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
-        deployment = self._register(deployment, endpoint, wanted)
-        if not endpoint.instances and not endpoint.desired:
-            return deployment
-        try:
-            self._set(deployment, endpoint, 0)
-        except ConcurrentChange:
-            return deployment
-        return self._note(deployment, f"set to no instance: {reason}", desired=0)
+        return self._stop(deployment, endpoint, wanted)
 
     def forget(self, deployment: Deployment) -> None:
         """Remove an endpoint's bounds, policies and alarms; what is not there is not missed."""
@@ -156,12 +146,23 @@ class InstanceScaling:
         reason = f"scales between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
         return self._note(deployment, reason, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended)
 
-    def _set(self, deployment: Deployment, endpoint: Endpoint, count: int) -> None:
+    def _stop(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
+        """Let go of all instances, and only then set the bounds: where those are refused, nothing runs on."""
+        if _set_to(endpoint):
+            deployment = self._bring_to(deployment, endpoint, 0, f"set to no instance: {wanted.reason}")
+        return self._register(deployment, endpoint, wanted)
+
+    def _bring_to(self, deployment: Deployment, endpoint: Endpoint, count: int, reason: str) -> Deployment:
+        """Ask for a count of instances, or of copies; what changes just now is asked at the next look."""
         component = self._component(deployment, endpoint)
-        if component:
-            self._endpoints.set_copies(component, count)
-        else:
-            self._endpoints.set_instances(endpoint.name, count)
+        try:
+            if component:
+                self._endpoints.set_copies(component, count)
+            else:
+                self._endpoints.set_instances(endpoint.name, count)
+        except ConcurrentChange:
+            return deployment
+        return self._note(deployment, reason, desired=count)
 
     def _park(self, deployment: Deployment, reason: str) -> Deployment:
         """Delete an endpoint that cannot be without an instance; its model and its config stay, for the next wake.
@@ -169,16 +170,17 @@ class InstanceScaling:
         Raises: NotOurs for one that is a stranger's by now.
         """
         found = self._creating.owned(deployment)
-        self.forget(deployment)
         component = deployment.endpoint and self._component(deployment, deployment.endpoint)
         try:
             if component and self._endpoints.component(component):  # it would be left behind
                 self._endpoints.delete_component(component)
             if found:
                 self._endpoints.delete_endpoint(found.name)
-        except ConcurrentChange:  # the next look finds it, and its bounds gone
-            return self._note(deployment, f"is to be parked: {reason}", floor=None, most=None)
-        return self._note(deployment, f"parked: {reason}", desired=0, floor=None, most=None, status="Deleting")
+        except ConcurrentChange:  # the next look finds it
+            return self._note(deployment, f"is to be parked: {reason}")
+        deployment = self._note(deployment, f"parked: {reason}", desired=0, floor=None, most=None, status="Deleting")
+        self.forget(deployment)  # last: where that is refused, nothing runs on
+        return deployment
 
     def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:
         if not endpoint.scaling.components:
