@@ -116,13 +116,34 @@ def test_bounds_alone_make_no_revision_and_are_registered_at_the_next_look(world
     assert "scales between 0 and 4 instances from now on" in timeline(world)
 
 
-@pytest.mark.parametrize("scaling", [{"concurrent_invocations": 3}, {"initial": 0}])
-def test_what_of_scaling_is_in_the_config_makes_a_revision(world, scaling):
+def test_what_of_scaling_is_in_the_config_makes_a_revision(world):
     world.host()
 
-    world.updating.update("llama", wanted(scaling=scaling))
+    world.updating.update("llama", wanted(scaling={"concurrent_invocations": 3}))
 
     assert numbers(world) == [2, 1]
+
+
+def test_how_many_it_begins_with_brings_up_no_second_fleet_and_counts_from_the_next_revision(world):
+    world.host()
+
+    world.updating.update("llama", wanted(scaling={"max": 3, "initial": 2}))
+    before = (numbers(world), world.endpoint().update, world.endpoint().scaling.initial, world.endpoint().scaling.max)
+    updated(world)
+
+    assert before == ([1], None, 1, 3)
+    assert (world.endpoint().scaling.initial, world.endpoints.first_counts[f"{ENDPOINT}-v2"]) == (2, 2)
+
+
+def test_an_endpoint_that_is_parked_begins_with_as_many_as_are_wished_by_then(world):
+    world.host(scaling={"initial": 0})
+    world.updating.update("llama", wanted(scaling={"max": 3, "initial": 2}))
+    assert world.updating.start(world.update_task()).skipped
+    world.updating.finish(world.update_task())
+
+    world.wake_up()
+
+    assert (hosted(world).config, hosted(world).desired) == (f"{ENDPOINT}-v2", 2)
 
 
 def test_bounds_that_cost_less_are_changed_whatever_is_spent_and_whatever_the_switch_says(world):

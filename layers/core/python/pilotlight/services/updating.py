@@ -38,7 +38,7 @@ MACHINE = "update"
 BUSY_SECONDS = 30
 UNSEEN_SECONDS = 90  # in which an endpoint that was asked for may not be seen yet
 BEGINS_WITHIN = timedelta(minutes=2)  # a young execution may not be seen yet
-OF_THE_CONFIG = ("initial", "concurrent_invocations", "components")
+OF_THE_CONFIG = ("concurrent_invocations", "components")
 
 
 class Updating:
@@ -83,7 +83,7 @@ class Updating:
         if hosting == deployment.hosting:
             return deployment
         scaling = hosting.scaling.for_backend(deployment.backend)
-        if self._is_about_bounds_only(deployment, hosting):
+        if self._is_about_bounds_only(deployment, endpoint, hosting):
             return self._rescale(deployment, hosting)
         self._spending.require_creation()
         _require_no_components(endpoint)
@@ -304,17 +304,23 @@ class Updating:
     def _run_name(deployment: Deployment, update: Update) -> str:
         return names.update_name(deployment.name, deployment.generation, update.number, deployment.created_at)
 
-    def _is_about_bounds_only(self, deployment: Deployment, hosting: Hosting) -> bool:
+    @staticmethod
+    def _is_about_bounds_only(deployment: Deployment, endpoint: Endpoint, hosting: Hosting) -> bool:
         before = deployment.hosting or Hosting()
         if before.changed(scaling=hosting.scaling) != hosting:
             return False
-        return all(getattr(before.scaling, name) == getattr(hosting.scaling, name) for name in OF_THE_CONFIG)
+        # An endpoint that is there has begun: how many it begins with is no reason for another fleet.
+        fixed = OF_THE_CONFIG if endpoint.exists else ("initial", *OF_THE_CONFIG)
+        return all(getattr(before.scaling, name) == getattr(hosting.scaling, name) for name in fixed)
 
     def _rescale(self, deployment: Deployment, hosting: Hosting) -> Deployment:
-        """Change bounds and policies: the next look registers them. What costs less is changed whatever is spent."""
+        """Change bounds and policies: the next look registers them. What costs less is changed whatever is spent.
+
+        How many it begins with stays as its config has it, and is as wished from the next revision on.
+        """
         now = self._clock.now()
-        scaling = hosting.scaling.for_backend(deployment.backend)
         endpoint = self._updatable(deployment)
+        scaling = hosting.scaling.for_backend(deployment.backend).changed(initial=endpoint.scaling.initial)
         if endpoint.scaling.components:
             self._require_room_for_copies(deployment, endpoint, scaling.max)
 
