@@ -1,4 +1,4 @@
-"""A permission that is taken from a role of a running cloud is missed at once.
+"""A permission that is taken from a role of a running cloud is missed at once, and none is missed by a whole life.
 
 Which grants there have to be is judged in process, where every call comes each time: tests/faults/test_roles.py.
 """
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from local.authorization import Decision, watching
-from tests.workflows.world import World, eventually
+from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, told, until_at_zero
+from tests.workflows.world import SMALL, World, eventually
 
 
 @pytest.fixture
@@ -33,6 +34,22 @@ ON_THE_WAY = [
     ("DeployMachine", "lambda:InvokeFunction"),
 ]
 
+# Likewise, of a model that instances host.
+ON_THE_WAY_TO_AN_ENDPOINT = [
+    ("CreateEndpoint", "sagemaker:CreateModel"),
+    ("CreateEndpoint", "sagemaker:CreateEndpointConfig"),
+    ("CreateEndpoint", "sagemaker:CreateEndpoint"),
+    ("CreateEndpoint", "iam:PassRole"),
+    ("CreateEndpoint", "s3:PutObject"),
+    ("Hosting", "s3:GetObject"),
+    ("Hosting", "s3:ListBucket"),
+    ("Hosting", "ecr:GetAuthorizationToken"),
+    ("Hosting", "logs:CreateLogStream"),
+]
+
+# Of each backend, what a life has beside a deployment, an answer and a teardown.
+BOUNDS = {ASYNC: {"min": 0, "max": 1, "scale_in": "immediate"}, REALTIME: {"min": 1, "max": 1}}
+
 
 @pytest.mark.parametrize(("role", "action"), random.Random(4).sample(ON_THE_WAY, 4))
 def test_a_permission_that_is_taken_from_a_role_is_missed_at_once(
@@ -43,6 +60,40 @@ def test_a_permission_that_is_taken_from_a_role_is_missed_at_once(
     with without(world, role, action):
         world.http.post("/deployments", json={"name": world.name(), "source": source})
         eventually(lambda: (role, action) in refused(watch), f"{role} to miss {action}")
+
+
+@pytest.mark.parametrize(("role", "action"), random.Random(9).sample(ON_THE_WAY_TO_AN_ENDPOINT, 4))
+def test_a_permission_that_hosting_lacks_is_missed_at_once(
+    world: World, staged: str, watch: list[Decision], role: str, action: str
+) -> None:
+    with without(world, role, action):
+        world.deploy(backend=ASYNC, source=SMALL, lease=LONG)
+        eventually(lambda: (role, action) in refused(watch), f"{role} to miss {action}")
+
+
+@pytest.mark.parametrize("backend", [ASYNC, REALTIME])
+def test_a_whole_life_on_instances_is_refused_nothing(
+    world: World, staged: str, watch: list[Decision], backend: str
+) -> None:
+    name = hosted(world, backend, scaling=BOUNDS[backend])
+
+    told(world, name)
+    world.http.patch(f"/deployments/{name}", json={"serving": {"options": {"max_model_len": "4096"}}})
+    eventually(lambda: "update" not in endpoint(world, name), "the update to be over")
+    world.http.post(f"/deployments/{name}/rollback", json={})
+    eventually(lambda: "update" not in endpoint(world, name), "the rollback to be over")
+    world.http.post(f"/deployments/{name}/scale-down")
+    until_at_zero(world, name)
+    told(world, name)
+    world.tear_down(name)
+
+    assert refused(watch) == set()
+    assert {"CreateEndpoint", "NoteEndpoint", "StartUpdate", "FinishUpdate", "DeleteEndpoint", "Sweep"} <= asking(watch)
+
+
+def asking(watch: list[Decision]) -> set[str]:
+    """Give the roles that asked for something."""
+    return {role_of(decision) for decision in watch}
 
 
 @contextmanager
@@ -67,5 +118,9 @@ def without(world: World, role: str, action: str) -> Iterator[None]:
 
 def refused(watch: list[Decision]) -> set[tuple[str, str]]:
     """Give which roles were refused what."""
-    calls = [decision.call for decision in watch if not decision.allowed]
-    return {(call.caller.name.removeprefix("pilotlight-").rpartition("Role-")[0], call.action) for call in calls}
+    return {(role_of(decision), decision.call.action) for decision in watch if not decision.allowed}
+
+
+def role_of(decision: Decision) -> str:
+    """Give the role of the template that asked."""
+    return decision.call.caller.name.removeprefix("pilotlight-").rpartition("Role-")[0]
