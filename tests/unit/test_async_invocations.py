@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from pilotlight.contracts import AsyncResult
+from pilotlight.domain import names
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import (
     AccessDenied,
@@ -771,6 +772,41 @@ def test_an_end_is_repeated_until_nothing_waits(hosted, monkeypatch):
     assert hosted.async_results.abandon(hosted.deployment(), "its endpoint was removed")
 
     assert hosted.async_results.in_flight(hosted.deployment()) == 0
+
+
+def test_what_an_endpoint_took_that_is_gone_ends_at_the_look_that_finds_it_gone_and_what_waits_goes_on(world):
+    world.host()
+    lost, answered = hand_over(world), hand_over(world)
+    world.async_backend.answer(b"1")
+    queued = invoke(world).id
+    world.endpoints.vanish(names.endpoint_name("llama", 1))
+
+    world.observing.look_and_scale("llama")
+
+    assert view(world, lost).error == {
+        "code": NotServing.code,
+        "message": "It is not answered any more: the endpoint that had it is gone. Send it again.",
+    }
+    assert view(world, answered).body == 1
+    assert record(world, queued).status is InvocationStatus.QUEUED
+
+
+def test_what_a_former_endpoint_of_that_name_took_is_not_waited_for(world):
+    world.host()
+    lost = hand_over(world)
+    world.endpoints.vanish(names.endpoint_name("llama", 1))
+    world.clock.advance(minutes=2)
+    world.observing.look("llama")  # whoever waits for it may see it first
+    world.wake_up()
+    world.settle(seconds=240)
+    taken = hand_over(world)
+
+    world.look()
+
+    assert (record(world, lost).status, record(world, taken).status) == (
+        InvocationStatus.FAILED,
+        InvocationStatus.RUNNING,
+    )
 
 
 # ---- where it is -----------------------------------------------------------------------------------------------

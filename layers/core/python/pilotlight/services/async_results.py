@@ -35,6 +35,7 @@ MOST_ABANDONED = 400  # in one call: it is repeated
 TOLD_BY = timedelta(minutes=2)  # younger calls are left to the topic
 A_SECOND = timedelta(seconds=1)  # as exactly as S3 tells when something was written
 ATTEMPTS = 3
+UNANSWERED, AGAIN = "It is not answered any more", "Send it again."
 
 
 class AsyncResults:
@@ -83,12 +84,15 @@ class AsyncResults:
     def look(self, deployment: Deployment) -> int:
         """Look after the oldest calls that nobody has told of; return how many came to their end by it.
 
-        It is the net below the topics: what lies in the bucket is taken, and what is past its time is given up.
+        It is the net below the topics: what lies in the bucket is taken, and what is past its time is given up. What an
+        endpoint had taken that is gone went with it: nobody else would tell.
         """
         ended = 0
-        for invocation_id in self._in_flight.oldest(deployment.name, deployment.generation, MOST_LOOKED_AT):
+        there = deployment.endpoint is not None and deployment.endpoint.exists
+        most = MOST_LOOKED_AT if there else MOST_COUNTED
+        for invocation_id in self._in_flight.oldest(deployment.name, deployment.generation, most):
             invocation = self._still_open(deployment, invocation_id)
-            if invocation is not None and self._look_at(invocation):
+            if invocation is not None and self._look_at(invocation, is_orphan=_is_orphan(invocation, deployment)):
                 ended += 1
         return ended
 
@@ -108,7 +112,7 @@ class AsyncResults:
                 continue
             try:
                 if not self._taken_from_the_bucket(invocation):
-                    self._ending.fail(invocation, NotServing(f"It is not answered any more: {reason}."))
+                    self._ending.fail(invocation, NotServing(f"{UNANSWERED}: {reason}."))
             except ConcurrentChange:
                 continue  # somebody else ends it
         return len(marked) <= MOST_ABANDONED
@@ -121,13 +125,16 @@ class AsyncResults:
         self._in_flight.forget_id(deployment.name, deployment.generation, invocation_id)
         return None
 
-    def _look_at(self, invocation: Invocation) -> bool:
+    def _look_at(self, invocation: Invocation, *, is_orphan: bool) -> bool:
         now = self._clock.now()
         submission = invocation.submission
-        if submission and now < submission.at + TOLD_BY:
+        if submission and now < submission.at + TOLD_BY and not is_orphan:
             return False
         try:
             if submission and self._taken_from_the_bucket(invocation):
+                return True
+            if is_orphan:
+                self._ending.fail(invocation, NotServing(f"{UNANSWERED}: the endpoint that had it is gone. {AGAIN}"))
                 return True
             if invocation.is_lost(now):
                 self._ending.fail(invocation, DeadlinePassed(invocation.expired_message))
@@ -258,3 +265,11 @@ class AsyncResults:
         return DeadlinePassed(
             "It waited at its endpoint for as long as it may, and no instance took it; send it again.", told=told or ""
         )
+
+
+def _is_orphan(invocation: Invocation, deployment: Deployment) -> bool:
+    """Say whether the endpoint that took a call is gone; another one of its name does not know it."""
+    endpoint, submission = deployment.endpoint, invocation.submission
+    if endpoint is None or submission is None:
+        return False
+    return not endpoint.exists or bool(endpoint.created_at and submission.at < endpoint.created_at)

@@ -93,7 +93,7 @@ class Observing:
         """Look at a deployment's endpoint, at what it has answered, and bring its instances to where they shall be."""
         try:
             deployment = self.look(name)
-            if deployment.endpoint and deployment.endpoint.exists:
+            if deployment.endpoint:
                 self._results.look(deployment)
         finally:  # what stops the money does not wait for what may fail
             deployment = self._scale(self._deployments.get(name))
