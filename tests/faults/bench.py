@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from local.sagemaker import Knobs as HostingKnobs
 from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
 from tests.faults import callers as _callers  # noqa: F401
 from tests.faults import changes as _changes  # noqa: F401
@@ -38,7 +39,14 @@ from tests.faults.workflows import (
 )
 
 COOLING_SECONDS = 600  # what only the reconciliation found is warm from its first wake until a window has passed
-HARMLESS = ("duplicate", "sweep", "second_deploy")  # to an answer: nobody generates it again for these
+HARMLESS = (
+    "duplicate",
+    "sweep",
+    "second_deploy",
+    "lose_sns",
+    "duplicate_sns",
+)  # to an answer: nobody generates it again for these
+SICK_SECONDS = 600  # in which no container passes its health check: each is given two minutes for it
 LOADING_SECONDS = 150  # of a model that loads and loads: time for 75 probes, of which a wake may make 20
 _REPLAY = re.compile(r"(?P<workflow>[\w-]+):(?P<faults>\d+:\w+(\+\d+:\w+)*)?")
 
@@ -164,6 +172,17 @@ class Bench:
         self.stack.bedrock.knobs.never_ready = True
         self.stack.agenda.spawn("ready at last", self._ready_at_last, after=LOADING_SECONDS, idle=True)
 
+    def hinder(self, **knobs: object) -> None:
+        """Let the simulated hosting be at its worst so, for as long as one wake may take."""
+        turned = self.stack.hosting.service.knobs
+        for name, value in knobs.items():
+            setattr(turned, name, value)
+        if turned.never_healthy:
+            self.stack.agenda.spawn("healthy at last", self._healthy_at_last, after=SICK_SECONDS, idle=True)
+
+    def _healthy_at_last(self) -> None:
+        self.stack.hosting.service.knobs.never_healthy = False
+
     def _ready_at_last(self) -> None:
         self.stack.bedrock.knobs.never_ready = False
 
@@ -203,6 +222,7 @@ class Bench:
     def calm(self) -> None:
         """Let the simulated service do from now on what it is asked for."""
         self.stack.bedrock.knobs.stick_next_import = self.stack.bedrock.knobs.never_ready = False
+        self.stack.hosting.service.knobs = HostingKnobs()
         for job in self.stack.bedrock.jobs:
             job.stuck = False
 

@@ -183,7 +183,7 @@ hosted("async-order", on(ASYNC), _two_told_in_another_order, _told_all, watched=
 hosted("async-fails", on(ASYNC), _fail_in_the_container, _told_of_its_failure, watched=of("note_result"))
 hosted("async-removed", at_zero, _call_then_remove, is_gone, watched=of("run_invocation", "delete_endpoint"))
 hosted("realtime-call", on(REALTIME), _call(WAIT_SECONDS), answered, watched=of("api_invoke"))
-hosted("realtime-parked", parked, _call(), answered, watched=of(*OF_CALLS, *OF_WAKES))
+hosted("realtime-parked", parked, _call(), answered, watched=of("run_invocation", *OF_WAKES))
 hosted(
     "async-to-zero",
     on(ASYNC),

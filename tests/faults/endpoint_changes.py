@@ -9,6 +9,8 @@ from local.sagemaker.resources import Status
 from tests.faults.endpoints import (
     ASYNC,
     OF_REMOVAL,
+    PATIENT,
+    QUICK,
     REALTIME,
     SWEPT,
     Begin,
@@ -27,9 +29,9 @@ from tests.faults.endpoints import (
 from tests.faults.stack import Stack
 from tests.faults.workflows import NAME, Visit, deploy, insist, is_gone, serves, tear_down
 
-ANOTHER = {"container": {"environment": {"SERVING_LOG_LEVEL": "debug"}}}
-UNHEALTHY = {"container": {"environment": {"SERVING_LOG_LEVEL": "warn"}, "health_check_timeout_seconds": 60}}
-A_THIRD = {"container": {"environment": {"SERVING_LOG_LEVEL": "trace"}}}
+ANOTHER = {"container": {"environment": {"SERVING_LOG_LEVEL": "debug"}, **PATIENT}}
+UNHEALTHY = {"container": {"environment": {"SERVING_LOG_LEVEL": "warn"}, **PATIENT}}
+A_THIRD = {"container": {"environment": {"SERVING_LOG_LEVEL": "trace"}, **PATIENT}}
 WIDER = {"scaling": {"min": 1, "max": 2}}
 COMPONENTS = {"scaling": {"components": True, "max": 1}}
 UPDATED_WITHIN_SECONDS = 2400.0
@@ -122,7 +124,7 @@ def _widen(stack: Stack, visit: Visit) -> None:
 def _components(stack: Stack, visit: Visit) -> None:
     """Deploy with an inference component, let go of every instance, and have one again."""
     if stack.status(NAME) is None:
-        deploy(stack, visit, "small", backend=REALTIME, **COMPONENTS)
+        deploy(stack, visit, "small", backend=REALTIME, **QUICK, **COMPONENTS)
     insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
     visit.so["it is let go"] = watch(stack, lambda: not instances(stack), within=3600)
     wake(stack, visit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults.endpoint_oracles import everything
-from tests.faults.endpoints import ASYNC, Begin, hosted, of, on
+from tests.faults.endpoints import ASYNC, QUICK, Begin, hosted, of, on
 from tests.faults.product import STACK
 from tests.faults.stack import Stack
 from tests.faults.strangers import plant_config, plant_endpoint, plant_model, scale
@@ -34,7 +34,7 @@ def _ours(name: str) -> dict[str, str]:
 
 def _meet_the_stranger(stack: Stack, visit: Visit) -> None:
     """Deploy where the name is taken, learn of it, and have all of ours removed."""
-    deploy(stack, visit, "small", backend=ASYNC)
+    deploy(stack, visit, "small", backend=ASYNC, **QUICK)
     failure: dict[str, Any] = stack.deployment(NAME).get("failure") or {}
     visit.so["its owner is told whose the name is"] = failure.get("code") == "not-ours"
     tear_down(stack, visit)
@@ -87,12 +87,11 @@ def _nothing_of_ours(stack: Stack, _: Visit) -> bool:
 def _deploy_unnoticed(stack: Stack, visit: Visit) -> None:
     """Deploy where no event of an endpoint comes: the sweep sees that it is in service."""
     stack.lambdas.unreached.add("note_endpoint")
-    deploy(stack, visit, "small", backend=ASYNC)
+    deploy(stack, visit, "small", backend=ASYNC, **QUICK)
     stack.lambdas.unreached.clear()
 
 
-CREATES = of("create_endpoint", "delete_endpoint")
-hosted("stranger-endpoint", _taken("endpoint"), _meet_the_stranger, is_gone, watched=CREATES)
+hosted("stranger-endpoint", _taken("endpoint"), _meet_the_stranger, is_gone, watched=of("create_endpoint"))
 hosted("stranger-config", _taken("config"), _meet_the_stranger, is_gone, swept=False)
 hosted("stranger-model", _taken("model"), _meet_the_stranger, is_gone, swept=False)
 hosted("hosted-orphans", _orphaned, reconcile, _nothing_of_ours, watched=reconciles)

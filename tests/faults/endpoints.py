@@ -27,6 +27,8 @@ ASYNC, REALTIME = "sagemaker-async", "sagemaker-realtime"
 STEP_SECONDS = 20.0
 SOON_SECONDS = 1800.0
 STOPS_WITHIN_SECONDS = 300.0  # what must stop: a look, and what SageMaker takes for it
+PATIENT = {"health_check_timeout_seconds": 120}  # of a container: an hour, as it has by itself, costs a run a minute
+QUICK: dict[str, Any] = {"container": PATIENT, "serving": {"model_loading_timeout": 120}}
 Begin = Callable[[Stack], None]
 Drive = Callable[[Stack, Visit], object]
 Ends = Callable[[Stack, Visit], bool]
@@ -79,7 +81,7 @@ def on(backend: str, **fields: Any) -> Begin:
     """Begin with a deployment that serves on an instance."""
 
     def begin(stack: Stack) -> None:
-        deploy(stack, Visit(), "small", backend=backend, **fields)
+        deploy(stack, Visit(), "small", backend=backend, **QUICK, **fields)
         assert stack.status(NAME) == "SERVING", stack.deployment(NAME)
 
     return begin
@@ -106,7 +108,7 @@ def is_parked(stack: Stack) -> bool:
 
 def creating(stack: Stack) -> None:
     """Begin while an endpoint is being created."""
-    insist(stack, Visit(), "POST", "/deployments", wanted("small", backend=ASYNC), key="first")
+    insist(stack, Visit(), "POST", "/deployments", wanted("small", backend=ASYNC, **QUICK), key="first")
     stack.clock.sleep(30)
     assert stack.status(NAME) == "CREATING", stack.deployment(NAME)
 
@@ -115,7 +117,7 @@ def creating(stack: Stack) -> None:
 
 
 def _deploys(backend: str, **fields: Any) -> Drive:
-    return lambda stack, visit: deploy(stack, visit, "small", backend=backend, **fields)
+    return lambda stack, visit: deploy(stack, visit, "small", backend=backend, **QUICK, **fields)
 
 
 def _fails_first(hinder: Callable[[Stack], None]) -> Drive:
@@ -123,7 +125,7 @@ def _fails_first(hinder: Callable[[Stack], None]) -> Drive:
 
     def drive(stack: Stack, visit: Visit) -> None:
         hinder(stack)
-        deploy(stack, visit, "small", backend=ASYNC)
+        deploy(stack, visit, "small", backend=ASYNC, **QUICK)
         if stack.status(NAME) == "FAILED":
             stopped = watch(stack, lambda: endpoint_of(stack) is None)
             visit.so["a failed endpoint is removed"] = stopped and not instances(stack)
@@ -162,7 +164,7 @@ def _gone_before(stack: Stack) -> None:
 
 
 def _next_generation(stack: Stack, visit: Visit) -> None:
-    insist(stack, visit, "POST", "/deployments", wanted("small", backend=ASYNC), key="next")
+    insist(stack, visit, "POST", "/deployments", wanted("small", backend=ASYNC, **QUICK), key="next")
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
 
 
@@ -224,6 +226,7 @@ OF_CREATION = (
     "stop_billing",
 )
 OF_REMOVAL = ("stop_executions", "delete_endpoint", "note_endpoint")
+OF_FAILURE = ("await_endpoint", "note_endpoint", "stop_billing", "mark_failed")
 SWEPT = ("sweep", "note_endpoint")
 
 
@@ -232,22 +235,16 @@ def of(*functions: str) -> Callable[[str], bool]:
     return lambda function: function in functions
 
 
-hosted("deploy-async", nothing, _deploys(ASYNC), serves)
-hosted("deploy-realtime", nothing, _deploys(REALTIME), serves, watched=of(*OF_CREATION, "sweep"))
-hosted(
-    "endpoint-fails",
-    nothing,
-    _fails_first(_endpoint_fails),
-    _fails_then_serves,
-    watched=of(*OF_CREATION, "stop_billing"),
-)
+hosted("deploy-async", nothing, _deploys(ASYNC), serves, watched=of(*OF_CREATION, "mark_serving"))
+hosted("deploy-realtime", nothing, _deploys(REALTIME), serves, watched=of("start_warm_up", "probe_deployment", "sweep"))
+hosted("endpoint-fails", nothing, _fails_first(_endpoint_fails), _fails_then_serves, watched=of(*OF_FAILURE))
 hosted("no-capacity", nothing, _fails_first(_capacity_fails), _fails_then_serves, watched=of("sweep", "stop_billing"))
 hosted("hosted-redeploy", _gone_before, _next_generation, serves, watched=of("create_endpoint", "await_endpoint"))
 hosted("hosted-lease", _lease_all_but_over, _let_the_lease_end, is_gone, watched=of(*SWEPT, *OF_REMOVAL))
-hosted("teardown-async", on(ASYNC), tear_down, is_gone)
-hosted("teardown-realtime", on(REALTIME), tear_down, is_gone, watched=of(*OF_REMOVAL))
+hosted("teardown-async", on(ASYNC), tear_down, is_gone, watched=of("api", *OF_REMOVAL))
+hosted("teardown-realtime", on(REALTIME), tear_down, is_gone, watched=of("delete_endpoint"))
 hosted("teardown-creating", creating, tear_down, is_gone, alive=True, watched=of(*OF_REMOVAL, *OF_CREATION))
-hosted("teardown-parked", parked, tear_down, is_gone, watched=of(*OF_REMOVAL))
+hosted("teardown-parked", parked, tear_down, is_gone, watched=of("delete_endpoint"))
 hosted("hosted-ceiling", on(ASYNC), _reach_the_ceiling, all_so, watched=of(*SWEPT, "api"))
 hosted("realtime-ceiling", on(REALTIME), _reach_the_ceiling, all_so, watched=of(*SWEPT, "probe_deployment"))
 hosted("hosted-switch", on(ASYNC), _turn_the_switch, all_so, watched=of(*SWEPT, "probe_deployment"))

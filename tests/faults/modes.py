@@ -14,7 +14,26 @@ from tests.faults.seam import WITHIN_SECONDS, Call, Meeting
 ZOMBIE_SECONDS = 1800  # longer than any timeout, and than all that is waited for because of one
 CREATE_JOB = "bedrock.CreateModelImportJob"
 INVOKE = "bedrock-runtime.InvokeModel"  # has no such refusal as a conflict
+SUBMIT = "sagemaker-runtime.InvokeEndpointAsync"
+TOLD = ("sagemaker-runtime.InvokeEndpoint", SUBMIT)
+CREATE_ENDPOINT = "sagemaker.CreateEndpoint"
+MADE_BY_NAME = (
+    CREATE_JOB,
+    "sagemaker.CreateModel",
+    "sagemaker.CreateEndpointConfig",
+    CREATE_ENDPOINT,
+    "sagemaker.CreateInferenceComponent",
+)
+LAUNCHES = (CREATE_ENDPOINT, "sagemaker.UpdateEndpoint", "sagemaker.UpdateEndpointWeightsAndCapacities")
+CHANGES = (  # of what may be changing just then
+    *LAUNCHES[1:],
+    "sagemaker.DeleteEndpoint",
+    "sagemaker.UpdateInferenceComponentRuntimeConfig",
+    "sagemaker.DeleteInferenceComponent",
+)
 CALLS = ("api_invoke", "run_invocation")  # who calls a model while others take it away, also between what it reads
+
+UNLUCKY = "The container is out of luck."
 
 Meet = Callable[[Meeting], AWSResponse]
 Act = Callable[[Meeting], bool]  # gives whether it was taken, or asked for a change
@@ -105,6 +124,16 @@ def _never_ready(meeting: Meeting) -> AWSResponse:
     return meeting.send()
 
 
+def _hindering(**knobs: object) -> Meet:
+    """Let the simulated hosting be at its worst in some way, from this call on."""
+
+    def meet(meeting: Meeting) -> AWSResponse:
+        meeting.seam.surroundings.hinder(**knobs)
+        return meeting.send()
+
+    return meet
+
+
 @dataclass(frozen=True)
 class Mode:
     """One way to go wrong. `passes`: whoever tries again, as everybody here does, gets what he wants.
@@ -119,7 +148,7 @@ class Mode:
     on_reads: bool = False
     on_reads_of: tuple[str, ...] = ()  # functions whose reads go wrong so all the same
     functions: tuple[str, ...] = ()  # the only ones whose calls do, where there are any
-    only: str | None = None
+    only: tuple[str, ...] = ()  # the only operations that do
     never: tuple[str, ...] = ()
     stays: bool = False
     of_machines: bool = False
@@ -128,8 +157,8 @@ class Mode:
         """Give whether such a call can go wrong so."""
         if call.is_of_machine and not self.of_machines:
             return False
-        if self.only is not None:
-            return call.operation == self.only
+        if self.only:
+            return call.operation in self.only
         if call.operation in self.never or (self.functions and call.function not in self.functions):
             return False
         return self.on_reads or not call.is_read or call.function in self.on_reads_of
@@ -151,9 +180,10 @@ MODES = {
         Mode("error_before", lambda meeting: meeting.refused("error"), on_reads=True, of_machines=True),
         Mode("error_after", _error_after, of_machines=True),
         Mode("denied", lambda meeting: meeting.refused("denied"), passes=False, on_reads=True, of_machines=True),
-        Mode("quota", lambda meeting: meeting.refused("quota"), passes=False),
-        Mode("conflict", lambda meeting: meeting.refused("conflict"), never=(CREATE_JOB, INVOKE)),
-        Mode("name_taken", lambda meeting: meeting.refused("conflict"), passes=False, only=CREATE_JOB),
+        Mode("quota", lambda meeting: meeting.refused("quota"), passes=False, never=TOLD),
+        Mode("conflict", lambda meeting: meeting.refused("conflict"), never=(*MADE_BY_NAME, *CHANGES, INVOKE, *TOLD)),
+        Mode("name_taken", lambda meeting: meeting.refused("name_taken"), passes=False, only=MADE_BY_NAME),
+        Mode("in_progress", lambda meeting: meeting.refused("in_progress"), only=CHANGES),
         _lasting("denied"),
         _lasting("throttle"),
         _lasting("error"),
@@ -165,9 +195,14 @@ MODES = {
         Mode("scale_down", partial(_beside, act=_scale_down), on_reads_of=CALLS, functions=CALLS),
         Mode("zombie", partial(_beside, zombie=True)),
         Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete)),
-        Mode("stuck", _stuck, passes=False, only=CREATE_JOB),
-        Mode("unheard", _unheard, only=LAMBDA, of_machines=True),
-        Mode("belated", _belated, only=LAMBDA, of_machines=True),
-        Mode("never_ready", _never_ready, passes=False, only=INVOKE),
+        Mode("stuck", _stuck, passes=False, only=(CREATE_JOB,)),
+        Mode("unheard", _unheard, only=(LAMBDA,), of_machines=True),
+        Mode("belated", _belated, only=(LAMBDA,), of_machines=True),
+        Mode("never_ready", _never_ready, passes=False, only=(INVOKE,)),
+        Mode("endpoint_fails", _hindering(fail_next_endpoint=UNLUCKY), passes=False, only=(CREATE_ENDPOINT,)),
+        Mode("capacity_fails", _hindering(capacity_fails=1), passes=False, only=LAUNCHES),
+        Mode("never_healthy", _hindering(never_healthy=True), passes=False, only=LAUNCHES),
+        Mode("lose_sns", _hindering(lose_sns=1), only=(SUBMIT,)),
+        Mode("duplicate_sns", _hindering(duplicate_sns=1), only=(SUBMIT,)),
     )
 }

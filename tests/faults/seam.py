@@ -21,6 +21,10 @@ from tests.faults.replacing import replace
 LASTING_SECONDS = 2 * 3600  # how long a failure that stays, stays
 WITHIN_SECONDS = 20  # a pause that every function survives
 WITHIN_A_TRANSACTION = {"conflict": "TransactionConflict", "throttle": "ThrottlingError"}  # what cancels it
+SAID = {  # where nothing but the words tells a refusal from others
+    "name_taken": "Cannot create already existing resource.",
+    "in_progress": "Cannot update in-progress endpoint.",
+}
 READS = ("Get", "List", "Describe", "Head", "Query")
 
 TRANSACTION = "dynamodb.TransactWriteItems"
@@ -217,13 +221,13 @@ class Meeting:
     def refused(self, kind: str) -> AWSResponse:
         """Give the service's refusal of that kind, in its own words."""
         status, code = refusal(self.call.operation, kind)
-        service = self.call.operation.partition(".")[0]
+        service, said = self.call.operation.partition(".")[0], SAID.get(kind, "injected")
         if service in ("s3", "sns"):
             body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>"
             if service == "sns":
                 body = f"<ErrorResponse>{body}<RequestId>1</RequestId></ErrorResponse>"
             return AWSResponse(self.request.url, status, {}, MockRawResponse(body))
-        told: dict[str, Any] = {"__type": code, "message": "injected"}
+        told: dict[str, Any] = {"__type": code, "message": said}
         if self.call.operation == TRANSACTION and kind in WITHIN_A_TRANSACTION:
             code = "TransactionCanceledException"
             others = json.loads(self.request.body)["TransactItems"][1:]
@@ -269,9 +273,19 @@ def refusal(operation: str, kind: str) -> tuple[int, str]:
                 "bedrock": (400, "ServiceQuotaExceededException"),
                 "bedrock-runtime": (400, "ServiceQuotaExceededException"),
                 "sqs": (403, "OverLimit"),
+                "sagemaker": (400, "ResourceLimitExceeded"),
             }
             return codes.get(service, (400, "LimitExceededException"))
         case "conflict":
-            codes = {"dynamodb": (400, "TransactionConflictException"), "s3": (409, "OperationAborted")}
+            codes = {
+                "dynamodb": (400, "TransactionConflictException"),
+                "s3": (409, "OperationAborted"),
+                "sagemaker": (400, "ResourceInUse"),
+                "application-autoscaling": (500, "ConcurrentUpdateException"),
+            }
             return codes.get(service, (409 if service != "bedrock" else 400, "ConflictException"))
+        case "name_taken":
+            return (400, "ValidationException") if service == "sagemaker" else (400, "ConflictException")
+        case "in_progress":
+            return 400, "ValidationException"
     raise AssertionError(kind)

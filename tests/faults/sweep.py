@@ -147,7 +147,7 @@ def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> It
         fits = [
             mode.name
             for mode in MODES.values()
-            if (mode.applies(calls[later - 1]) if later <= len(calls) else mode.only is None)
+            if (mode.applies(calls[later - 1]) if later <= len(calls) else not mode.only)
         ]
         yield Run(name, (first, (later, chance.choice(fits))))
 
