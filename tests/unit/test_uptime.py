@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pilotlight.domain.endpoint import Seen, Strategy, Update
 from pilotlight.domain.hosting import ScalingSettings
-from pilotlight.domain.uptime import Uptime, metered, none_before, paid_instances
+from pilotlight.domain.uptime import Uptime, believed_instances, metered, none_before, paid_instances
 from pilotlight.domain.values import Backend
 
 from tests.factories import NOON, an_endpoint, an_uptime, at
@@ -211,8 +211,8 @@ def test_looks_in_any_order_never_take_back_what_was_charged(looks, price):
 # ---- how many are paid for ------------------------------------------------------------------------------------
 
 
-def seen(status="InService", instances=0, desired=0):
-    return Seen(name="e", arn="arn:e", status=status, config_name="e-v1", instances=instances, desired=desired)
+def seen(status="InService", **counts):
+    return Seen(name="e", arn="arn:e", status=status, config_name="e-v1", **counts)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +241,25 @@ def test_while_an_update_runs_old_and_new_instances_are_paid_for(strategy):
     assert paid_instances(seen("Updating", instances=2, desired=2), updated) == 4
     assert paid_instances(seen("RollingBack", instances=2, desired=2), updated) == 4
     assert paid_instances(seen("InService", instances=2, desired=2), updated) == 2
+
+
+def test_new_instances_that_are_told_are_not_paid_for_twice():
+    update = Update(number=1, revision=2, previous=1, strategy=Strategy.BLUE_GREEN, started_at=NOON)
+    updated = an_endpoint(update=update)
+
+    assert paid_instances(seen("Updating", instances=2, desired=2, pending=2), updated) == 4
+    assert paid_instances(seen("Updating", instances=2, desired=2, pending=3), updated) == 5
+    assert paid_instances(seen("Updating", instances=1, desired=1, pending=1), an_endpoint()) == 2
+
+
+def test_between_looks_the_instances_of_both_revisions_are_believed_to_run():
+    update = Update(number=1, revision=2, previous=1, strategy=Strategy.BLUE_GREEN, started_at=NOON)
+    moved = an_endpoint(exists=True, status="Updating", instances=2, desired=2, update=update)
+
+    assert believed_instances(moved) == 4
+    assert believed_instances(moved.changed(status="InService")) == 2
+    assert believed_instances(moved.changed(update=None)) == 2
+    assert believed_instances(moved.changed(exists=False)) == 0
 
 
 def test_before_an_endpoint_was_asked_for_it_had_no_instance():

@@ -77,13 +77,13 @@ class SageMakerEndpoints:
             return None
         variants = told.get("ProductionVariants") or [{}]
         pending = (told.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
-        running = sum(each.get("CurrentInstanceCount") or 0 for each in (*variants, *pending))
         return Seen(
             name=told["EndpointName"],
             arn=told["EndpointArn"],
             status=told["EndpointStatus"],
             config_name=told["EndpointConfigName"],
-            instances=running,
+            instances=sum(each.get("CurrentInstanceCount") or 0 for each in variants),
+            pending=sum(each.get("CurrentInstanceCount") or 0 for each in pending),
             desired=sum(each.get("DesiredInstanceCount") or 0 for each in variants),
             failure_reason=told.get("FailureReason"),
             created_at=told.get("CreationTime"),

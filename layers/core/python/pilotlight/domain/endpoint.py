@@ -138,13 +138,17 @@ class Endpoint(Model):
 
 
 class Seen(Model):
-    """An endpoint as SageMaker tells it; `copies` of the model, where an inference component holds them."""
+    """An endpoint as SageMaker tells it; `copies` of the model, where an inference component holds them.
+
+    `pending` are the instances of a deployment under way, beside those that serve.
+    """
 
     name: str
     arn: str
     status: str
     config_name: str
     instances: int = 0
+    pending: int = 0
     desired: int = 0
     copies: int | None = None
     failure_reason: str | None = None

@@ -14,6 +14,8 @@ from pilotlight.domain.endpoint import Endpoint, Seen
 from pilotlight.domain.pricing import HOUR
 from pilotlight.domain.values import Model, Moment
 
+MOVED = frozenset({"Updating", "RollingBack"})  # what DescribeEndpoint says while an update goes on, or back
+
 
 class Uptime(Model):
     """A stretch in which one generation had so many instances; `ends_at` is how far it is metered.
@@ -123,14 +125,23 @@ def paid_instances(seen: Seen | None, endpoint: Endpoint) -> int:
     """Return how many instances of an endpoint are to be paid for, by what SageMaker tells of it; None: it is gone.
 
     One that starts is paid for before it counts, and one that stops until it is gone. While an endpoint is made or
-    changed, its new instances are not told: they are as many as its config asks for, beside the old ones.
+    changed, not all of its new instances are told: they are as many as its config asks for, beside the old ones.
     """
     if seen is None:
         return 0
-    told = max(seen.instances, seen.desired)
-    if seen.status == "Creating":
-        return max(told, endpoint.scaling.initial, 1)
-    return told + max(told, 1) if endpoint.update and not seen.is_settled else told
+    if endpoint.update and seen.status != "Creating" and not seen.is_settled:
+        told = max(seen.instances, seen.desired)
+        return told + max(told, seen.pending, 1)
+    told = max(seen.instances + seen.pending, seen.desired)
+    return max(told, endpoint.scaling.initial, 1) if seen.status == "Creating" else told
+
+
+def believed_instances(endpoint: Endpoint) -> int:
+    """Return how many instances are to be paid for by what was last seen: while an update moves them, of both kinds."""
+    if not endpoint.exists:
+        return 0
+    told = max(endpoint.instances, endpoint.desired)
+    return told + max(told, 1) if endpoint.update and endpoint.status in MOVED else told
 
 
 def none_before(endpoint: Endpoint | None) -> datetime | None:

@@ -10,7 +10,7 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import InstanceTariff
 from pilotlight.domain.spending import Per, month_of
 from pilotlight.domain.throughput import Measurement
-from pilotlight.domain.uptime import Metered, Uptime, metered, none_before
+from pilotlight.domain.uptime import Metered, Uptime, believed_instances, metered, none_before
 from pilotlight.domain.values import Money
 from pilotlight.domain.values import seconds as span
 from pilotlight.domain.warmth import Belief, warmth_of
@@ -34,7 +34,7 @@ class UptimeAccounting:
         if endpoint:
             return InstanceTariff(
                 usd_per_hour=endpoint.dearest_usd_per_hour,
-                instances=max(endpoint.instances, endpoint.desired) if endpoint.exists else 0,
+                instances=believed_instances(endpoint),
                 most=max(endpoint.most_instances, 1),
             )
         most = hosting.scaling.for_backend(deployment.backend).max if hosting else 1
@@ -121,7 +121,7 @@ class UptimeAccounting:
         return metered(
             latest,
             generation=deployment.generation,
-            instances=max(endpoint.instances, endpoint.desired),
+            instances=believed_instances(endpoint),
             usd_per_hour=endpoint.dearest_usd_per_hour,
             at=now,
             none_before=none_before(endpoint),
