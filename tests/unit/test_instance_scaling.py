@@ -484,6 +484,26 @@ def test_a_component_that_failed_goes_with_its_endpoint_and_both_are_made_anew(w
     assert world.endpoints.copies_wanted == {PARTS: 1}
 
 
+def test_a_component_that_failed_is_not_made_again_while_its_endpoint_cannot_go_yet(world):
+    components(world)
+    world.endpoints.fail_component(PARTS, "no copy came up")
+    delete = world.endpoints.delete_endpoint
+
+    def in_progress(_name):
+        raise ConcurrentChange("Cannot update in-progress endpoint.")
+
+    world.endpoints.delete_endpoint = in_progress
+    world.look()
+    world.settle_component()
+    world.look()
+    left = dict(world.endpoints.components)
+    world.endpoints.delete_endpoint = delete
+    world.look()
+
+    assert left == {}
+    assert hosted(world).status == "Deleting"
+
+
 # ---- keeping -----------------------------------------------------------------------------------------------------
 
 

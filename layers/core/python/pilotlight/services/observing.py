@@ -129,8 +129,14 @@ class Observing:
         return self.look(name)
 
     def _see(self, deployment: Deployment, endpoint: Endpoint, now: datetime, *, making: bool) -> Sight | None:
-        """Return what is there; None where that says nothing yet."""
-        seen = self._creating.see(deployment, endpoint, making=making)
+        """Return what is there; None where that says nothing yet.
+
+        One that failed while it served is parked, which may take several looks: nothing is made for it meanwhile.
+        """
+        is_to_go = bool(deployment.status is Status.SERVING and endpoint.failure and not endpoint.update)
+        seen = self._creating.see(deployment, endpoint, making=making and not is_to_go)
+        if seen and is_to_go and seen.status == "Creating":
+            seen = seen.changed(status="Failed")
         if seen is None:
             return None if asked_lately(endpoint, now, JUST_ASKED.seconds) else Sight(seen=None)
         if seen.status != "Failed" or endpoint.failure:
