@@ -79,6 +79,7 @@ class EndpointWorld:
             self.autoscaling,
             self.creating,
             self.accounting,
+            self.metering,
             self.spending,
             self.async_results,
             self.clock,

@@ -375,6 +375,18 @@ def test_a_deployment_without_an_endpoint_has_no_capacity_to_ensure(world):
         world.scaling.ensure_capacity(world.bring(Status.SERVING))
 
 
+def test_what_begins_again_is_not_charged_for_the_time_in_which_nothing_ran(world):
+    at_zero(world)
+    before = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
+    world.clock.advance(minutes=5)
+
+    world.wake_up()
+    world.settle(seconds=60)
+
+    cost = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd - before
+    assert cost == pytest.approx(world.endpoint().usd_per_hour / 60, rel=0.01)
+
+
 def test_a_wake_of_components_at_zero_asks_for_a_copy_while_the_last_instance_still_idles(world):
     components(world)
     world.warming.scale_down("llama")

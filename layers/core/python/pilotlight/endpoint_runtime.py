@@ -69,6 +69,7 @@ class EndpointRuntime(AnsweringRuntime):
             self.autoscaling,
             self.creating,
             self.accounting,
+            self.metering,
             self.spending,
             self.async_results,
             self.clock,

@@ -5,14 +5,16 @@ Level-triggered, as the sweep is: what shall be is compared with what is, and on
 
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
-from pilotlight.domain.endpoint import IN_SERVICE, Endpoint
+from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Seen
 from pilotlight.domain.errors import ConcurrentChange, NotFound
 from pilotlight.domain.scaling import Wish, reaches_zero, wish
+from pilotlight.domain.uptime import paid_instances
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import Autoscaling, Endpoints
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.async_results import AsyncResults
 from pilotlight.services.creating import Creating
+from pilotlight.services.metering import Metering
 from pilotlight.services.records import amend
 from pilotlight.services.spending import Spending
 
@@ -29,6 +31,7 @@ class InstanceScaling:
         autoscaling: Autoscaling,
         creating: Creating,
         accounting: Accounting,
+        metering: Metering,
         spending: Spending,
         results: AsyncResults,
         clock: Clock,
@@ -38,6 +41,7 @@ class InstanceScaling:
         self._autoscaling = autoscaling
         self._creating = creating
         self._accounting = accounting
+        self._metering = metering
         self._spending = spending
         self._results = results
         self._clock = clock
@@ -80,7 +84,7 @@ class InstanceScaling:
         if seen.has_capacity:
             return True
         if seen.status == IN_SERVICE and not seen.asked_for and reaches_zero(deployment.backend, endpoint):
-            self._begin_again(deployment, endpoint)
+            self._begin_again(deployment, endpoint, seen)
         return False
 
     def _let_go_of_broken(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
@@ -95,8 +99,13 @@ class InstanceScaling:
             why = f"it is {endpoint.status}{f', {endpoint.failure.reason}' if endpoint.failure else ''}"
         return self._park(deployment, why)
 
-    def _begin_again(self, deployment: Deployment, endpoint: Endpoint) -> None:
-        """Ask for the first instance, or the first copy: minutes before an alarm would."""
+    def _begin_again(self, deployment: Deployment, endpoint: Endpoint, seen: Seen) -> None:
+        """Ask for the first instance, or the first copy: minutes before an alarm would.
+
+        What is there by now is metered before, so that the time since the last look is not charged for what begins.
+        """
+        instances, price = paid_instances(seen, endpoint), endpoint.dearest_usd_per_hour
+        self._metering.observe(deployment, instances, self._clock.now(), usd_per_hour=price)
         self._bring_to(deployment, endpoint, max(1, endpoint.scaling.min), "asking for an instance")
 
     def leave(self, deployment: Deployment, reason: str) -> Deployment:
