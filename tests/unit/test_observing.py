@@ -10,7 +10,8 @@ from pilotlight.domain.deployment import Status
 from pilotlight.domain.endpoint import Awaited, Seen, Waiting
 from pilotlight.domain.errors import AccessDenied, EndpointFailed, NotFound, Superseded, Throttled
 from pilotlight.domain.values import Backend
-from pilotlight.services.observing import JUST_ASKED, outcome
+from pilotlight.services.creating import JUST_ASKED
+from pilotlight.services.observing import outcome
 
 from tests.factories import NOON, an_endpoint, an_invocation
 from tests.fakes.hosting import Hosted

@@ -6,7 +6,7 @@ revision that is wanted, is adopted; what has not is a stranger's, and left alon
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilotlight.contracts import DeploymentTask, Wait
 from pilotlight.domain import names
@@ -22,6 +22,7 @@ from pilotlight.services.revising import Revising
 from pilotlight.services.spending import Spending
 
 Find = Callable[[str], Found | None]
+JUST_ASKED = timedelta(seconds=90)  # longer than a Lambda that asks may run, and than what was asked for stays unseen
 UNSETTLED_SECONDS = 20  # until a failed endpoint of an earlier attempt is gone
 ALIVE = (Status.CREATING, Status.WARMING, Status.SERVING)
 
@@ -314,11 +315,11 @@ def _endpoint_of(deployment: Deployment) -> Endpoint:
     return deployment.endpoint
 
 
-def asked_lately(endpoint: Endpoint, now: datetime, seconds: int) -> bool:
+def asked_lately(endpoint: Endpoint, now: datetime) -> bool:
     """Say whether an endpoint was asked for, or made, so lately that it may not be seen yet.
 
     A Lambda that outlived its stopped execution may still be asking for it, and what was made is not seen everywhere at
     once.
     """
     asked = endpoint.starting_at or endpoint.created_at
-    return asked is not None and (now - asked).total_seconds() < seconds
+    return asked is not None and now - asked < JUST_ASKED

@@ -5,7 +5,7 @@ level-triggered: an event that is lost, late or doubled changes nothing but when
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
@@ -23,13 +23,11 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import ContainerLogs, TaskTokens
 from pilotlight.services.async_results import AsyncResults
-from pilotlight.services.creating import ALIVE, Creating, asked_lately
+from pilotlight.services.creating import ALIVE, JUST_ASKED, Creating, asked_lately
 from pilotlight.services.metering import Metering
 from pilotlight.services.records import amend
 from pilotlight.services.scaling import InstanceScaling
 from pilotlight.services.spending import Spending
-
-JUST_ASKED = timedelta(seconds=90)  # a create that was asked for so lately may not be seen yet
 
 
 class Sight(Model):
@@ -138,7 +136,7 @@ class Observing:
         if seen and is_to_go and seen.status == "Creating":
             seen = seen.changed(status="Failed")
         if seen is None:
-            return None if asked_lately(endpoint, now, JUST_ASKED.seconds) else Sight(seen=None)
+            return None if asked_lately(endpoint, now) else Sight(seen=None)
         if seen.status != "Failed" or endpoint.failure:
             return Sight(seen=seen, failure=endpoint.failure)
         reason = seen.failure_reason or "SageMaker gave no reason"

@@ -16,14 +16,13 @@ from pilotlight.domain.uptime import paid_instances
 from pilotlight.ports import ArtifactBucket, Clock, Deployments
 from pilotlight.ports.endpoints import Endpoints, Found, Revisions
 from pilotlight.services.async_results import AsyncResults
-from pilotlight.services.creating import asked_lately
+from pilotlight.services.creating import JUST_ASKED, asked_lately
 from pilotlight.services.metering import Metering
 from pilotlight.services.observing import Observing
 from pilotlight.services.records import amend
 from pilotlight.services.scaling import InstanceScaling
 from pilotlight.services.spending import Spending
 
-IN_FLIGHT_SECONDS = 90  # longer than a Lambda that creates an endpoint may run
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 300
 
@@ -85,8 +84,8 @@ class Removing:
         if endpoint is None:
             return Wait(done=True)
         now = self._clock.now()
-        if asked_lately(endpoint, now, IN_FLIGHT_SECONDS):
-            return Wait(done=False, wait_seconds=IN_FLIGHT_SECONDS)
+        if asked_lately(endpoint, now):
+            return Wait(done=False, wait_seconds=JUST_ASKED.seconds)
         found = self._endpoints.endpoint(endpoint.name)
         if found and self._is_ours(found, deployment):
             self._begin_to_delete(deployment, endpoint)

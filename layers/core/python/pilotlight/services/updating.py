@@ -36,7 +36,6 @@ from pilotlight.services.spending import Spending
 
 MACHINE = "update"
 BUSY_SECONDS = 30
-UNSEEN_SECONDS = 90  # in which an endpoint that was asked for may not be seen yet
 BEGINS_WITHIN = timedelta(minutes=2)  # a young execution may not be seen yet
 OF_THE_CONFIG = ("concurrent_invocations", "components")
 
@@ -123,7 +122,7 @@ class Updating:
         endpoint = self._updatable_endpoint(deployment)
         seen = self._endpoints.see(endpoint.name) if endpoint.exists else None
         if seen is None:
-            unseen = endpoint.exists and asked_lately(endpoint, self._clock.now(), UNSEEN_SECONDS)
+            unseen = endpoint.exists and asked_lately(endpoint, self._clock.now())
             return UpdateStarted(wait_seconds=BUSY_SECONDS) if unseen else UpdateStarted(skipped=True)
         if seen.config_name == revision.config_name:
             return UpdateStarted(done=True)
