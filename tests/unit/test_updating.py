@@ -23,6 +23,7 @@ from pilotlight.domain.errors import (
     Throttled,
 )
 from pilotlight.domain.instance_rates import rate_of
+from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Purpose, SpendCeiling
 from pilotlight.domain.values import Backend
 from pydantic import ValidationError
@@ -86,6 +87,24 @@ def test_other_settings_become_the_next_revision_which_serves_in_the_end(world):
     assert done.hosting.container.environment == {"VALUE": "b"}
     assert world.revisions.find("llama", 1, 2).reason == "because of the variable"
     assert statuses(world) == {1: RevisionStatus.RETIRED, 2: RevisionStatus.IN_SERVICE}
+
+
+def test_the_proposal_is_that_of_the_revision_that_serves_and_so_is_what_is_measured(world):
+    world.host()
+    first = world.deployment().proposal
+
+    world.updating.update("llama", wanted(instance={"type": "ml.g5.12xlarge"}, serving={"tensor_parallel_degree": 2}))
+    meanwhile = world.deployment().proposal
+    deployment = world.run_update()
+    world.clock.advance(minutes=1)
+    now = world.clock.now()
+    world.accounting.answered(deployment, now, WindowOpener.INVOCATION, tokens_per_second=80.0, seconds=1.0)
+
+    (measured,) = world.speeds.of(deployment.artifact_id)
+    assert meanwhile == first
+    assert (measured.instance_type, measured.tensor_parallel_degree) == ("ml.g5.12xlarge", 2)
+    world.updating.roll_back("llama", 1, Strategy.BLUE_GREEN)
+    assert world.run_update().proposal == first
 
 
 def test_the_same_settings_change_nothing(world):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pilotlight.domain.hosting import Hosting, Scaling
+from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.values import Model, Moment
 
 REVISIONS_KEPT = 10
@@ -197,7 +198,10 @@ class Mount(Model):
 
 
 class Revision(Model):
-    """One configuration, whole: enough to make it again. `bundle_key` is where its model.tar.gz lies."""
+    """One configuration, whole: enough to make it again. `bundle_key` is where its model.tar.gz lies.
+
+    `proposal` is the instance that it runs on, as it was proposed: how fast, and how the model is split.
+    """
 
     deployment: str
     generation: int
@@ -219,6 +223,7 @@ class Revision(Model):
     download_timeout_seconds: int = 1800
     inference_ami_version: str | None = None
     tensor_parallel_degree: int | None = None
+    proposal: Proposal | None = None
     why: str = ""
     digest: str
     created_at: Moment

@@ -130,6 +130,7 @@ class Revising:
             "config_name": names.revision_name(deployment.name, deployment.generation, number),
             "scaling": hosting.scaling.for_backend(deployment.backend),
             "hosting": hosting,
+            "proposal": proposal,
             "created_at": self._clock.now(),
             "reason": reason,
         }

@@ -245,6 +245,7 @@ class Updating:
                 raise ConcurrentChange(f"Endpoint {known.name} is being made just now; look again.")
             after = before.changed(
                 hosting=revision.hosting,
+                proposal=revision.proposal,
                 endpoint=known.changed(
                     update=None,
                     updated=update.number,
