@@ -240,7 +240,6 @@ def test_reason_and_last_lines_of_a_failed_endpoint_are_on_the_record_before_it_
 
     world.fail_deploy(HEALTH)
     world.endpoints.settle(ENDPOINT)
-    world.clock.advance(minutes=2)
     world.look()
 
     failure = world.endpoint().failure

@@ -321,5 +321,6 @@ def asked_lately(endpoint: Endpoint, now: datetime) -> bool:
     A Lambda that outlived its stopped execution may still be asking for it, and what was made is not seen everywhere at
     once.
     """
-    asked = endpoint.starting_at or endpoint.created_at
+    made = endpoint.created_at if endpoint.status is None else None  # one that was seen since is seen again
+    asked = endpoint.starting_at or made
     return asked is not None and now - asked < JUST_ASKED
