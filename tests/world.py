@@ -238,6 +238,7 @@ class World(EndpointWorld):
         self.answering = Answering(
             self.artifacts,
             self.bodies,
+            self.in_flight,
             self.backends,
             fakes.FakeRenderer(),
             self.accounting,

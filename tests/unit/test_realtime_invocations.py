@@ -193,6 +193,26 @@ def test_a_body_that_took_too_long_says_nothing_of_tokens(hosted):
     assert hosted.accounting.speed(hosted.deployment()) is None
 
 
+def test_the_next_body_is_queued_after_one_that_took_too_long_and_direct_again_after_a_quick_one(hosted):
+    hosted.backend.refusals.append(InvocationTimedOut("it took too long"))
+    with pytest.raises(InvocationTimedOut):
+        invoke(hosted)
+
+    queued = invoke(hosted)
+    assert queued.status is InvocationStatus.QUEUED
+    assert work(hosted)
+    assert hosted.invoking.view(queued.id).status is InvocationStatus.SUCCEEDED
+    assert invoke(hosted).status is InvocationStatus.SUCCEEDED
+
+
+def test_bodies_that_mostly_take_too_long_are_queued(hosted):
+    for seconds in (30.0, 31.0, 1.0):
+        hosted.in_flight.note_latency("llama", 1, seconds)
+
+    assert invoke(hosted).status is InvocationStatus.QUEUED
+    assert invoke(hosted, a_question("Why?", parameters=Parameters(max_tokens=50))).status is InvocationStatus.SUCCEEDED
+
+
 def test_an_answer_that_was_kept_before_a_fault_is_not_asked_for_again(world):
     host(world, instances=0, desired=0)
     view = invoke(world)

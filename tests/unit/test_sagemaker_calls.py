@@ -218,7 +218,7 @@ def test_a_connection_that_breaks_is_a_timeout_where_the_call_was_taken(breaks, 
             realtime(), Content(data=b"{}"), timeout_seconds=20, correlation_id="c-1"
         )
 
-    assert raised is Unavailable or "it will be queued" in caught.value.message
+    assert raised is Unavailable or "with timeout_seconds 60: it is then queued" in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class AnsweringRuntime(Wiring):
         return Answering(
             self.artifacts,
             self.bodies,
+            self.in_flight,
             self.backends,
             ChatTemplates(self.clock),
             self.accounting,

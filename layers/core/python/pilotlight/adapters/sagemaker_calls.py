@@ -99,8 +99,8 @@ def too_slow(name: str, seconds: float) -> InvocationTimedOut:
         )
     else:
         advice = (
-            f"Send it again: it will be queued, where an answer may take {LONGEST_CALL_SECONDS:.0f} s; with the "
-            f"backend sagemaker-async it may take {LONGEST_TIMEOUT_SECONDS} s."
+            f"Send it again with timeout_seconds {LONGEST_CALL_SECONDS:.0f}: it is then queued, and may take as long; "
+            f"with the backend sagemaker-async it may take {LONGEST_TIMEOUT_SECONDS} s."
         )
     return InvocationTimedOut(
         f"The container of {name} did not answer within {seconds:.0f} s, and is not called again by itself. {advice}",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from statistics import median
 
 from pilotlight.domain import lmi
 from pilotlight.domain.artifact import ModelFacts
@@ -30,7 +31,7 @@ from pilotlight.domain.invocation_request import Content, Form
 from pilotlight.domain.invocation_rules import LARGEST_REALTIME_BYTES, require_inline, require_taken
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.values import Backend
-from pilotlight.ports import Artifacts, Clock, InferenceBackend, InvocationBodies, PromptRenderer
+from pilotlight.ports import Artifacts, Clock, InferenceBackend, InFlight, InvocationBodies, PromptRenderer
 from pilotlight.services.accounting import Accounting
 from pilotlight.services.ending import Ending
 from pilotlight.services.prompting import Ask, for_container, for_model
@@ -46,6 +47,7 @@ class Answering:
         self,
         artifacts: Artifacts,
         bodies: InvocationBodies,
+        in_flight: InFlight,
         backends: Mapping[Backend, InferenceBackend],
         templates: PromptRenderer,
         accounting: Accounting,
@@ -55,6 +57,7 @@ class Answering:
     ) -> None:
         self._artifacts = artifacts
         self._bodies = bodies
+        self._in_flight = in_flight
         self._backends = backends
         self._templates = templates
         self._accounting = accounting
@@ -110,6 +113,7 @@ class Answering:
             if ask.form is Form.TEXT:
                 with suppress(Retryable):  # the caller is to hear of the timeout, not of the ledger
                     self._accounting.timed_out(deployment, ended, tokens=ask.parameters.token_limit, seconds=took)
+            self._note_latency(deployment, ask, within)
             raise
         except NothingAnswered:
             with suppress(Retryable):
@@ -120,8 +124,21 @@ class Answering:
             self._spending.let_go(deployment)
             raise
         now = self._clock.now()
+        took = (now - began).total_seconds()
+        self._note_latency(deployment, ask, took)
         answered = read(answer, thinking_opened=ask.thinking_opened)
-        return answered.changed(latency_ms=round((now - began).total_seconds() * 1000), answered_at=now)
+        return answered.changed(latency_ms=round(took * 1000), answered_at=now)
+
+    def is_slow(self, deployment: Deployment, *, within: float) -> bool:
+        """Say whether a body is to take longer than that: as the last one did, or the most of the last few."""
+        took = self._in_flight.latencies(deployment.name, deployment.generation)
+        return bool(took) and max(took[-1], median(took)) >= within
+
+    def _note_latency(self, deployment: Deployment, ask: Ask, seconds: float) -> None:
+        """Keep how long a body took, whose length tells nothing of that; how long text takes, its tokens tell."""
+        if ask.form is Form.BODY:
+            with suppress(PilotlightError):  # it is a measure: no answer is lost for it
+                self._in_flight.note_latency(deployment.name, deployment.generation, seconds)
 
     def _called(
         self, deployment: Deployment, ask: Ask, within: float, correlation_id: str

@@ -132,7 +132,9 @@ class Invoking:
         within = self._limits.direct_seconds
         if deployment.backend is Backend.SAGEMAKER_ASYNC or request.webhook or (request.timeout_seconds or 0) > within:
             return False
-        return ask.form is Form.BODY or fits(ask.parameters, speed, within_seconds=within)
+        if ask.form is Form.BODY:
+            return not self._answering.is_slow(deployment, within=within)
+        return fits(ask.parameters, speed, within_seconds=within)
 
     def _require_spendable(self, deployment: Deployment) -> str | None:
         """Refuse a call for which no model may be woken; return what it must wait for, where that passes by itself.
