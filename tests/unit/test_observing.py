@@ -7,7 +7,7 @@ import pytest
 from pilotlight.contracts import EndpointEvent, TaskError
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.endpoint import Awaited, Seen, Waiting
+from pilotlight.domain.endpoint import Awaited, EndpointFailure, Seen, Waiting
 from pilotlight.domain.errors import AccessDenied, EndpointFailed, NotFound, Superseded, Throttled
 from pilotlight.domain.values import Backend
 from pilotlight.services.creating import JUST_ASKED
@@ -103,6 +103,18 @@ def test_a_creation_whose_endpoint_is_gone_has_failed():
 @pytest.mark.parametrize("awaited", [Awaited.CAPACITY, Awaited.UPDATED])
 def test_who_waits_for_an_endpoint_that_was_parked_meanwhile_looks_again_and_does_not_fail(awaited):
     assert verdict(None, awaited) == {"in_service": False}
+
+
+@pytest.mark.parametrize(("in_service_at", "is_told"), [(None, True), (NOON, False)])
+def test_the_last_word_of_a_container_that_has_served_may_quote_a_prompt_and_is_not_in_the_message(
+    in_service_at, is_told
+):
+    failure = EndpointFailure(reason=HEALTH, log_lines=("the vault's code is 4711",), at=NOON)
+    failed = an_endpoint(exists=True, in_service_at=in_service_at, failure=failure)
+
+    told = verdict("Failed", Awaited.CAPACITY, endpoint=failed)
+
+    assert ("4711" in told.message, "4711" in str(told.detail)) == (is_told, is_told)
 
 
 def test_a_status_in_capitals_as_events_write_it_is_never_a_verdict():

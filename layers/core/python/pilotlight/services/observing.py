@@ -166,7 +166,9 @@ class Observing:
             if _alike(before.endpoint, endpoint):
                 return None
             reason = _told(before.endpoint, endpoint)
-            detail = {"log": list(endpoint.failure.log_lines)} if endpoint.failure else {}
+            detail = (
+                {"log": list(endpoint.failure.log_lines)} if endpoint.failure and not endpoint.in_service_at else {}
+            )
             return change(before, before.changed(endpoint=endpoint), EventKind.ENDPOINT, reason, now, **detail)
 
         return amend(self._deployments, deployment.name, noted)
@@ -232,7 +234,8 @@ def _moved(endpoint: Endpoint, seen: Seen) -> bool:
 
 
 def _failed(endpoint: Endpoint, seen: Seen) -> EndpointFailed:
-    lines = endpoint.failure.log_lines if endpoint.failure else ()
+    has_served = endpoint.in_service_at is not None  # its container may have written down what it was asked
+    lines = endpoint.failure.log_lines if endpoint.failure and not has_served else ()
     reason = seen.failure_reason or "SageMaker gave no reason"
     told = f" Its container's last word: {lines[-1]}" if lines else ""
     return EndpointFailed(f"Endpoint {endpoint.name} is {seen.status}: {reason}{told}", log=list(lines))
