@@ -7,6 +7,8 @@ from pilotlight.domain.checkpoint_config import ModelConfig
 from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.preflight import Outcome, Places, judge
 from pilotlight.domain.problems import Problem
+from pilotlight.domain.sagemaker_serving import Serving
+from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.source import SourceFile
 from pilotlight.domain.values import Backend
 from pilotlight.domain.weight_formats import FormatKind, WeightFormat, detect_format
@@ -442,3 +444,10 @@ def test_every_refusal_is_told_and_not_only_the_first():
 
     names = [check.name for check in verdict.refusals]
     assert names == ["task", "quantize", "files", "region", "instance", "weights"]
+
+
+@pytest.mark.parametrize(("told", "tokens"), [("8192", 8192), ("9" * 4096, None)])
+def test_a_longest_text_of_more_digits_than_any_model_has_is_not_reckoned_with(told, tokens):
+    hosting = Hosting(serving=ServingSettings(options={"max_model_len": told}))
+
+    assert Serving(ModelFacts.model_construct(), hosting).wanted_context_tokens == tokens

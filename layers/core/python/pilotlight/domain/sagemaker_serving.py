@@ -21,6 +21,7 @@ from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.weight_formats import BFLOAT_CAPABILITY, DTYPE, HALF_PRECISION, ROLLING_BATCH, WeightFormat
 
 LONGEST_TEXT = "max_model_len"
+MOST_DIGITS = 8  # more tokens than any model reads
 _TASK = "option.task"
 _ASYNCHRONOUS = "option.async_mode"  # by which LMI starts vLLM for what it would give to transformers
 
@@ -79,7 +80,8 @@ class Serving:
     def wanted_context_tokens(self) -> int | None:
         """The longest text that the user asks for; what is written into serving.properties goes before."""
         told = self.hosting.serving.options.get(LONGEST_TEXT, "")
-        return int(told) if told.isdecimal() and int(told) > 0 else self.hosting.instance.context_tokens
+        sound = told.isdecimal() and len(told) <= MOST_DIGITS and int(told) > 0
+        return int(told) if sound else self.hosting.instance.context_tokens
 
     @property
     def proposed_kinds(self) -> frozenset[Kind]:
