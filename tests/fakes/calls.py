@@ -55,7 +55,7 @@ class FakeAsyncBackend:
         assert content.data is None or len(content.data) <= self.largest_inline_bytes, "Body is too long"
         assert 60 <= max(waits_seconds, 60) <= 21_600
         assert 1 <= runs_seconds <= 3600
-        place = f"s3://{self.bodies.bucket}/results/{deployment.name}"
+        place = f"s3://{self.bodies.bucket}/results/{deployment.name}-g{deployment.generation}"
         number = len(self.calls) + 1
         submitted = Submitted(
             output_location=f"{place}/done/{number}.out", failure_location=f"{place}/failed/{number}-error.out"

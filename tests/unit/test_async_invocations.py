@@ -87,6 +87,17 @@ def look(world):
     return world.async_results.look(world.deployment())
 
 
+def test_a_notice_is_not_believed_where_an_answer_lies(hosted):
+    invocation_id = hand_over(hosted)
+    notice = hosted.async_backend.answer(b"[0.5]")
+    notice["responseParameters"]["outputLocation"] = "s3://ours-1/invocations/another/output.json"
+
+    note(hosted, notice)
+
+    kept = record(hosted, invocation_id)
+    assert kept.result.location == hosted.async_backend.calls[0].submitted.output_location
+
+
 # ---- handing over ----------------------------------------------------------------------------------------------
 
 

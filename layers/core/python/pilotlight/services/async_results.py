@@ -158,11 +158,12 @@ class AsyncResults:
 
     def _end(self, invocation: Invocation, told: AsyncResult) -> None:
         submission = invocation.submission
-        failure_location = told.failure_location or (submission.failure_location if submission else None)
+        known = submission.failure_location if submission else None
+        failure_location = _ours(invocation, told.failure_location) or known
         if told.status == EXPIRED:
             self._ending.fail(invocation, self._expired(told.failure_reason))
         elif told.status == COMPLETED:
-            location = told.output_location or (submission.output_location if submission else "")
+            location = _ours(invocation, told.output_location) or (submission.output_location if submission else "")
             stored = self._bodies.stored(location)
             if stored is None:
                 raise Unavailable(f"The answer of invocation {invocation.id} is told, and is not there yet.")
@@ -273,3 +274,10 @@ def _is_orphan(invocation: Invocation, deployment: Deployment) -> bool:
     if endpoint is None or submission is None:
         return False
     return not endpoint.exists or bool(endpoint.created_at and submission.at < endpoint.created_at)
+
+
+def _ours(invocation: Invocation, location: str | None) -> str:
+    """Return a place that a notice tells, if it is one where the call's own endpoint writes; else nothing."""
+    folder = f"results/{invocation.deployment}-g{invocation.generation}/"
+    _, _, key = (location or "").removeprefix("s3://").partition("/")
+    return location if location and key.startswith(folder) else ""
