@@ -97,7 +97,7 @@ def test_what_is_said_of_a_real_time_endpoint_is_kept():
         ({"max": 0}, "greater than or equal to 1"),
         ({"min": -1}, "greater than or equal to 0"),
         ({"max": MOST_INSTANCES + 1}, "less than or equal to 100"),
-        ({"backlog_per_instance": 0}, "greater than 0"),
+        ({"backlog_per_instance": 5e-324}, "greater than or equal to 0.01"),
         ({"concurrent_invocations": 1001}, "less than or equal to 1000"),
         ({"scale_in": "never"}, "'cooldown' or 'immediate'"),
         ({"minimum": 1}, "Extra inputs are not permitted"),

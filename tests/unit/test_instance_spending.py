@@ -7,7 +7,7 @@ from pilotlight.domain.capacity import Unit
 from pilotlight.domain.instance_spending import LEAST_UPTIME, STOPPING, InstanceStanding, may_go_on
 from pilotlight.domain.kill_switch import KillSwitch, Position, unreadable
 from pilotlight.domain.pricing import InstanceTariff
-from pilotlight.domain.spending import Purpose, Refusal, SpendCeiling, may_spend
+from pilotlight.domain.spending import LONGEST_UPDATE, Purpose, Refusal, SpendCeiling, may_spend
 
 from tests.factories import NOON
 
@@ -56,15 +56,22 @@ def test_any_ceiling_can_be_looked_ahead_for():
 def test_nothing_is_begun_that_could_not_be_stopped_in_time_again():
     least = LEAST_UPTIME / timedelta(minutes=1)
 
-    assert allowed(with_left(least + 0.1, tariff=NONE)) == {*Purpose}
+    assert allowed(with_left(least + 0.1, tariff=NONE)) == {*Purpose} - {Purpose.UPDATE}
     assert allowed(with_left(least - 0.1, tariff=NONE)) == {Purpose.CREATE}
 
 
 def test_instances_that_run_answer_to_the_last_moment_and_are_not_kept_warm_for_nobody():
-    assert allowed(with_left(9)) == {*Purpose} - {Purpose.KEEP_WARM}
+    assert allowed(with_left(9)) == {*Purpose} - {Purpose.KEEP_WARM, Purpose.UPDATE}
     assert allowed(with_left(1)) == {Purpose.CREATE, Purpose.CALL}
     assert allowed(with_left(0.1)) == {Purpose.CREATE}
     assert allowed(with_left(0)) == set()
+
+
+def test_an_update_is_begun_only_where_what_is_left_pays_for_both_fleets_to_its_end():
+    both = 2 * LONGEST_UPDATE / timedelta(minutes=1)
+
+    assert Purpose.UPDATE in allowed(with_left(both + 1))
+    assert Purpose.UPDATE not in allowed(with_left(both - 1))
 
 
 def test_a_call_may_last_as_long_as_what_is_left_pays_for_and_not_beyond_the_lease():

@@ -148,6 +148,16 @@ def test_a_bundle_is_the_models_own_data_and_the_weights_lie_beside_it(world):
     assert world.bucket.get(revision.bundle_key)[:2] == b"\x1f\x8b", "it is a gzip"
 
 
+@pytest.mark.parametrize(
+    ("instance_type", "volume_gib"),
+    [("ml.g5.xlarge", None), ("ml.g4dn.xlarge", None), ("ml.m5.4xlarge", 30 + 2 * 37)],
+)
+def test_weights_have_room_where_an_instance_has_no_disks_of_its_own(world, instance_type, volume_gib):
+    proposal = a_proposal(instance_type=instance_type, needed_gib=36.5)
+
+    assert revise(world, a_record(proposal=proposal)).volume_gib == volume_gib
+
+
 def test_times_of_download_and_health_check_are_the_longest_ones_unless_others_are_asked_for(world):
     usual = revise(world)
     times = {"health_check_timeout_seconds": 900, "download_timeout_seconds": 600}

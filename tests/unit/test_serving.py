@@ -276,6 +276,13 @@ def test_an_option_that_belongs_elsewhere_is_refused_with_its_place(name, words)
     assert words in refusal(options={name: "1"})
 
 
+def test_options_fit_into_a_record_together():
+    few = {f"option_{number}": "é" * 2000 for number in range(8)}
+
+    assert len(serving(options=few).options) == 8
+    assert "may hold 32,768" in refusal(options={**few, "one_more": "é" * 2000})
+
+
 @pytest.mark.parametrize(
     "name",
     ["max_model_len", "gpu_memory_utilization", "trust_remote_code", "entryPoint", "kv_cache_dtype", "max_loras"],

@@ -148,7 +148,8 @@ class PreflightRequest(HostingRequest):
 class UpdateRequest(Request):
     """Body of PATCH /deployments/{name}: a field that is named takes the place of the one there is.
 
-    What is not named stays; null sends a field back to its default. Of options, variables and files all are replaced by those that are named.
+    What is not named stays; null sends a field back to its default. Of options, variables and files all are replaced by
+    those that are named.
     """
 
     instance: InstanceSettings | None = None

@@ -56,8 +56,8 @@ class ScalingSettings(Request):
     min: int | None = Field(default=None, ge=0, le=MOST_INSTANCES)
     max: int | None = Field(default=None, ge=1, le=MOST_INSTANCES)
     initial: int | None = Field(default=None, ge=0, le=MOST_INSTANCES)
-    backlog_per_instance: float | None = Field(default=None, gt=0, le=1000)
-    invocations_per_instance: float | None = Field(default=None, gt=0, le=1_000_000)
+    backlog_per_instance: float | None = Field(default=None, ge=0.01, le=1000)
+    invocations_per_instance: float | None = Field(default=None, ge=0.01, le=1_000_000)
     scale_in_cooldown_seconds: int | None = Field(default=None, ge=0, le=86_400)
     scale_out_cooldown_seconds: int | None = Field(default=None, ge=0, le=86_400)
     disable_scale_in: bool = False

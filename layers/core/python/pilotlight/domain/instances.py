@@ -17,6 +17,10 @@ LOOKED_UP = "2026-11-28"
 GIB = 1024**3
 _CPU_GB_PER_SECOND_EACH = 3.0  # of each virtual processor: a guess that puts instances without GPU in an order
 _NAMED = 5
+# Families whose instances have disks of their own: SageMaker attaches no volume to them, and refuses a size for it.
+# Source: SageMaker Developer Guide, "Managing storage paths for different types of instance local storage", and the
+# SageMaker SDK's volume_size_supported; g7 and p6 by EC2's table of instance types; looked up 2026-11-20.
+_OWN_DISKS = ("g5", "g6", "g7", "p5", "p6", "trn1")
 
 
 class Kind(StrEnum):
@@ -132,6 +136,12 @@ _BY_TYPE = {instance.type: instance for instance in INSTANCES}
 def instance_of(instance_type: str) -> Instance | None:
     """Return what is in an instance type, or None for one that Pilotlight does not know."""
     return _BY_TYPE.get(instance_type)
+
+
+def has_own_disks(instance_type: str) -> bool:
+    """Say whether weights lie on the instance's own disks, which no size can be asked for."""
+    family = instance_type.removeprefix("ml.").split(".", maxsplit=1)[0]
+    return "d" in family or family.startswith(_OWN_DISKS)
 
 
 def near_matches(instance_type: str) -> tuple[str, ...]:

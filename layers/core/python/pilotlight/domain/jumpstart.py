@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from pilotlight.domain.errors import InvalidInput, SourceGated, SourceRefused
+from pilotlight.domain.instances import has_own_disks
 from pilotlight.domain.lmi_images import cuda_of, host_of, image_of
 from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.values import Model
@@ -25,10 +26,6 @@ from pilotlight.domain.values import Model
 MOST_VARIABLES = 100
 LMI = "djl-lmi"
 
-# Families whose instances have disks of their own: SageMaker attaches no volume to them, and refuses a size for it.
-# Source: SageMaker Developer Guide, "Managing storage paths for different types of instance local storage", and the
-# SageMaker SDK's volume_size_supported; g7 and p6 by EC2's table of instance types; looked up 2026-11-20.
-_OWN_DISKS = ("g5", "g6", "g7", "p5", "p6", "trn1")
 _FAMILY = re.compile(r"^ml\.([a-z0-9-]+)\.[a-z0-9-]+$")
 
 
@@ -248,7 +245,7 @@ def plan(
         environment=_environment(configuration, instance, given),
         instance_type=instance,
         network_isolation=configuration.network_isolation,
-        volume_gib=None if _has_own_disks(instance) else configuration.volume_gib,
+        volume_gib=None if has_own_disks(instance) else configuration.volume_gib,
         download_timeout_seconds=configuration.download_timeout_seconds,
         health_check_timeout_seconds=configuration.health_check_timeout_seconds,
         inference_ami_version=configuration.inference_ami_version or _ami_of(image),
@@ -260,11 +257,6 @@ def _family(instance_type: str) -> str:
     """Return the family of an instance's type, as variants name it: g5 of ml.g5.xlarge."""
     found = _FAMILY.fullmatch(instance_type)
     return found[1] if found else ""
-
-
-def _has_own_disks(instance_type: str) -> bool:
-    family = _family(instance_type)
-    return "d" in family or family.startswith(_OWN_DISKS)
 
 
 def _choose(model: JumpStartModel, instance_type: str | None) -> tuple[Configuration, str]:

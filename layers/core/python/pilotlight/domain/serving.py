@@ -31,6 +31,7 @@ from pilotlight.domain.values import Request
 OPTION = "option."
 DEFAULT_LOADING_TIMEOUT_SECONDS = 1800
 LONGEST_SHOWN = 60
+LARGEST_OPTIONS_BYTES = 32 * 1024  # together, in the record of the deployment and of each revision
 LONGEST_OPTION = 4096  # a few are whole objects in JSON: option.speculative_config
 
 
@@ -183,6 +184,13 @@ def _a_file_at_the_root(name: str) -> str:
     return name
 
 
+def _few(options: dict[str, str]) -> dict[str, str]:
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in options.items())
+    if size > LARGEST_OPTIONS_BYTES:
+        raise ValueError(f"the options hold {size:,} bytes together, and may hold {LARGEST_OPTIONS_BYTES:,}")
+    return options
+
+
 def _small(files: dict[str, str]) -> dict[str, str]:
     size = sum(len(text.encode()) for text in files.values())
     if size > LARGEST_FILES_BYTES:
@@ -199,6 +207,7 @@ FileName = Annotated[str, AfterValidator(_a_file_at_the_root)]
 Options = Annotated[
     dict[OptionName, OptionValue],
     Field(max_length=64, json_schema_extra={"propertyNames": {"pattern": f"^{_OPTION_NAME.pattern}$"}}),
+    AfterValidator(_few),
 ]
 FileText = Annotated[str, StringConstraints(max_length=LARGEST_FILES_BYTES)]
 Files = Annotated[

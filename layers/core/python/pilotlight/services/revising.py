@@ -6,6 +6,7 @@ twice, or an attempt that is made again, finds its revision and makes no other.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from pilotlight.domain.endpoint import REVISIONS_KEPT, Mount, Revision, Revision
 from pilotlight.domain.errors import ConcurrentChange, NotFound
 from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.instance_rates import rate_of
-from pilotlight.domain.instances import instance_of
+from pilotlight.domain.instances import has_own_disks, instance_of
 from pilotlight.domain.jumpstart import plan as plan_jumpstart
 from pilotlight.domain.lmi_images import NVIDIA
 from pilotlight.domain.proposals import Proposal
@@ -31,6 +32,7 @@ from pilotlight.ports.jumpstart import JumpStartCatalogue
 
 TRIES = 4
 LONGEST_RUN_SECONDS = 3600  # Source: botocore's service model, InvokeEndpointAsync
+IMAGE_GIB, LARGEST_VOLUME_GIB = 30, 512  # Source: botocore's service model, ProductionVariantVolumeSizeInGB
 DEGREE_VARIABLES = ("OPTION_TENSOR_PARALLEL_DEGREE", "TENSOR_PARALLEL_DEGREE", "SM_VLLM_TENSOR_PARALLEL_SIZE")
 
 
@@ -179,6 +181,7 @@ class Revising:
             "health_check_timeout_seconds": container.health_check_timeout_seconds,
             "download_timeout_seconds": container.download_timeout_seconds,
             "inference_ami_version": container.inference_ami_version,
+            "volume_gib": _volume_gib(proposal),
         }
         return made, bundle
 
@@ -213,6 +216,13 @@ class Revising:
             "download_timeout_seconds": (plan.download_timeout_seconds or hosting.container.download_timeout_seconds),
             "inference_ami_version": plan.inference_ami_version,
         }
+
+
+def _volume_gib(proposal: Proposal) -> int | None:
+    """Return room for the weights, once more for what is made of them, and for the image; None on own disks."""
+    if has_own_disks(proposal.instance_type):
+        return None
+    return min(IMAGE_GIB + 2 * math.ceil(proposal.needed_gib), LARGEST_VOLUME_GIB)
 
 
 def _patience(backend: Backend) -> dict[str, str]:
