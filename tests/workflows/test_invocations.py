@@ -113,6 +113,7 @@ def test_a_caller_whose_patience_ends_first_gets_the_record(world: World, cold: 
 
 def test_many_callers_of_a_cold_model_cause_one_wake_and_all_are_answered(world: World, cold: str) -> None:
     world.bedrock.settings.cold_start_seconds = 90
+    world.bedrock.settings.idle_seconds = 24 * 3600  # a second wake would be ours, not the model's idling meanwhile
     before = world.executions("warm", cold)
 
     with ThreadPoolExecutor(8) as callers:
