@@ -236,6 +236,8 @@ def _status(view: DeploymentView, now: datetime) -> Text:
 
 def _warmth(warmth: WarmthView, now: datetime) -> str:
     usual = f", a cold start takes about {wording.span(warmth['cold_start_seconds'])}"
+    if warmth["state"] == "WARM" and not warmth.get("warm_until"):
+        return ""
     if warmth["state"] == "WARM":
         return f", cold {wording.moment(warmth.get('warm_until'), now)} unless somebody calls"
     return f" as of {wording.moment(warmth['as_of'], now)}{usual}"

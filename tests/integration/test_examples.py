@@ -37,8 +37,9 @@ def run(world: World) -> Run:
         "PILOTLIGHT_URL": world.cloud.api_url,
         "POLL_SECONDS": "0.5",
         "AWS_ENDPOINT_URL": world.cloud.endpoint_url,
-        "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
         **HARNESS.environment(),
     }
 

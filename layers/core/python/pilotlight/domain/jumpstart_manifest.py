@@ -21,6 +21,7 @@ from pilotlight.domain.values import Model
 MANIFEST_KEY = "models_manifest.json"
 NEWEST = "*"
 NAMED = 10
+LIST_OF_MODELS = "https://docs.aws.amazon.com/sagemaker/latest/dg/jumpstart-foundation-models-latest.html"
 
 _COMMERCIAL = (
     "af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 "
@@ -128,7 +129,7 @@ def _unknown_model(model_id: str, entries: Sequence[Mapping[str, Any]], region: 
     ids = sorted({str(each.get("model_id", "")) for each in entries})
     near = [each for each in ids if model_id.lower() in each.lower()][:NAMED]
     near += [each for each in get_close_matches(model_id, ids, n=5, cutoff=0.6) if each not in near]
-    advice = f"Did you mean {_some(near)}?" if near else "Look it up in the list of JumpStart's models."
+    advice = f"Did you mean {_some(near)}?" if near else f"AWS lists them at {LIST_OF_MODELS}"
     return SourceNotFound(f"JumpStart has no model {model_id} in {region}. {advice}", near=near)
 
 

@@ -170,7 +170,7 @@ class _Question:
         if wanted in possible or not possible:
             return None
         supported = ", ".join(map(str, possible))
-        advice = f"Set {_DEGREE} to {possible[-1]}, or leave it out."
+        advice = f"Leave {_DEGREE} out for the cheapest that fits, or set it to one of these."
         if not need.splits:
             return refused("tensor parallel", f"{wanted} shares of weights that are not split", supported, advice)
         if not need.may_have(wanted):
