@@ -133,8 +133,8 @@ def test_a_model_too_large_for_every_instance_is_refused_with_the_largest_and_wh
         ("ml.g5.xlarge", 4, "ml.g5.xlarge has 1", "1", "ml.g4dn.12xlarge (tensor parallel 4"),
         ("ml.g5.12xlarge", 3, "32 heads, 8 in the cache", "1, 2, 4", "to 4"),
         ("ml.g5.12xlarge", 8, "ml.g5.12xlarge has 4", "1, 2, 4", "ml.g6.48xlarge (tensor parallel 8"),
-        (None, 6, "32 heads, 8 in the cache", "1, 2, 4, 8", "to 8"),
-        (None, 16, "no instance has so many", "1, 2, 4, 8", "leave it out"),
+        (None, 6, "32 heads, 8 in the cache", "1, 2, 4, 8", "out for the cheapest"),
+        (None, 16, "no instance has so many", "1, 2, 4, 8", "out for the cheapest"),
     ],
 )
 def test_a_degree_that_cannot_be_had_is_refused_with_those_that_can(instance, degree, found, supported, advice):

@@ -170,7 +170,8 @@ class _Question:
         if wanted in possible or not possible:
             return None
         supported = ", ".join(map(str, possible))
-        advice = f"Leave {_DEGREE} out for the cheapest that fits, or set it to one of these."
+        largest = f"Set {_DEGREE} to {possible[-1]}, or leave it out."
+        advice = largest if self.named else f"Leave {_DEGREE} out for the cheapest that fits, or set it to one of these."
         if not need.splits:
             return refused("tensor parallel", f"{wanted} shares of weights that are not split", supported, advice)
         if not need.may_have(wanted):
