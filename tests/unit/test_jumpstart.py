@@ -134,7 +134,7 @@ def test_an_unknown_model_is_answered_with_near_names():
         chosen("meta-text-lama-3-8b", *manifest)
     with pytest.raises(SourceNotFound) as part:
         chosen("vision", *manifest)
-    with pytest.raises(SourceNotFound, match="AWS lists them at https://docs.aws"):
+    with pytest.raises(SourceNotFound, match="AWS lists them at https:"):
         chosen("0000", *manifest)
 
     assert mistyped.value.detail["near"][0] == "meta-text-llama-3-8b"

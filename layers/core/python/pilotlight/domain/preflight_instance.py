@@ -171,7 +171,8 @@ class _Question:
             return None
         supported = ", ".join(map(str, possible))
         largest = f"Set {_DEGREE} to {possible[-1]}, or leave it out."
-        advice = largest if self.named else f"Leave {_DEGREE} out for the cheapest that fits, or set it to one of these."
+        cheapest = f"Leave {_DEGREE} out for the cheapest that fits, or set it to one of these."
+        advice = largest if self.named else cheapest
         if not need.splits:
             return refused("tensor parallel", f"{wanted} shares of weights that are not split", supported, advice)
         if not need.may_have(wanted):
