@@ -59,7 +59,7 @@ def _summarise(console: Console, story: Story) -> None:
     console.print(
         f"\n[bold]From a hub to an answered prompt and down again in {story['seconds']} s[/bold]\n"
         f"  staged             {story['staged_bytes']:,} bytes\n"
-        f"  import             {story['import_seconds']} s\n"
+        f"  {'import  ' if story['backend'] == 'bedrock' else 'endpoint'}           {story['import_seconds']} s\n"
         f"  cold invocation    {story['cold_invocation_seconds']} s\n"
         f"  warm invocation    {story['warm_invocation_ms']} ms\n"
         f"  transitions        {story['transitions']}\n"

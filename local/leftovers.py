@@ -23,7 +23,8 @@ def left_behind(cloud: Cloud) -> list[str]:
 
     Invocations' bodies are not in it: they are kept for a week on purpose, and the bucket's lifecycle removes them.
     """
-    return [*_models(cloud), *_weights(cloud), *_executions(cloud), *_messages(cloud), *_endpoints(cloud)]
+    looks = (_models, _weights, _executions, _messages, _endpoints, _records)
+    return [each for look in looks for each in look(cloud)]
 
 
 def transitions(cloud: Cloud) -> int:
@@ -86,6 +87,14 @@ def _endpoints(cloud: Cloud) -> Iterator[str]:
         yield from (f"scalable target {each['ResourceId']}" for each in page["ScalableTargets"])
     for page in scaling.get_paginator("describe_scaling_policies").paginate(ServiceNamespace="sagemaker"):
         yield from (f"scaling policy {each['PolicyName']}" for each in page["ScalingPolicies"])
-    for prefix in ("pilotlight-demo", "TargetTracking-"):
-        for page in cloud.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
-            yield from (f"alarm {each['AlarmName']}" for each in page["MetricAlarms"])
+    for page in cloud.client("cloudwatch").get_paginator("describe_alarms").paginate():
+        ours = (each for each in page["MetricAlarms"] if each.get("Namespace") == "AWS/SageMaker")
+        yield from (f"alarm {each['AlarmName']}" for each in ours)
+
+
+def _records(cloud: Cloud) -> Iterator[str]:
+    """Yield what must not outlive an endpoint in the table: its revisions, and calls that nobody answered."""
+    table = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.outputs["TableName"])
+    for page in table:
+        keys = (f"{item['pk']['S']} {item['sk']['S']}" for item in page["Items"])
+        yield from (f"record {key}" for key in keys if " REVISION#" in key or " PENDING#" in key)

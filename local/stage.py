@@ -15,6 +15,8 @@ TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 MODEL = "local/small-llama"
 PUBLIC_HUB = "https://huggingface.co"
 PART_MIB = "5"  # S3's smallest: so that a small model, too, is copied in parts
+# Lambdas start at the wall's pace: of a clock that runs faster, a busy machine takes many minutes for each.
+PATIENCE = {"WAKE_MAX_SECONDS": "7200"}
 
 
 def start_hub(closing: ExitStack, folder: Path | None = None) -> str:
@@ -51,7 +53,7 @@ def start_cloud(
             speed=speed,
             api_port=port,
             parameters={"HubEndpoint": hub, "PartMib": PART_MIB},
-            environment={"HF_TOKEN": token} if token else {},
+            environment={**({"HF_TOKEN": token} if token else {}), **(PATIENCE if speed > 1 else {})},
             prewarm=prewarm,
         )
     )
