@@ -5,10 +5,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from local.leftovers import left_behind
 from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, left_of, running, told
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
 HANDLER = ROOT / "examples/bart-feature-extraction/model.py"
+SHOWN_BY_A_DEMO = {
+    *("endpoint pilotlight-", "endpoint configuration pilotlight-", "model pilotlight-", "object bundles/"),
+    *("scalable target endpoint/pilotlight-", "scaling policy pilotlight-", "alarm pilotlight-"),
+    *("alarm TargetTracking-endpoint/pilotlight-", "record DEPLOYMENT#"),
+}
 SLOWLY = 150  # seconds until an instance comes: long enough to be taken down before
 BUNDLED = {"task": "feature-extraction", "files": {"model.py": HANDLER.read_text()}}
 
@@ -18,6 +24,8 @@ def serving(world: World) -> Iterator[str]:
     name = hosted(world, REALTIME, serving=BUNDLED, instance={"type": "ml.g5.xlarge"})
     assert world.objects(f"bundles/{name}-g1/")
     eventually(lambda: f"alarm pilotlight-{name}-g1-failures" in left_of(world, name), "its scaling")
+    found = [each for each in left_behind(world.cloud) if f"{name}-g1" in each or f"#{name} " in each]
+    assert {each.partition(name)[0] for each in found} == SHOWN_BY_A_DEMO
     yield name
 
 
