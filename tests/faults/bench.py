@@ -11,6 +11,7 @@ from local.sagemaker import Knobs as HostingKnobs
 from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
 from tests.faults import callers as _callers  # noqa: F401
 from tests.faults import changes as _changes  # noqa: F401
+from tests.faults import endpoint_bounds as _endpoint_bounds  # noqa: F401
 from tests.faults import endpoint_calls as _endpoint_calls  # noqa: F401
 from tests.faults import endpoint_changes as _endpoint_changes  # noqa: F401
 from tests.faults import endpoint_mishaps as _endpoint_mishaps  # noqa: F401
@@ -241,10 +242,12 @@ class Bench:
         if len(modes) <= 1 and all(mode.passes for mode in modes):
             return [f"one passing fault, and it did not end well: {self._state()}"]
         again = self._visit = visit.anew()
+        self._let_minutes_pass(workflow)
         if removed:
             tear_down(stack, again)
         else:
             self._ask_once_more(workflow, again)
+        stack.hosting.look_less()
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
         if (is_gone if removed else workflow.ends)(stack, again):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from local.sagemaker.resources import Status
@@ -78,7 +79,9 @@ def _update_in_vain(stack: Stack, visit: Visit) -> None:
     visit.so["another update succeeds"] = _settings(stack) == A_THIRD["container"]["environment"]
 
 
-def _with_two_revisions(backend: str) -> Begin:
+def with_two_revisions(backend: str) -> Begin:
+    """Begin with a deployment that was updated once."""
+
     def begin(stack: Stack) -> None:
         on(backend)(stack)
         _change(stack, Visit(), ANOTHER)
@@ -130,6 +133,15 @@ def _components(stack: Stack, visit: Visit) -> None:
     wake(stack, visit)
 
 
+def _update_twice(stack: Stack, visit: Visit) -> None:
+    """Ask for another change while one is under way: it is refused, and the first one is carried out."""
+    insist(stack, visit, "PATCH", "/deployments/{name}", ANOTHER, name=NAME)
+    stack.clock.sleep(UPDATING_SECONDS)
+    second = insist(stack, visit, "PATCH", "/deployments/{name}", A_THIRD, name=NAME)
+    visit.kept["a second one is refused meanwhile"] = second.status == HTTPStatus.CONFLICT
+    watch(stack, lambda: is_quiet(stack), UPDATED_WITHIN_SECONDS)
+
+
 def _remove(stack: Stack, visit: Visit) -> None:
     tear_down(stack, visit)
 
@@ -140,8 +152,9 @@ def _declare(name: str, begin: Begin, drive: Callable[[Stack, Visit], None], *wa
 
 _declare("update-async", on(ASYNC), _update, "api", *OF_UPDATES, ends=_serves_the_second)
 _declare("update-realtime", on(REALTIME), _update, "sweep", "start_update", "finish_update", ends=_serves_the_second)
+_declare("update-twice", on(REALTIME), _update_twice, "api", ends=_serves_the_second, swept=False)
 _declare("update-fails", on(REALTIME), _update_in_vain, *OF_UPDATES, ends=all_so)
-_declare("rollback", _with_two_revisions(REALTIME), _roll_back, "api", "finish_update", ends=_serves_the_first)
+_declare("rollback", with_two_revisions(REALTIME), _roll_back, "api", "finish_update", ends=_serves_the_first)
 _declare("update-parked", parked, _update_then_wake, "start_update", "finish_update", ends=all_so)
 _declare("teardown-updating", _updating, _remove, *OF_REMOVAL, ends=is_gone, alive=True)
 _declare("rescale", on(ASYNC), _widen, "api", *SWEPT, ends=all_so)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from local.sagemaker.resources import Status
+from tests.faults.endpoint_changes import with_two_revisions
 from tests.faults.endpoint_oracles import everything
-from tests.faults.endpoints import ASYNC, QUICK, Begin, hosted, of, on
+from tests.faults.endpoints import (
+    ASYNC,
+    QUICK,
+    REALTIME,
+    SOON_SECONDS,
+    Begin,
+    endpoint_of,
+    hosted,
+    is_parked,
+    of,
+    on,
+    watch,
+)
+from tests.faults.modes import UNLUCKY
 from tests.faults.product import STACK
 from tests.faults.stack import Stack
 from tests.faults.strangers import plant_config, plant_endpoint, plant_model, scale
@@ -13,6 +28,7 @@ from tests.faults.workflows import (
     NAME,
     Visit,
     deploy,
+    insist,
     is_gone,
     nothing,
     reconcile,
@@ -22,6 +38,7 @@ from tests.faults.workflows import (
 )
 
 ENDPOINT, REVISION = f"{STACK}-{NAME}-g1", f"{STACK}-{NAME}-g1-v1"
+THEIRS = f"{STACK}-{NAME}-g2"
 OLD_SECONDS = 2 * 86_400  # what is young, nobody takes for lost
 
 
@@ -36,7 +53,8 @@ def _meet_the_stranger(stack: Stack, visit: Visit) -> None:
     """Deploy where the name is taken, learn of it, and have all of ours removed."""
     deploy(stack, visit, "small", backend=ASYNC, **QUICK)
     failure: dict[str, Any] = stack.deployment(NAME).get("failure") or {}
-    visit.so["its owner is told whose the name is"] = failure.get("code") == "not-ours"
+    if not stack.seam.met:
+        visit.kept["its owner is told whose the name is"] = failure.get("code") == "not-ours"
     tear_down(stack, visit)
 
 
@@ -60,12 +78,16 @@ def _taken(*kinds: str) -> Begin:
 def _orphaned(stack: Stack) -> None:
     """Begin with an endpoint, and all that belongs to one, which came after its deployment was GONE.
 
-    Beside it lie another stack's of our kind of names, and one of ours that no record knows.
+    Beside it lie another stack's that is named as our next generation is, and is GONE, too; one of ours that no record
+    knows, and one of our kind of names that has no tags.
     """
     on(ASYNC)(stack)
     tear_down(stack, Visit())
-    theirs = {"pilotlight:stack": "another"}
-    for name, tags in ((ENDPOINT, _ours(NAME)), (f"{STACK}-theirs-g1", theirs), (f"{STACK}-{NAME}x-g7", {})):
+    deploy(stack, Visit(), "small", key="second", backend=ASYNC, **QUICK)
+    tear_down(stack, Visit())
+    assert (stack.status(NAME), stack.deployment(NAME)["generation"]) == ("GONE", 2), stack.deployment(NAME)
+    theirs = {**_ours(NAME), "pilotlight:stack": "another", "pilotlight:generation": "2"}
+    for name, tags in ((ENDPOINT, _ours(NAME)), (THEIRS, theirs), (f"{STACK}-{NAME}x-g7", {})):
         plant_endpoint(stack, name, **tags)
         scale(stack, name, **tags)
     plant_endpoint(stack, f"{STACK}-unknown-g1", **_ours("unknown"))
@@ -76,9 +98,23 @@ def _orphaned(stack: Stack) -> None:
 
 def _nothing_of_ours(stack: Stack, _: Visit) -> bool:
     left = [each for each in everything(stack) if ENDPOINT in each]
-    return (
-        not left and not stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix="bundles/")["KeyCount"]
+    bundles = stack.client("s3").list_objects_v2(Bucket=stack.artifact_bucket, Prefix="bundles/")["KeyCount"]
+    return not left and not bundles
+
+
+def _forgotten(stack: Stack) -> None:
+    """Begin with what a revision was made of that was forgotten, in the midst of it."""
+    with_two_revisions(REALTIME)(stack)
+    stack.client("dynamodb").delete_item(
+        TableName=stack.outputs["TableName"],
+        Key={"pk": {"S": f"DEPLOYMENT#{NAME}"}, "sk": {"S": "REVISION#000001#000001"}},
     )
+    stack.clock.sleep(7200)
+
+
+def _only_the_second(stack: Stack, visit: Visit) -> bool:
+    mine = {each for each in everything(stack) if each.endswith((f"{ENDPOINT}-v1", f"{ENDPOINT}-v2"))}
+    return serves(stack, visit) and mine == {f"{kind} {ENDPOINT}-v2" for kind in ("model", "endpoint config")}
 
 
 # ---- events that are lost --------------------------------------------------------------------------------------------
@@ -91,8 +127,35 @@ def _deploy_unnoticed(stack: Stack, visit: Visit) -> None:
     stack.lambdas.unreached.clear()
 
 
+def _stay_failed(stack: Stack, visit: Visit) -> None:
+    """Deploy what fails, and leave it so: at the moment when it has failed, its endpoint is on its way out."""
+    stack.hosting.service.knobs.fail_next_endpoint = UNLUCKY
+    deploy(stack, visit, "small", backend=ASYNC, **QUICK)
+    endpoint = endpoint_of(stack)
+    failure: dict[str, Any] = stack.deployment(NAME).get("failure") or {}
+    visit.kept["it is being removed when it has failed"] = endpoint is None or endpoint.status is Status.DELETING
+    visit.kept["its owner is told why"] = UNLUCKY in failure.get("reason", "")
+    stack.clock.sleep(SOON_SECONDS)
+
+
+def _failed(stack: Stack, _: Visit) -> bool:
+    return stack.status(NAME) == "FAILED"
+
+
+def _park(stack: Stack, visit: Visit) -> None:
+    insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
+    watch(stack, lambda: is_parked(stack) and endpoint_of(stack) is None)
+
+
+def _parked(stack: Stack, visit: Visit) -> bool:
+    return serves(stack, visit) and is_parked(stack)
+
+
 hosted("stranger-endpoint", _taken("endpoint"), _meet_the_stranger, is_gone, watched=of("create_endpoint"))
 hosted("stranger-config", _taken("config"), _meet_the_stranger, is_gone, swept=False)
 hosted("stranger-model", _taken("model"), _meet_the_stranger, is_gone, swept=False)
 hosted("hosted-orphans", _orphaned, reconcile, _nothing_of_ours, watched=reconciles)
+hosted("forgotten-revision", _forgotten, reconcile, _only_the_second, watched=reconciles, swept=False)
 hosted("unnoticed", nothing, _deploy_unnoticed, serves, swept=False)
+hosted("failed-for-good", nothing, _stay_failed, _failed, swept=False)
+hosted("parks", on(REALTIME), _park, _parked, swept=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,6 @@ from tests.faults.workflows import Visit
 
 ALIVE = ("CREATING", "WARMING", "SERVING")
 OVER = (None, "GONE")
-OF_OURS = re.compile(r"pilotlight-(?P<name>[a-z0-9-]+)-g(?P<generation>\d+)(-v(?P<revision>\d+))?")
 ALARMS = ("-from-zero", "-failures")
 BUNDLE = re.compile(r"bundles/(?P<name>[a-z0-9-]+)-g(?P<generation>\d+)/")
 Records = dict[str, dict[str, Any]]
@@ -31,19 +30,35 @@ Records = dict[str, dict[str, Any]]
 
 def everything(stack: Stack) -> set[str]:
     """Give all that there is of endpoints, also what scales them and watches them: kinds and names."""
-    state = stack.hosting.service.state
-    held = (state.endpoints, state.configs, state.models, state.components)
-    kinds = ("endpoint", "endpoint config", "model", "component")
-    found = {
-        f"{kind} {each.name}" for kind, things in zip(kinds, held, strict=True) for each in _things(things.values())
-    }
+    found = {f"{kind} {each.name}" for kind, each in _held(stack)}
     return found | {f"target {each}" for each in _targets()} | {f"alarm {each}" for each in _alarms()}
 
 
 def of_strangers(stack: Stack) -> set[str]:
-    """Give what of it is not ours."""
+    """Give what of it is not ours: by its tags, or by those of the endpoint that it scales or watches."""
     known = stack.records("DEPLOYMENT")
-    return {each for each in everything(stack) if not _is_named_for(each.rpartition(" ")[2], known)}
+    theirs = {(kind, each.name) for kind, each in _held(stack) if not _is_ours(each.tags, known)}
+    endpoints = [name for kind, name in theirs if kind == "endpoint"]
+    found = {f"{kind} {name}" for kind, name in theirs}
+    found |= {f"target {each}" for each in _targets() if each.split("/")[1] in endpoints}
+    return found | {
+        f"alarm {name}{suffix}" for name in endpoints for suffix in ALARMS if f"{name}{suffix}" in _alarms()
+    }
+
+
+def _held(stack: Stack) -> list[tuple[str, Resource]]:
+    state = stack.hosting.service.state
+    kinds: dict[str, dict[str, Any]] = {
+        "endpoint": state.endpoints,
+        "endpoint config": state.configs,
+        "model": state.models,
+        "component": state.components,
+    }
+    return [(kind, each) for kind, things in kinds.items() for each in things.values()]
+
+
+def _is_ours(tags: dict[str, str], known: Records) -> bool:
+    return tags.get("pilotlight:stack") == STACK and tags.get("pilotlight:deployment") in known
 
 
 def wrong(stack: Stack, visit: Visit) -> Iterator[str]:
@@ -60,15 +75,6 @@ def wrong(stack: Stack, visit: Visit) -> Iterator[str]:
         yield from uptimes.too_much(stack)
 
 
-def _things(things: Iterable[Any]) -> list[Resource]:
-    return list(things)
-
-
-def _is_named_for(name: str, known: Records) -> bool:
-    found = OF_OURS.search(name)
-    return bool(found and found["name"] in known)
-
-
 def _owner(tags: dict[str, str], records: Records) -> dict[str, Any] | None:
     """Give the record of the very generation that has something, None where it is over."""
     record = records.get(tags.get("pilotlight:deployment", ""), {})
@@ -77,24 +83,16 @@ def _owner(tags: dict[str, str], records: Records) -> dict[str, Any] | None:
 
 
 def _things_without_owner(stack: Stack, visit: Visit, records: Records) -> Iterator[str]:
-    state = stack.hosting.service.state
-    for kind, held in (("endpoint config", state.configs), ("model", state.models), ("component", state.components)):
-        for each in _things(held.values()):
-            if f"{kind} {each.name}" in visit.hosted_strangers:
-                continue
-            owner = _owner(each.tags, records)
-            if owner is None:
-                yield f"{kind} {each.name} has no owner"
-            elif not _is_kept(stack, owner, each.tags.get("pilotlight:revision", "")):
-                yield f"{kind} {each.name} is of a revision that nobody knows"
-    for each in _things(state.endpoints.values()):
-        if f"endpoint {each.name}" in visit.hosted_strangers:
+    for kind, each in _held(stack):
+        if f"{kind} {each.name}" in visit.hosted_strangers:
             continue
         owner = _owner(each.tags, records)
         if owner is None:
-            yield f"endpoint {each.name} has no owner"
-        elif owner["status"] not in ALIVE:
+            yield f"{kind} {each.name} has no owner"
+        elif kind == "endpoint" and owner["status"] not in ALIVE:
             yield f"endpoint {each.name} is there, and its deployment is {owner['status']}"
+        elif kind != "endpoint" and not _is_kept(stack, owner, each.tags.get("pilotlight:revision", "")):
+            yield f"{kind} {each.name} is of a revision that nobody knows"
 
 
 def _is_kept(stack: Stack, owner: dict[str, Any], number: str) -> bool:
@@ -104,8 +102,7 @@ def _is_kept(stack: Stack, owner: dict[str, Any], number: str) -> bool:
 
 def _scaling_without_endpoint(stack: Stack, visit: Visit, records: Records) -> Iterator[str]:
     """Yield what scales or watches an endpoint that is not there."""
-    there = {each.name for each in _things(stack.hosting.service.state.endpoints.values())}
-    there |= {each.name for each in _things(stack.hosting.service.state.components.values())}
+    there = {each.name for kind, each in _held(stack) if kind in ("endpoint", "component")}
     named = [("target", each) for each in _targets()] + [("alarm", each) for each in _alarms()]
     for kind, name in named:
         if f"{kind} {name}" in visit.hosted_strangers:

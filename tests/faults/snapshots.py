@@ -11,6 +11,7 @@ from typing import Any
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.model_instances import reset_model_data
 from moto.dynamodb.models import dynamodb_backends
+from moto.logs.models import logs_backends
 from moto.s3 import models as s3_models
 from moto.s3.models import FakeKey, s3_backends
 from moto.s3.utils import _VersionedKeyStore
@@ -23,8 +24,6 @@ from local import autoscaling, sagemaker
 from local.bedrock.simulation import simulation
 from local.identity import ACCOUNT_ID, REGION
 from local.index_lag import lag
-from local.sagemaker import logs as hosting_logs
-from local.sagemaker.places import Place
 from tests.faults.replacing import replace
 
 Restore = Callable[[], None]
@@ -46,8 +45,7 @@ def _stay(_key: FakeKey, garbage: bool = False) -> None:
 
 def take() -> Restore:
     """Give what puts everything back as it is now."""
-    scaling, logs = autoscaling.snapshot(ACCOUNT_ID, REGION), hosting_logs.snapshot(Place(ACCOUNT_ID, REGION))
-    hosted = [sagemaker.simulation().snapshot(), scaling, logs]
+    hosted = [sagemaker.simulation().snapshot(), autoscaling.snapshot(ACCOUNT_ID, REGION), _logs()]
     parts = [_tables(), _buckets(), _queues(), _executions(), _bedrock(), *hosted, _small_change()]
 
     def restore() -> None:
@@ -120,6 +118,25 @@ def _bedrock() -> Restore:
     def restore() -> None:
         for name, value in copy.deepcopy(kept).items():
             setattr(service, name, value)
+
+    return restore
+
+
+def _logs() -> Restore:
+    """Keep what containers logged, and the groups of it, whatever other snapshots put back meanwhile."""
+    groups = logs_backends[ACCOUNT_ID][REGION].groups
+    kept = {
+        name: (group, {key: list(each.events) for key, each in group.streams.items()}, dict(group.streams))
+        for name, group in groups.items()
+    }
+
+    def restore() -> None:
+        groups.clear()
+        for name, (group, events, streams) in kept.items():
+            groups[name] = group
+            group.streams = dict(streams)
+            for key, stream in streams.items():
+                stream.events = list(events[key])
 
     return restore
 

@@ -86,14 +86,17 @@ def _too_little(whose: str, times: list[Uptime], told: Account | None, now: floa
 
 
 def too_much(stack: Stack) -> Iterator[str]:
-    """Yield the generations whose ledger says much more than is billed: not where calls failed."""
+    """Yield the generations whose ledger says much more than is billed: not where calls failed.
+
+    Where no instance ever came, what was asked for is charged all the same: nobody tells that it is not billed.
+    """
     for name, record in stack.records("DEPLOYMENT").items():
         for generation in range(1, int(record["generation"]) + 1):
             times, told = billed(stack, name, generation), account(stack, name, generation)
             seconds = sum(_until(each, told.until) for each in times) if told else 0.0
             least = stack.hosting.rested_at or stack.clock.moment
             late = sum(LATE_SECONDS for each in times if each.end and each.end > least)
-            if told and told.seconds > seconds + CHANGE_SECONDS * max(len(times), 1) + late:
+            if told and times and told.seconds > seconds + CHANGE_SECONDS * len(times) + late:
                 yield f"{name} generation {generation} is billed for {seconds:.0f} s, and charged {told.seconds:.0f} s"
 
 

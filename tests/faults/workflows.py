@@ -119,9 +119,9 @@ def wanted(size: str, **fields: Any) -> dict[str, Any]:
     return {"name": NAME, "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}, **fields}
 
 
-def deploy(stack: Stack, visit: Visit, size: str, **fields: Any) -> None:
+def deploy(stack: Stack, visit: Visit, size: str, *, key: str = "first", **fields: Any) -> None:
     """Ask for a deployment, and see it to its end."""
-    insist(stack, visit, "POST", "/deployments", wanted(size, **fields), key="first")
+    insist(stack, visit, "POST", "/deployments", wanted(size, **fields), key=key)
     stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED", "GONE"))
 
 
