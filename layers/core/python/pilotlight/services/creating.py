@@ -4,15 +4,23 @@ SageMaker knows no client token: a name that is taken is refused. So what has ou
 revision that is wanted, is adopted; what has not is a stranger's, and left alone.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from pilotlight.contracts import DeploymentTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Revision, Seen
-from pilotlight.domain.errors import ConcurrentChange, Conflict, Held, NotFound, NotOurs, QuotaExceeded
+from pilotlight.domain.errors import (
+    ConcurrentChange,
+    Conflict,
+    Held,
+    NotFound,
+    NotOurs,
+    QuotaExceeded,
+    Superseded,
+)
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import Endpoints, Found, Revisions
@@ -65,7 +73,8 @@ class Creating:
             return Wait(done=False, held=True, wait_seconds=held_seconds(deployment, self._clock.now()))
         deployment = go_on(self._deployments, deployment, self._clock)
         revision = self._revising.first(deployment)
-        deployment = self._intend(deployment, revision)
+        with self.forgetting_if_over(deployment, revision):
+            deployment = self._intend(deployment, revision)
         if self._former_is_in_the_way(deployment):
             return Wait(done=False, wait_seconds=UNSETTLED_SECONDS)
         self.make_ready(deployment, revision)
@@ -74,6 +83,18 @@ class Creating:
             return Wait(done=True, skipped=True)
         self.create(deployment)
         return Wait(done=True)
+
+    @contextmanager
+    def forgetting_if_over(self, deployment: Deployment, revision: Revision) -> Iterator[None]:
+        """Write what makes a revision wanted; it goes again where a teardown, which did not see it, came between."""
+        try:
+            yield
+        except Superseded:
+            current = self._deployments.get(deployment.name)
+            over = current.status in (Status.TEARING_DOWN, Status.GONE)
+            if over or current.generation != deployment.generation:
+                self._revising.forget(revision)
+            raise
 
     def make_ready(self, deployment: Deployment, revision: Revision) -> None:
         """Create the model and the config of a revision, or adopt them. Raises: NotOurs, QuotaExceeded."""

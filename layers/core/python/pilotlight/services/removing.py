@@ -82,6 +82,8 @@ class Removing:
         deployment = self._deployments.get(task.deployment).require(task.generation, Status.TEARING_DOWN)
         endpoint = deployment.endpoint
         if endpoint is None:
+            if deployment.backend.is_endpoint:  # a revision is kept before the record tells of its endpoint
+                self._delete_revisions(deployment)
             return Wait(done=True)
         now = self._clock.now()
         if asked_lately(endpoint, now):

@@ -92,7 +92,9 @@ class Updating:
         pinned = source.at(deployment.revision) if deployment.revision else source
         proposal = self._judging.require(pinned, deployment.backend, hosting)
         revision = self._revising.of(deployment, hosting, proposal, reason=wanted.reason or "updated")
-        return self._begin(deployment, revision, wanted.strategy, hosting, f"updating to revision {revision.number}")
+        with self._creating.forgetting_if_over(deployment, revision):
+            reason = f"updating to revision {revision.number}"
+            return self._begin(deployment, revision, wanted.strategy, hosting, reason)
 
     def roll_back(self, name: str, number: int | None, strategy: Strategy) -> Deployment:
         """Bring a deployment back to a revision that is kept: by default to the one that served before.
