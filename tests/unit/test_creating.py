@@ -315,6 +315,7 @@ def test_while_the_kill_switch_is_on_nothing_is_created_and_the_step_is_to_be_ma
 
     assert (waits.done, waits.held, waits.wait_seconds > 0) == (False, True, True)
     assert world.endpoints.models == {}
+    assert "kill switch" in world.deployment().waiting_for
     world.switch.off()
     assert world.creating.start(world.task()).done
     assert world.deployment().waiting_for is None

@@ -357,6 +357,31 @@ def test_an_endpoint_that_somebody_deleted_is_told_to_be_gone_and_costs_nothing_
     assert world.accounting.cost_so_far(deployment, world.clock.advance(hours=9)).usd == cost
 
 
+def test_an_endpoint_keeps_its_room_for_as_long_as_it_is_looked_at_and_gives_it_back_when_it_is_gone(world):
+    world.host(scaling={"max": 3})
+    for _ in range(120):
+        world.clock.advance(minutes=1)
+        world.look()
+    held = world.capacity.read().live(world.clock.now())
+
+    world.endpoints.vanish(ENDPOINT)
+    world.clock.advance(minutes=2)
+    world.look()
+
+    assert list(held) == ["llama-g1"]
+    assert world.capacity.read().live(world.clock.now()) == {}
+
+
+def test_the_timeline_tells_how_many_instances_there_are(world):
+    world.host()
+    world.endpoints.set_instances(ENDPOINT, 0)
+    world.settle()
+
+    told = timeline(world)
+    assert f"endpoint {ENDPOINT} is InService, with 1 of 1 instances" in told
+    assert f"endpoint {ENDPOINT} is InService, with no instance" in told
+
+
 def test_an_endpoint_that_was_asked_for_just_now_and_is_not_seen_yet_is_not_taken_to_be_gone(world):
     world.host(Status.STAGING)
     make = world.endpoints.create_endpoint

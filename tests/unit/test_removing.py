@@ -338,6 +338,20 @@ def test_what_bills_until_it_is_gone_is_metered_until_it_is_gone(world):
     assert world.accounting.cost_so_far(world.deployment(), world.clock.advance(hours=9)).usd == after
 
 
+def test_instances_that_came_unseen_are_paid_for_from_the_moment_that_a_teardown_sees_them(world):
+    world.host()
+    before = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
+    hosted(world).instances = hosted(world).desired = 3
+    world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")
+    world.removing.delete(world.task())
+    world.clock.advance(minutes=30)
+    world.endpoints.settle(ENDPOINT)
+    world.removing.delete(world.task())
+
+    after = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
+    assert after - before == pytest.approx(3 * world.endpoint().usd_per_hour / 2)
+
+
 def test_the_wait_for_what_takes_long_grows_and_has_a_bound(world):
     world.host(Status.CREATING)
     world.clock.advance(minutes=5)
@@ -413,13 +427,16 @@ def test_a_teardown_during_an_update_stops_its_machine_and_waits_for_sagemaker(w
     assert world.endpoint().update is None
 
 
-def test_a_deployment_that_is_gone_is_not_looked_at_any_more(world):
+def test_a_deployment_that_is_gone_is_not_looked_at_any_more_and_waits_for_no_wake(world):
     world.host()
+    world.endpoints.vanish(ENDPOINT)
+    world.clock.advance(minutes=2)
+    assert world.look().endpoint.parked
     tear_down(world)
 
     world.run_teardown()
 
-    assert world.deployment().next_look_at is None
+    assert (world.deployment().next_look_at, world.endpoint().parked) == (None, False)
 
 
 # ---- strangers -----------------------------------------------------------------------------------------------------
