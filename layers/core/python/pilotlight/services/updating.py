@@ -93,7 +93,7 @@ class Updating:
         proposal = self._judging.require(pinned, deployment.backend, hosting)
         revision = self._revising.of(deployment, hosting, proposal, reason=wanted.reason or "updated")
         with self._creating.forgetting_if_over(deployment, revision):
-            return self._begin(deployment, revision, wanted.strategy, hosting, f"updating to {revision.number}")
+            return self._begin(deployment, revision, wanted.strategy, hosting, f"to revision {revision.number}")
 
     def roll_back(self, name: str, number: int | None, strategy: Strategy) -> Deployment:
         """Bring a deployment back to a revision that is kept: by default to the one that served before.
