@@ -15,6 +15,7 @@ from tests.faults.endpoints import (
     Begin,
     endpoint_of,
     hosted,
+    instances,
     is_parked,
     of,
     on,
@@ -36,6 +37,7 @@ from tests.faults.workflows import (
     serves,
     tear_down,
 )
+from tests.faults.workflows import everything as everyone
 
 ENDPOINT, REVISION = f"{STACK}-{NAME}-g1", f"{STACK}-{NAME}-g1-v1"
 THEIRS = f"{STACK}-{NAME}-g2"
@@ -142,6 +144,26 @@ def _failed(stack: Stack, _: Visit) -> bool:
     return stack.status(NAME) == "FAILED"
 
 
+def _retry_at_once(stack: Stack, visit: Visit) -> None:
+    """Try again at the very moment at which it has failed: the failed endpoint is on its way out still."""
+    stack.hosting.service.knobs.fail_next_endpoint = UNLUCKY
+    deploy(stack, visit, "small", backend=ASYNC, **QUICK)
+    endpoint = endpoint_of(stack)
+    visit.kept["the failed one is there still"] = endpoint is not None
+    insist(stack, visit, "POST", "/deployments/{name}/retry", name=NAME)
+    stack.settle(lambda: stack.status(NAME) in ("SERVING", "FAILED"))
+
+
+def _look_too_late(stack: Stack, visit: Visit) -> None:
+    """Let autoscaling take the instance away while nobody looks, and no event comes."""
+    stack.clock.sleep(180)
+    stack.lambdas.unreached.add("note_endpoint")
+    stack.hosting.look_less()
+    stack.clock.sleep(SOON_SECONDS)
+    visit.kept["it was taken away"] = not instances(stack)
+    stack.lambdas.unreached.clear()
+
+
 def _park(stack: Stack, visit: Visit) -> None:
     insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
     watch(stack, lambda: is_parked(stack) and endpoint_of(stack) is None)
@@ -158,4 +180,6 @@ hosted("hosted-orphans", _orphaned, reconcile, _nothing_of_ours, watched=reconci
 hosted("forgotten-revision", _forgotten, reconcile, _only_the_second, watched=reconciles, swept=False)
 hosted("unnoticed", nothing, _deploy_unnoticed, serves, swept=False)
 hosted("failed-for-good", nothing, _stay_failed, _failed, swept=False)
+hosted("retry-at-once", nothing, _retry_at_once, serves, swept=False)
+hosted("late-look", on(ASYNC), _look_too_late, serves, watched=everyone, swept=False)
 hosted("parks", on(REALTIME), _park, _parked, swept=False)

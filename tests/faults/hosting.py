@@ -69,7 +69,8 @@ class Hosting:
 
     def look_less(self) -> None:
         """Look at what is at rest more seldom from now on."""
-        self._at_rest_every, self.rested_at = AT_REST_SECONDS, self._clock.moment
+        self._at_rest_every = AT_REST_SECONDS
+        self.rested_at = self.rested_at or self._clock.moment
 
     @property
     def service(self) -> Simulation:

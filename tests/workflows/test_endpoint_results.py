@@ -48,13 +48,10 @@ def test_an_answer_that_is_told_twice_ends_its_call_once(world: World, live: str
     doubled = told(world, live, webhook=hook.url)["id"]
     another = told(world, live, webhook=hook.url)["id"]
 
-    eventually(lambda: another in ids(hook), "the later one's notice")
+    ends = lambda: {(notice.told["id"], notice.told["ended_at"]) for notice in hook.notices}  # noqa: E731
+    eventually(lambda: {doubled, another} == {each for each, _ in ends()}, "the notices of both")
     assert world.hosting.knobs.duplicate_sns == 0
-    assert ids(hook) == [doubled, another]
-
-
-def ids(hook: Hook) -> list[str]:
-    return [notice.told["id"] for notice in hook.notices]
+    assert len(ends()) == 2  # a notice itself may come twice: the queue gives each at least once
 
 
 def test_a_server_that_is_named_is_told_the_answer_and_can_prove_who_told(world: World, live: str, hook: Hook) -> None:
@@ -63,13 +60,14 @@ def test_a_server_that_is_named_is_told_the_answer_and_can_prove_who_told(world:
     answer = told(world, live, webhook=hook.url)
     delivered = eventually(lambda: delivery(world, answer["id"]), "the notice to be delivered")
 
-    first, second = hook.notices
-    assert (delivered["status"], delivered["attempts"]) == ("delivered", 2)
-    assert second.told["output"] == answer["output"]
-    assert second.told["status"] == "SUCCEEDED"
-    assert first.told["id"] == second.told["id"] == answer["id"]
-    moment, proof = (part.partition("=")[2] for part in second.headers["Pilotlight-Signature"].split(","))
-    signed = hmac.new(secret(world), f"{moment}.".encode() + second.body, hashlib.sha256)
+    notice = hook.notices[-1]
+    assert hook.statuses == []
+    assert delivered["status"] == "delivered"
+    assert len(hook.notices) >= delivered["attempts"] >= 2
+    assert (notice.told["id"], notice.told["status"]) == (answer["id"], "SUCCEEDED")
+    assert notice.told["output"] == answer["output"]
+    moment, proof = (part.partition("=")[2] for part in notice.headers["Pilotlight-Signature"].split(","))
+    signed = hmac.new(secret(world), f"{moment}.".encode() + notice.body, hashlib.sha256)
     assert proof == signed.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.mutating import Mutant
-from tests.faults.specimens import bounding, machines, making, removing, serving
+from tests.faults.specimens import bounding, hosting, machines, making, removing, serving
 
 MUTANTS: tuple[Mutant, ...] = (
     *making.MUTANTS,
@@ -11,4 +11,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *bounding.MUTANTS,
     *removing.MUTANTS,
     *machines.MUTANTS,
+    *hosting.MUTANTS,
 )

@@ -85,7 +85,7 @@ MUTANTS = (
         "scale-down changes nothing",
         "that a model which was scaled down must not be kept warm",
         "services.warming:Warming.scale_down",
-        "before.changed(quiet_until=until, wake=None, waiting_for=None)",
+        "before.changed(quiet_until=until, quiet_since=now, wake=None, waiting_for=None)",
         "before.changed(wake=None)",
         (Hunt("scale-down"),),
     ),
