@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from boto3.dynamodb.types import TypeDeserializer
 
 from tests.workflows.world import SMALL, STACK, World, eventually
 
@@ -26,23 +27,42 @@ def endpoint(world: World, name: str) -> dict[str, Any]:
     return dict(world.deployment(name)["endpoint"])
 
 
+def kept(world: World, name: str) -> dict[str, Any]:
+    """Give the endpoint as its record has it: asking the table costs no Lambda, and can be done again and again."""
+    table, key = world.cloud.outputs["TableName"], {"pk": {"S": f"DEPLOYMENT#{name}"}, "sk": {"S": "META"}}
+    item = world.cloud.client("dynamodb").get_item(TableName=table, Key=key).get("Item", {})
+    return dict(TypeDeserializer().deserialize(item["endpoint"])) if "endpoint" in item else {}
+
+
+def until(world: World, name: str, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Give the endpoint as its record has it, once that holds."""
+    look = lambda: (record := kept(world, name)) and holds(record) and record  # noqa: E731
+    return eventually(look, f"{name}: {what}", but=lambda: f"{world.reasons(name)[-8:]} {kept(world, name)}")
+
+
 def until_at_zero(world: World, name: str) -> None:
     """Return once no instance is there, none is on its way, and the product knows."""
-
-    def cold() -> bool:
-        view = world.deployment(name)
-        return view["warmth"]["state"] == "COLD" and not view["endpoint"]["instances"] and not running(world, name)
-
-    eventually(cold, f"{name} to have no instance", but=lambda: f"{world.reasons(name)[-8:]} {endpoint(world, name)}")
+    none = lambda record: not record["instances"] and not record["desired"] and not running(world, name)  # noqa: E731
+    until(world, name, "no instance", none)
+    cold = lambda: world.deployment(name)["warmth"]["state"] == "COLD"  # noqa: E731
+    eventually(cold, f"{name} to be cold", but=lambda: f"{world.reasons(name)[-8:]} {endpoint(world, name)}")
 
 
 def until_warm(world: World, name: str) -> None:
     """Return once an instance takes calls, and the product knows."""
-    eventually(
-        lambda: world.deployment(name)["warmth"]["state"] == "WARM",
-        f"{name} to be warm",
-        but=lambda: f"{world.reasons(name)[-8:]} {endpoint(world, name)}",
-    )
+    until(world, name, "an instance", lambda record: record["instances"])
+    warm = lambda: world.deployment(name)["warmth"]["state"] == "WARM"  # noqa: E731
+    eventually(warm, f"{name} to be warm", but=lambda: f"{world.reasons(name)[-8:]} {endpoint(world, name)}")
+
+
+def until_parked(world: World, name: str) -> None:
+    """Return once the endpoint is gone, and the record kept for who calls."""
+    until(world, name, "parked", lambda record: record["parked"])
+
+
+def until_updated(world: World, name: str) -> dict[str, Any]:
+    """Give the endpoint as its record has it, once no update of it is under way."""
+    return until(world, name, "no update", lambda record: "update" not in record)
 
 
 def told(world: World, name: str, **fields: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workflows.hosted import REALTIME, endpoint, hosted, left_of, running, told, until_at_zero
+from tests.workflows.hosted import REALTIME, hosted, left_of, running, told, until, until_at_zero
 from tests.workflows.world import World, eventually
 
 
@@ -34,7 +34,7 @@ def test_it_goes_to_zero_and_a_call_brings_it_back(world: World, component: str)
 
     assert cost == 0
     assert (answer["status"], answer["was_cold"]) == ("SUCCEEDED", True)
-    eventually(lambda: endpoint(world, component)["status"] == "InService", "its copy to be counted")
+    until(world, component, "its copy to be counted", lambda record: record["status"] == "InService")
 
 
 def test_a_teardown_leaves_no_component(world: World, component: str) -> None:

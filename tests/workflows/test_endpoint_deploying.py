@@ -18,6 +18,7 @@ from tests.workflows.hosted import (
     no_endpoint_events,
     running,
     told,
+    until,
 )
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
@@ -47,7 +48,7 @@ def starting_after(world: World, seconds: float) -> str:
     world.hosting.settings.start_seconds = seconds
     own = {"container": {"image": OWN_IMAGE}, "instance": {"type": "ml.g5.xlarge"}}
     name = world.deploy(backend=ASYNC, source=SMALL, lease=LONG, **own)
-    eventually(lambda: (world.deployment(name).get("endpoint") or {}).get("status") == "Creating", "the endpoint")
+    until(world, name, "the endpoint to be asked for", lambda record: record.get("status") == "Creating")
     return name
 
 

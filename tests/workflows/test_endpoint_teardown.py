@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from local.leftovers import left_behind
-from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, left_of, running, told
+from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, left_of, running, told, until, until_parked
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
 HANDLER = ROOT / "examples/bart-feature-extraction/model.py"
@@ -58,7 +58,7 @@ def being_updated(world: World) -> Iterator[str]:
     name = hosted(world, REALTIME)
     world.hosting.settings.start_seconds = SLOWLY
     world.http.patch(f"/deployments/{name}", json={"serving": {"options": {"max_model_len": "4096"}}})
-    eventually(lambda: endpoint(world, name)["status"] == "Updating", "the update to begin")
+    until(world, name, "the update to begin", lambda record: record["status"] == "Updating")
     yield name
 
 
@@ -66,7 +66,7 @@ def being_updated(world: World) -> Iterator[str]:
 def parked(world: World) -> Iterator[str]:
     name = hosted(world, REALTIME)
     world.http.post(f"/deployments/{name}/scale-down")
-    eventually(lambda: endpoint(world, name)["status"] == "Parked", "the endpoint to be parked")
+    until_parked(world, name)
     yield name
 
 

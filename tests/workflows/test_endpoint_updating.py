@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.hosted import ASYNC, REALTIME, endpoint, hosted, told
+from tests.workflows.hosted import ASYNC, REALTIME, endpoint, hosted, kept, told
 from tests.workflows.world import World, eventually
 
 LONG_ENOUGH = 1800  # for instances to come that are rolled back before they do
@@ -35,7 +35,7 @@ def over(world: World, name: str, meanwhile: Callable[[], object] = bool) -> dic
 
     def look() -> bool:
         meanwhile()
-        return "update" not in endpoint(world, name)
+        return "update" not in kept(world, name)
 
     eventually(look, f"the update of {name} to be over", but=lambda: str(world.reasons(name)[-8:]))
     return endpoint(world, name)

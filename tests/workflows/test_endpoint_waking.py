@@ -17,6 +17,7 @@ from tests.workflows.hosted import (
     running,
     told,
     until_at_zero,
+    until_parked,
     until_warm,
 )
 from tests.workflows.world import World, eventually
@@ -106,7 +107,8 @@ def test_a_scale_down_parks_a_real_time_endpoint_and_a_call_makes_it_again(world
 
     assert world.http.post(f"/deployments/{name}/scale-down").status_code == 202
     until_at_zero(world, name)
-    eventually(lambda: endpoint(world, name)["status"] == "Parked", f"{name} to be parked")
+    until_parked(world, name)
+    assert endpoint(world, name)["status"] == "Parked"
     parked = left_of(world, name)
     answer = told(world, name)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from local.authorization import Decision, watching
-from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, told, until_at_zero
+from tests.workflows.hosted import ASYNC, LONG, REALTIME, hosted, told, until_at_zero, until_updated
 from tests.workflows.world import SMALL, World, eventually
 
 
@@ -79,9 +79,9 @@ def test_a_whole_life_on_instances_is_refused_nothing(
 
     told(world, name)
     world.http.patch(f"/deployments/{name}", json={"serving": {"options": {"max_model_len": "4096"}}})
-    eventually(lambda: "update" not in endpoint(world, name), "the update to be over")
+    until_updated(world, name)
     world.http.post(f"/deployments/{name}/rollback", json={})
-    eventually(lambda: "update" not in endpoint(world, name), "the rollback to be over")
+    until_updated(world, name)
     world.http.post(f"/deployments/{name}/scale-down")
     until_at_zero(world, name)
     told(world, name)
