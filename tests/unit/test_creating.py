@@ -215,8 +215,8 @@ def test_nothing_is_created_after_a_teardown_began(world):
     assert (world.endpoints.models, world.endpoints.configs, world.endpoints.endpoints) == ({}, {}, {})
 
 
-@pytest.mark.parametrize("writes_before", [0, 1])
-def test_a_teardown_that_begins_before_a_write_of_the_record_is_not_overtaken(world, writes_before):
+@pytest.mark.parametrize(("writes_before", "made"), [(0, []), (1, [PARTS])])
+def test_a_teardown_that_begins_before_a_write_of_the_record_is_not_overtaken(world, writes_before, made):
     world.host(Status.STAGING)
     task = world.task()
 
@@ -228,6 +228,21 @@ def test_a_teardown_that_begins_before_a_write_of_the_record_is_not_overtaken(wo
         world.creating.start(task)
 
     assert world.endpoints.endpoints == {}
+    assert (list(world.endpoints.models), list(world.endpoints.configs)) == (made, made)
+
+
+def test_a_teardown_that_begins_before_an_endpoint_is_left_parked_is_not_overtaken_either(world):
+    world.host(Status.STAGING, scaling={"initial": 0})
+    task = world.task()
+
+    def torn():
+        world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")
+
+    world.deployments.shelf.meanwhile = deque([lambda: None, torn])
+    with pytest.raises(Superseded):
+        world.creating.start(task)
+
+    assert not world.endpoint().parked
 
 
 def test_the_record_says_that_an_endpoint_may_be_on_its_way_before_it_is_asked_for(world):
