@@ -95,6 +95,15 @@ def test_a_number_that_somebody_has_taken_is_refused_and_what_he_wrote_stays(rev
     assert revisions.find("llama", 1, 1) == theirs
 
 
+def test_what_becomes_of_a_revision_that_was_forgotten_meanwhile_is_not_written(revisions):
+    revisions.add(a_whole_one())
+    revisions.forget(a_whole_one())
+
+    revisions.put(a_whole_one(status=RevisionStatus.RETIRED))
+
+    assert revisions.find("llama", 1, 1) is None
+
+
 def test_what_became_of_a_revision_is_written_over_it(revisions):
     revisions.add(a_whole_one())
 

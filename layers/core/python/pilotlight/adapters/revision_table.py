@@ -24,8 +24,8 @@ class RevisionTable:
             )
 
     def put(self, revision: Revision) -> None:
-        """Write a revision that there is; a repeat writes the same."""
-        self._table.put(_item(revision))
+        """Write a revision that there is; a repeat writes the same, and one that was forgotten stays so."""
+        self._table.put(_item(revision), ConditionExpression="attribute_exists(pk)")
 
     def find(self, name: str, generation: int, number: int) -> Revision | None:
         """Return a revision, or None."""

@@ -147,7 +147,7 @@ class Revisions(Protocol):
         ...
 
     def put(self, revision: Revision) -> None:
-        """Write a revision that there is; a repeat writes the same."""
+        """Write a revision that there is; a repeat writes the same, and one that was forgotten stays so."""
         ...
 
     def find(self, name: str, generation: int, number: int) -> Revision | None:
