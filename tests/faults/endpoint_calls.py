@@ -111,9 +111,10 @@ def _between(message: str, key: str) -> str:
 
 
 def _call_then_remove(stack: Stack, visit: Visit) -> None:
-    """Call a model without an instance, and have it removed before it could answer."""
+    """Call a model without an instance, where none is to be had, and have it removed while the call waits."""
+    stack.hosting.service.knobs.capacity_fails = 5
     call(stack, visit)
-    stack.clock.sleep(5)
+    watch(stack, lambda: is_quiet(stack), within=60)
     tear_down(stack, visit)
 
 

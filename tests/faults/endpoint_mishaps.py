@@ -11,7 +11,6 @@ from tests.faults.endpoints import (
     ASYNC,
     QUICK,
     REALTIME,
-    SOON_SECONDS,
     Begin,
     endpoint_of,
     hosted,
@@ -41,6 +40,7 @@ from tests.faults.workflows import everything as everyone
 
 ENDPOINT, REVISION = f"{STACK}-{NAME}-g1", f"{STACK}-{NAME}-g1-v1"
 THEIRS = f"{STACK}-{NAME}-g2"
+HALF_AN_HOUR_SECONDS = 1800.0
 OLD_SECONDS = 2 * 86_400  # what is young, nobody takes for lost
 
 
@@ -137,7 +137,7 @@ def _stay_failed(stack: Stack, visit: Visit) -> None:
     failure: dict[str, Any] = stack.deployment(NAME).get("failure") or {}
     visit.kept["it is being removed when it has failed"] = endpoint is None or endpoint.status is Status.DELETING
     visit.kept["its owner is told why"] = UNLUCKY in failure.get("reason", "")
-    stack.clock.sleep(SOON_SECONDS)
+    stack.clock.sleep(HALF_AN_HOUR_SECONDS)
 
 
 def _failed(stack: Stack, _: Visit) -> bool:
@@ -159,12 +159,14 @@ def _look_too_late(stack: Stack, visit: Visit) -> None:
     stack.clock.sleep(180)
     stack.lambdas.unreached.add("note_endpoint")
     stack.hosting.look_less()
-    stack.clock.sleep(SOON_SECONDS)
+    stack.clock.sleep(HALF_AN_HOUR_SECONDS)
     visit.kept["it was taken away"] = not instances(stack)
     stack.lambdas.unreached.clear()
 
 
 def _park(stack: Stack, visit: Visit) -> None:
+    """Scale down what autoscaling knows by then."""
+    stack.clock.sleep(180)
     insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
     watch(stack, lambda: is_parked(stack) and endpoint_of(stack) is None)
 

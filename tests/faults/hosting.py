@@ -52,7 +52,7 @@ class Hosting:
         """Let the service work, quickly."""
         self.service.knobs = Knobs()
         self.service.settings = Settings(
-            start_seconds=40,
+            start_seconds=50,  # with what loads no whole minute, at which the sweep looks
             load_seconds=20,
             capacity_verdict_seconds=30,
             verdict_seconds=30,

@@ -45,7 +45,7 @@ def _stay(_key: FakeKey, garbage: bool = False) -> None:
 
 def take() -> Restore:
     """Give what puts everything back as it is now."""
-    hosted = [sagemaker.simulation().snapshot(), autoscaling.snapshot(ACCOUNT_ID, REGION), _logs()]
+    hosted = [sagemaker.simulation().snapshot(), autoscaling.snapshot(ACCOUNT_ID, REGION), _alarm_tags(), _logs()]
     parts = [_tables(), _buckets(), _queues(), _executions(), _bedrock(), *hosted, _small_change()]
 
     def restore() -> None:
@@ -118,6 +118,17 @@ def _bedrock() -> Restore:
     def restore() -> None:
         for name, value in copy.deepcopy(kept).items():
             setattr(service, name, value)
+
+    return restore
+
+
+def _alarm_tags() -> Restore:
+    """Keep the tags of alarms, which moto keeps apart from them, and after their end."""
+    tagger = cloudwatch_backends[ACCOUNT_ID][REGION].tagger
+    kept = copy.deepcopy(tagger.tags)
+
+    def restore() -> None:
+        tagger.tags = copy.deepcopy(kept)
 
     return restore
 

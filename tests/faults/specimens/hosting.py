@@ -105,7 +105,7 @@ MUTANTS = (
         "that two may look at once",
         "adapters.deployment_table:DeploymentTable._ends",
         '"ConditionExpression": "ends_at = :read"',
-        '"ConditionExpression": "attribute_exists(pk) AND NOT ends_at = :never"',
+        '"ConditionExpression": "ends_at = :read OR attribute_exists(pk)"',
         (Hunt("deploy-async", ("duplicate", "sweep"), "note_endpoint dynamodb*"),),
     ),
     # ---- scaled ----
@@ -147,7 +147,7 @@ MUTANTS = (
         "services.scaling:InstanceScaling._park",
         "self.forget(deployment)  #",
         "#",
-        (Hunt("realtime-parks"), Hunt("parks"), Hunt("realtime-ceiling")),
+        (Hunt("parks"),),
     ),
     Mutant(
         "room is kept by what is gone",
@@ -188,7 +188,7 @@ MUTANTS = (
         "services.updating:Updating.revive",
         'return self._close(deployment, endpoint.update, f"execution {run} ended without a word")',
         "return deployment",
-        (Hunt("update-realtime", ("denied_stays", "error_stays"), "start_update dynamodb*"),),
+        (Hunt("update-fails", ("denied_stays",), "mark_update_failed dynamodb*"),),
     ),
     Mutant(
         "an update's execution has one name",
@@ -216,19 +216,11 @@ MUTANTS = (
         (Hunt("stranger-endpoint"),),
     ),
     Mutant(
-        "teardown does not wait for an endpoint in flight",
-        "that a Lambda which outlives its execution may be asking for the endpoint just now",
-        "services.removing:Removing.delete",
-        "if asked_lately(endpoint, now):",
-        "if False:",
-        (Hunt("deploy-async", ("teardown",), "create_endpoint *CreateEndpoint"),),
-    ),
-    Mutant(
         "what an endpoint was made of stays",
         "that deleting an endpoint leaves its config and its model behind",
         "services.removing:Removing.delete",
-        "self._delete_revisions(deployment)",
-        "pass",
+        "self._delete_revisions(deployment)\n    if not",
+        "if not",
         (Hunt("teardown-async"),),
     ),
     Mutant(
@@ -282,14 +274,6 @@ MUTANTS = (
         "if invocation.is_lost(now):",
         "if False:",
         (Hunt("result-lost"),),
-    ),
-    Mutant(
-        "a call that is over is counted still",
-        "that instances are kept for calls under way",
-        "services.ending:Ending.forget",
-        "self._in_flight.forget(invocation)",
-        "pass",
-        (Hunt("async-told-twice"),),
     ),
     # ---- what nobody owns ----
     Mutant(
