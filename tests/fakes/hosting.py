@@ -335,7 +335,8 @@ class FakeRevisions:
         self.held[_key(revision)] = revision
 
     def put(self, revision: Revision) -> None:
-        self.held[_key(revision)] = revision
+        if _key(revision) in self.held:
+            self.held[_key(revision)] = revision
 
     def find(self, name: str, generation: int, number: int) -> Revision | None:
         return self.held.get((name, generation, number))

@@ -273,7 +273,7 @@ def test_a_task_of_an_older_generation_makes_nothing(world):
 def test_a_wake_makes_the_revision_that_the_record_has_when_it_is_written(world):
     world.host(scaling={"initial": 0})
     first = world.revisions.find("llama", 1, 1)
-    world.revisions.put(first.changed(number=2, model_name=f"{ENDPOINT}-v2", config_name=f"{ENDPOINT}-v2"))
+    world.revisions.add(first.changed(number=2, model_name=f"{ENDPOINT}-v2", config_name=f"{ENDPOINT}-v2"))
     world.creating.make_ready(world.deployment(), world.revisions.find("llama", 1, 2))
     stale = world.deployment()
 

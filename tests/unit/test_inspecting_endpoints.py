@@ -78,7 +78,7 @@ class Account:
     def keep(self, *numbers: int) -> None:
         """Write the records of revisions."""
         for number in numbers:
-            self.revisions.put(a_revision(number))
+            self.revisions.add(a_revision(number))
 
     def reconcile(self, **rules: Any) -> Pass:
         inspectors = endpoint_inspectors(
@@ -228,7 +228,7 @@ def test_what_is_of_an_earlier_generation_goes_and_what_is_of_the_live_one_stays
         account.endpoint(generation=generation)
         account.parts(generation=generation)
         account.bucket.put(bundle_key("llama", generation, 1), b"bundle")
-    account.revisions.put(a_revision(1).changed(generation=2))
+    account.revisions.add(a_revision(1).changed(generation=2))
     account.clock.advance(hours=2)
 
     for _ in range(2):

@@ -161,7 +161,7 @@ def test_an_update_and_a_wake_wait_for_the_same_endpoint_and_both_are_told(world
     world.endpoints.set_instances(ENDPOINT, 0)
     world.settle()
     revision = world.revisions.find("llama", 1, 1)
-    world.revisions.put(revision.changed(number=2, config_name=f"{ENDPOINT}-v2", model_name=f"{ENDPOINT}-v2"))
+    world.revisions.add(revision.changed(number=2, config_name=f"{ENDPOINT}-v2", model_name=f"{ENDPOINT}-v2"))
     world.updating.roll_back("llama", 2, "blue-green")
     world.begin_update(token="token-updated")
 

@@ -253,7 +253,7 @@ def test_all_revisions_are_removed_and_not_only_the_one_that_serves(world):
     for number in (2, 3):
         name = f"{ENDPOINT}-v{number}"
         more = revision.changed(number=number, model_name=name, config_name=name, digest=f"d{number}")
-        world.revisions.put(more)
+        world.revisions.add(more)
         world.creating.make_ready(world.deployment(), more)
 
     tear_down(world)
@@ -410,7 +410,7 @@ def test_a_task_that_comes_after_the_end_deletes_nothing(world):
 def test_a_teardown_during_an_update_stops_its_machine_and_waits_for_sagemaker(world):
     world.host()
     revision = world.revisions.find("llama", 1, 1)
-    world.revisions.put(revision.changed(number=2, config_name=f"{ENDPOINT}-v2", model_name=f"{ENDPOINT}-v2"))
+    world.revisions.add(revision.changed(number=2, config_name=f"{ENDPOINT}-v2", model_name=f"{ENDPOINT}-v2"))
     world.updating.roll_back("llama", 2, "blue-green")
     world.begin_update()
     world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")

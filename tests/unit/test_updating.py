@@ -958,7 +958,7 @@ def test_what_has_components_is_told_that_only_its_bounds_can_change(world):
 def test_components_are_not_rolled_back_either(world):
     components(world)
     revision = world.revisions.find("llama", 1, 1)
-    world.revisions.put(revision.changed(number=2, model_name=f"{ENDPOINT}-v2", config_name=f"{ENDPOINT}-v2"))
+    world.revisions.add(revision.changed(number=2, model_name=f"{ENDPOINT}-v2", config_name=f"{ENDPOINT}-v2"))
 
     with pytest.raises(InvalidInput, match="only its bounds can change"):
         world.updating.roll_back("llama", 2, Strategy.BLUE_GREEN)
