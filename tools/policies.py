@@ -54,6 +54,8 @@ ACCEPTED = (
     ("RESOURCE_MISMATCH", "bedrock:InvokeModel", "imported models alone are meant of all that can be invoked"),
     ("RESOURCE_MISMATCH", "s3:GetObjectAttributes", "objects are read from the bucket, not through an access point"),
     ("RESOURCE_MISMATCH", "ec2:CreateNetworkInterface", "each of its kinds of resource has a statement of its own"),
+    ("RESOURCE_MISMATCH", "sagemaker:CreateEndpoint'", "each of its kinds of resource has a statement of its own"),
+    ("RESOURCE_MISMATCH", "sagemaker:CreateInferenceComponent'", "each of its kinds of resource has its own statement"),
 )
 # In the policy of a key, or of whom a role trusts, `*` is that key or role.
 OF_A_RESOURCE = ("KeyPolicy", "trust")
