@@ -32,7 +32,8 @@ def test_a_bundle_is_the_same_bytes_in_any_order_and_whenever_it_is_packed():
 
 
 def test_the_bytes_of_a_bundle_are_those_of_every_python_and_every_zlib():
-    assert digest(pack(FILES)) == "0fcd68ac403fce47ad78a13777905f5c9262d398f84589e0ee9e48ef703c2172"
+    expected = "0fcd68ac403fce47ad78a13777905f5c9262d398f84589e0ee9e48ef703c2172"  # pragma: allowlist secret (a digest)
+    assert digest(pack(FILES)) == expected
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_what_cannot_be_asked_is_refused_with_what_to_do(told, says):
         "https://",
         "https:///h",
         "https://user@example.com/h",
-        "https://user:hunter2@example.com/h",
+        "https://user:hunter2@example.com/h",  # pragma: allowlist secret
         "https://example.com/h#part",
         "https://example.com:25/h",
         "https://example.com:80/h",

@@ -14,7 +14,7 @@ from tests.endpoint_world import ARTIFACT_BUCKET, REGION
 from tests.factories import a_deployment, a_proposal
 
 ASYNC, REALTIME = Backend.SAGEMAKER_ASYNC, Backend.SAGEMAKER_REALTIME
-ARTIFACT = "a0123456789abcdef012"
+ARTIFACT = "a0123456789abcdef012"  # pragma: allowlist secret (an id)
 WEIGHTS = f"s3://{ARTIFACT_BUCKET}/{weights_prefix(ARTIFACT)}"
 HANDLER = {"files": {"model.py": "def handle(inputs):\n    return None\n"}}
 IMAGE = f"763104351884.dkr.ecr.{REGION}.amazonaws.com/djl-inference:0.34.0-lmi16.0.0-cu128"
