@@ -53,7 +53,7 @@ def test_a_model_that_bedrock_would_not_take_fails_before_its_weights_move(world
     assert view["failure"]["during"] == "REQUESTED"
     execution = world.only_execution("deploy", view["name"])
     assert (execution.status, execution.error) == ("FAILED", "DeploymentFailed")
-    assert execution.path == ("StartStaging", "MarkFailed", "DeploymentFailed")
+    assert execution.path == ("StartStaging", "StopBilling", "MarkFailed", "DeploymentFailed")
     assert "artifact_id" not in view
 
 
@@ -159,7 +159,7 @@ def test_a_deployment_that_fails_at_every_step_in_turn_goes_on_from_there_each_t
         execution = world.execution("deploy", f"{name}-g1" + (f"-r{attempt}" if attempt > 1 else ""))
         state = "".join(word.capitalize() for word in step.split("_"))
         assert execution.status == "FAILED"
-        assert execution.path[-3:] == (state, "MarkFailed", "DeploymentFailed")
+        assert execution.path[-4:] == (state, "StopBilling", "MarkFailed", "DeploymentFailed")
         assert view["failure"]["code"] == "Lambda.TooManyRequestsException"
 
     world.http.post(f"/deployments/{name}/retry")
