@@ -95,13 +95,20 @@ def test_a_price_that_nobody_published_says_so():
     assert "no copy of the price list" in rate.source
 
 
-def test_an_unknown_region_has_the_dearest_price_known_of_the_type_and_never_none():
+def test_the_regions_of_us_east_are_priced_as_us_west_2_and_say_so():
+    told = [rate_of("ml.g5.xlarge", region) for region in ("us-east-1", "us-east-2")]
+
+    assert [(each.usd_per_hour, each.confirmed) for each in told] == [(1.408, False)] * 2
+    assert all("as in us-west-2" in each.source for each in told)
+
+
+def test_a_region_of_which_no_price_is_known_has_the_dearest_of_the_type_and_a_surcharge():
     dearer = rate_of("ml.g5.xlarge", "us-west-2").changed(region="eu-west-1", usd_per_hour=2.0)
 
     rate = rate_of("ml.g5.xlarge", "ap-southeast-2", (*RATES, dearer))
 
-    assert (rate.usd_per_hour, rate.region, rate.confirmed) == (2.0, "ap-southeast-2", False)
-    assert "no rate known in ap-southeast-2" in rate.source
+    assert (rate.usd_per_hour, rate.region, rate.confirmed) == (3.2, "ap-southeast-2", False)
+    assert "no rate known in ap-southeast-2: 1.6 times" in rate.source
 
 
 def test_an_unknown_type_is_as_dear_as_the_dearest():

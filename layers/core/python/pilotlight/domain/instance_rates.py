@@ -1,7 +1,8 @@
 """What an instance behind an endpoint costs by the hour: rates as data, each with its source and date.
 
-Only us-west-2 is known by the number. Elsewhere the dearest rate known for the type is taken and said to be
-unconfirmed: many regions are dearer, and none is free. Storage and traffic are not in it.
+Only us-west-2 is known by the number. us-east-1 and us-east-2 are priced alike by AWS; elsewhere the dearest rate
+known for the type is taken with a surcharge. Both are said to be unconfirmed: a ceiling that is held by too low a rate
+would not hold. Storage and traffic are not in it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,12 @@ from pilotlight.domain.values import Model
 
 _PRICE_LIST = "AWS Price List for Amazon SageMaker, Hosting, as public copies of 2026 have it"
 _TRANSFORM = "AWS Price List for Amazon SageMaker, as a public copy of 2026 has it for batch transform"
+_ALIKE = "priced as in us-west-2, as both regions of US East are for EC2's instances"
 _NOT_PUBLISHED = "no copy of the price list had it: EC2's rate and the usual surcharge of SageMaker"
+
+PRICED_ALIKE = ("us-east-1", "us-east-2")
+# São Paulo, among the dearest regions, asks 1.56 times the price of us-west-2 for a g5.xlarge.
+SURCHARGE = 1.6
 
 
 class InstanceRate(Model):
@@ -82,7 +88,7 @@ _USD: dict[str, dict[str, float]] = {
     },
 }
 
-RATES: tuple[InstanceRate, ...] = tuple(
+_KNOWN = tuple(
     InstanceRate(
         instance_type=instance_type,
         region="us-west-2",
@@ -93,20 +99,28 @@ RATES: tuple[InstanceRate, ...] = tuple(
     for source, rates in _USD.items()
     for instance_type, usd in rates.items()
 )
+RATES: tuple[InstanceRate, ...] = (
+    *_KNOWN,
+    *(each.changed(region=region, source=_ALIKE, confirmed=False) for region in PRICED_ALIKE for each in _KNOWN),
+)
 
 
 def rate_of(instance_type: str, region: str, rates: Sequence[InstanceRate] = RATES) -> InstanceRate:
     """Return the rate of an instance type in a region.
 
-    Where it is not known it is the dearest known of the type, and of a type without any, of all: never free.
+    Where it is not known it is the dearest known of the type, and of a type without any, of all; in a region of which
+    no price is known, with the surcharge.
     """
     of_type = [rate for rate in rates if rate.instance_type == instance_type]
     if known := next((rate for rate in of_type if rate.region == region), None):
         return known
     dearest = max(of_type or rates, key=lambda rate: rate.usd_per_hour)
+    is_of_known_prices = any(rate.region == region for rate in rates)
+    factor, times = (1.0, "") if is_of_known_prices else (SURCHARGE, f"{SURCHARGE} times ")
     return dearest.changed(
         instance_type=instance_type,
         region=region,
+        usd_per_hour=round(dearest.usd_per_hour * factor, 4),
         confirmed=False,
-        source=f"no rate known in {region}: the dearest known of {dearest.instance_type}",
+        source=f"no rate known in {region}: {times}the dearest known of {dearest.instance_type}",
     )

@@ -6,6 +6,7 @@ from pilotlight.domain.checks import Check, passed, refused
 from pilotlight.domain.instances import INSTANCES, Instance, Kind, instance_of, near_matches
 from pilotlight.domain.proposals import (
     Proposal,
+    as_size,
     in_gib,
     in_usd,
     proposal_of,
@@ -196,12 +197,12 @@ class _Question:
         return f"{in_usd(proposal.usd_per_hour)} an hour{sure}"
 
     def _weights(self) -> str:
-        served = in_gib(self.need.weight_bytes)
-        stored = in_gib(self.serving.facts.weight_bytes)
-        return f"{served} GiB of weights" + (f", of {stored} in files" if served != stored else "")
+        served = as_size(self.need.weight_bytes)
+        stored = as_size(self.serving.facts.weight_bytes)
+        return f"{served} of weights" + (f", of {stored} in files" if served != stored else "")
 
     def _cache(self) -> str:
-        return f"{in_gib(self.need.cache_bytes)} GiB of cache for {self._texts()}"
+        return f"{as_size(self.need.cache_bytes)} of cache for {self._texts()}"
 
     def _texts(self) -> str:
         return f"{self.serving.context_tokens} tokens, {self.need.concurrency} at once"

@@ -144,6 +144,11 @@ def in_gib(size_bytes: float) -> float:
     return round(size_bytes / GIB, 1)
 
 
+def as_size(size_bytes: float) -> str:
+    """Return a size for a sentence: in GiB to a tenth, or below a tenth of one in MiB."""
+    return f"{in_gib(size_bytes)} GiB" if size_bytes >= GIB / 10 else f"{size_bytes / 2**20:.1f} MiB"
+
+
 def in_usd(usd: float) -> str:
     """Return a price for a sentence: to the cent, or below a dollar to its tenth."""
     return f"${usd:.2f}" if usd >= 1 else f"${usd:.3f}"
@@ -167,9 +172,9 @@ def _rank(proposal: Proposal, optimize_for: OptimizeFor) -> tuple[float, float]:
 
 def why_it_fits(proposal: Proposal, need: Need) -> str:
     """Return of what the memory of an instance is taken up."""
-    holds = f"{in_gib(need.weight_bytes)} GiB of weights"
+    holds = f"{as_size(need.weight_bytes)} of weights"
     if need.cache_bytes:
-        holds += f" and {in_gib(need.cache_bytes)} GiB of cache for {need.concurrency} × {need.context_tokens} tokens"
+        holds += f" and {as_size(need.cache_bytes)} of cache for {need.concurrency} × {need.context_tokens} tokens"
     where = f"{'each' if proposal.tensor_parallel_degree > 1 else 'the'} {proposal.accelerator or 'machine'}"
     return f"{holds} take {proposal.needed_gib} of the {proposal.usable_gib} usable GiB of {where}"
 
