@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from moto.awslambda.models import lambda_backends
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults import workers
+from tests.faults import dead_letters, workers
 from tests.faults.bench import Bench, Result, Run
 from tests.faults.dead_letters import dead_letter_queues
 from tests.faults.modes import MODES
@@ -219,8 +218,7 @@ def test_an_event_that_lies_in_no_queue_is_a_violation(bench: Bench, clean: dict
 def test_a_queue_of_lost_events_that_no_alarm_tells_of_is_a_violation(
     bench: Bench, clean: dict[str, Result], monkeypatch
 ):
-    (alarm,) = (each for name, each in alarms().items() if "LostEvents" in name)
-    monkeypatch.setattr(alarm, "metric_name", "NumberOfMessagesReceived")  # which is no message's that nobody reads
+    monkeypatch.setattr(dead_letters, "VISIBLE", ("AWS/SQS", "NumberOfMessagesReceived"))  # which no alarm measures
 
     result = bench.run(broken(clean, *LOST))
 
@@ -229,7 +227,3 @@ def test_a_queue_of_lost_events_that_no_alarm_tells_of_is_a_violation(
 
 def functions() -> list[Any]:
     return list(lambda_backends[ACCOUNT_ID][REGION].list_functions())
-
-
-def alarms() -> dict[str, Any]:
-    return dict(cloudwatch_backends[ACCOUNT_ID][REGION].alarms)
