@@ -32,6 +32,14 @@ def test_null_sends_a_field_back_to_its_default() -> None:
     assert (after.container.version, after.container.environment) == (None, {"A": "1"})
 
 
+def test_null_is_the_default_of_a_field_that_is_never_null() -> None:
+    before = Hosting.model_validate({"instance": {"optimize_for": "latency"}})
+
+    after = UpdateRequest.model_validate({"instance": {"type": "ml.g5.xlarge", "optimize_for": None}}).over(before)
+
+    assert (after.instance.type, after.instance.optimize_for.value) == ("ml.g5.xlarge", "cost")
+
+
 def test_options_are_replaced_by_those_that_are_named() -> None:
     assert over(serving={"options": {"gpu_memory_utilization": "0.8"}}).serving.options == {
         "gpu_memory_utilization": "0.8"

@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pilotlight.domain.broken_rules import broken_rules
 from pilotlight.domain.containers import ContainerSettings
@@ -18,7 +27,13 @@ from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.values import TAG_PATTERN, Backend, DeploymentName, Request
 
 MOST_TAGS = 20
-HOSTING_SECTIONS = ("instance", "scaling", "serving", "container")
+_SECTIONS: dict[str, type[Request]] = {
+    "instance": InstanceSettings,
+    "scaling": ScalingSettings,
+    "serving": ServingSettings,
+    "container": ContainerSettings,
+}
+HOSTING_SECTIONS = tuple(_SECTIONS)
 PAGE = 50
 LARGEST_PAGE = 200
 IMPORT_ROLE = re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:role/pilotlight-import-[\w+=,.@-]+$", re.ASCII)
@@ -158,6 +173,18 @@ class UpdateRequest(Request):
     container: ContainerSettings | None = None
     strategy: Strategy = Strategy.BLUE_GREEN
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+    @field_validator(*HOSTING_SECTIONS, mode="before")
+    @classmethod
+    def _null_is_the_default(cls, section: Any, about: ValidationInfo) -> Any:
+        """Put the default in the place of a null, also where the field itself takes none."""
+        if not isinstance(section, dict):
+            return section
+        fields = _SECTIONS[str(about.field_name)].model_fields
+        return {
+            name: fields[name].get_default(call_default_factory=True) if value is None and name in fields else value
+            for name, value in section.items()
+        }
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
