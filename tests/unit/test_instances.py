@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import botocore.session
 import pytest
 from pilotlight.domain.instance_rates import RATES, rate_of
-from pilotlight.domain.instances import INSTANCES, Kind, instance_of, near_matches
+from pilotlight.domain.instances import INSTANCES, Kind, in_order, instance_of, near_matches
 from pilotlight.domain.throughput import (
     BENCHMARKS,
     Measurement,
@@ -70,6 +70,15 @@ def test_an_unknown_type_has_near_matches_of_its_family_first():
     assert near_matches("ml.g5d.12xlarge")
     assert near_matches("ml.p5.12xlarge")[0] == "ml.p5.48xlarge"
     assert near_matches("ml.vvvvvv.qqqqqqqqqqqqqqqqqqqqq") == ()
+
+
+def test_types_are_listed_by_family_and_size():
+    mixed = ("ml.p5.48xlarge", "ml.g5.12xlarge", "ml.m5.xlarge", "ml.g5.xlarge", "ml.m5.large", "ml.g5.2xlarge")
+
+    assert in_order(mixed) == [
+        *("ml.g5.xlarge", "ml.g5.2xlarge", "ml.g5.12xlarge"),
+        *("ml.m5.large", "ml.m5.xlarge", "ml.p5.48xlarge"),
+    ]
 
 
 def test_every_instance_has_a_price_and_where_it_is_from():

@@ -303,6 +303,11 @@ def test_an_instance_that_is_not_supported_is_refused_with_those_that_are():
     assert caught.value.detail["supported"] == ["ml.g5.xlarge", "ml.g5.12xlarge"]
 
 
+def test_an_instance_that_is_mistyped_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(InvalidInput, match=r"on ml\.g5\.13xlarge\. Did you mean ml\.g5\.12xlarge\? JumpStart supports"):
+        planned(model(), instance_type="ml.g5.13xlarge")
+
+
 def test_the_best_configuration_that_runs_on_the_instance_is_taken():
     spec = ranked(
         "fast",

@@ -6,7 +6,7 @@ import pytest
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.hosting import OptimizeFor
 from pilotlight.domain.instances import GIB, Kind, instance_of
-from pilotlight.domain.proposals import DEAREST_RATIO, propose, remedies, with_alternatives
+from pilotlight.domain.proposals import DEAREST_RATIO, as_size, propose, remedies, with_alternatives
 from pilotlight.domain.sizing import (
     LOADED_TWICE,
     OVERHEAD_BYTES,
@@ -269,6 +269,12 @@ def test_instances_without_gpu_are_proposed_only_where_they_are_asked_for():
     assert propose(encoder, REGION)[0].instance_type == "ml.c5.large"
     assert propose(encoder, REGION)[0].tokens_per_second is None
     assert not any(each.startswith(("ml.m5", "ml.c5", "ml.inf2")) for each in types(propose(a_need(), REGION)))
+
+
+def test_no_size_is_told_as_nothing():
+    assert [as_size(size) for size in (16 * GIB, GIB / 10, 90 * 2**20, 50 * 2**10)] == [
+        *("16.0 GiB", "0.1 GiB", "90.0 MiB", "50.0 KiB"),
+    ]
 
 
 def test_what_fits_nowhere_is_told_what_would_make_it_fit():

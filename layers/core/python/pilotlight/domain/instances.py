@@ -6,6 +6,7 @@ EC2 instance type pages; looked up 2026-11-28. That the types exist for endpoint
 model (`ProductionVariantInstanceType`).
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -142,6 +143,17 @@ def has_own_disks(instance_type: str) -> bool:
     """Say whether weights lie on the instance's own disks, which no size can be asked for."""
     family = instance_type.removeprefix("ml.").split(".", maxsplit=1)[0]
     return "d" in family or family.startswith(_OWN_DISKS)
+
+
+def in_order(instance_types: Iterable[str]) -> list[str]:
+    """Return types by family, the smaller sizes first: a list in which somebody finds one."""
+    return sorted(instance_types, key=_place_in_order)
+
+
+def _place_in_order(instance_type: str) -> tuple[str, int, str]:
+    family, _, size = instance_type.removeprefix("ml.").partition(".")
+    times = size.removesuffix("xlarge")
+    return family, int(times) if times.isdecimal() else int(size == "xlarge"), size
 
 
 def near_matches(instance_type: str) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ looked up 2026-11-20. Limits of CreateModel: botocore's service model, Container
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from pilotlight.domain.errors import InvalidInput, SourceGated, SourceRefused
-from pilotlight.domain.instances import has_own_disks
+from pilotlight.domain.instances import has_own_disks, in_order
 from pilotlight.domain.lmi_images import cuda_of, host_of, image_of
 from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.values import Model
@@ -264,7 +265,8 @@ def _choose(model: JumpStartModel, instance_type: str | None) -> tuple[Configura
     if not model.usable:
         raise SourceRefused(f"{model.source} cannot be deployed: {model.configurations[0].refusal}")
     wanted = instance_type or model.default_instance_type
-    supported = ", ".join(model.supported_instance_types)
+    types = in_order(model.supported_instance_types)
+    supported = ", ".join(types)
     if wanted is None:
         raise InvalidInput(
             f"JumpStart proposes no instance for {model.source}. Name one of {supported}.",
@@ -274,12 +276,14 @@ def _choose(model: JumpStartModel, instance_type: str | None) -> tuple[Configura
     for each in model.usable:
         if wanted in each.instance_types:
             return each, wanted
+    near = get_close_matches(wanted, types, n=1, cutoff=0.5)
+    meant = f" Did you mean {near[0]}?" if near else ""
     raise InvalidInput(
-        f"{model.source} does not run on {wanted}. JumpStart supports {supported}; without a type it is "
+        f"{model.source} does not run on {wanted}.{meant} JumpStart supports {supported}; without a type it is "
         f"{model.default_instance_type}.",
         field="instance.type",
         rule=supported,
-        supported=list(model.supported_instance_types),
+        supported=types,
     )
 
 

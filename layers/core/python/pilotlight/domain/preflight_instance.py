@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from pilotlight.domain.checks import Check, passed, refused
-from pilotlight.domain.instances import INSTANCES, Instance, Kind, instance_of, near_matches
+from pilotlight.domain.instances import INSTANCES, Instance, Kind, in_order, instance_of, near_matches
 from pilotlight.domain.proposals import (
     Proposal,
     as_size,
     in_gib,
+    in_usable,
     in_usd,
     proposal_of,
     propose,
@@ -81,8 +82,9 @@ class _Question:
 
     def _unknown(self, named: str) -> Judged:
         near = near_matches(named)
-        known = ", ".join(near or [each.type for each in INSTANCES])
-        advice = f"Choose {told_price(self.others[0])}, which it fits." if self.others else "Choose another."
+        known = ", ".join(in_order(near or (each.type for each in INSTANCES)))
+        meant = f"Did you mean {near[0]}? " if near else ""
+        advice = meant + (f"Choose {told_price(self.others[0])}, which it fits." if self.others else "Choose another.")
         check = refused("instance", f"{named}, which is not known", known, advice)
         return (check, *self._degree_checks(None)), self._instead()
 
@@ -112,9 +114,8 @@ class _Question:
         """Yield what is to be said of a model that fits."""
         usable = f"{in_gib(fit.usable_bytes)} usable GiB"
         where = f"{usable} on each of {fit.tensor_parallel_degree} GPUs" if fit.tensor_parallel_degree > 1 else usable
-        yield passed(
-            "size", self._weights(), f"{where} of {fit.instance.type}, {in_gib(fit.needed_bytes)} of them needed"
-        )
+        needed = in_usable(in_gib(fit.needed_bytes))
+        yield passed("size", self._weights(), f"{where} of {fit.instance.type}, {needed} of them needed")
         yield from self._degree_checks(fit)
         if self.serving.keeps_cache:
             yield self._context(fit)

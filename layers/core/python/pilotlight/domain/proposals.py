@@ -16,6 +16,7 @@ from pilotlight.domain.throughput import (
 from pilotlight.domain.values import Basis, Model
 
 MOST_ALTERNATIVES = 3
+_UNITS = ((GIB, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 DEAREST_RATIO = 10
 """How many times the price of the cheapest an instance may have to be proposed for its speed: nobody who asks for a
 fast answer of a small model means the dearest machine that there is."""
@@ -145,8 +146,9 @@ def in_gib(size_bytes: float) -> float:
 
 
 def as_size(size_bytes: float) -> str:
-    """Return a size for a sentence: in GiB to a tenth, or below a tenth of one in MiB."""
-    return f"{in_gib(size_bytes)} GiB" if size_bytes >= GIB / 10 else f"{size_bytes / 2**20:.1f} MiB"
+    """Return a size for a sentence, to a tenth of the unit that it fits: GiB, MiB or KiB."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if size_bytes >= unit / 10), _UNITS[-1])
+    return f"{size_bytes / unit:.1f} {name}"
 
 
 def in_usd(usd: float) -> str:
@@ -176,7 +178,12 @@ def why_it_fits(proposal: Proposal, need: Need) -> str:
     if need.cache_bytes:
         holds += f" and {as_size(need.cache_bytes)} of cache for {need.concurrency} × {need.context_tokens} tokens"
     where = f"{'each' if proposal.tensor_parallel_degree > 1 else 'the'} {proposal.accelerator or 'machine'}"
-    return f"{holds} take {proposal.needed_gib} of the {proposal.usable_gib} usable GiB of {where}"
+    return f"{holds} take {in_usable(proposal.needed_gib)} of the {proposal.usable_gib} usable GiB of {where}"
+
+
+def in_usable(needed_gib: float) -> str:
+    """Return how much of the usable GiB is needed, for a sentence: what rounds to nothing is still something."""
+    return str(needed_gib) if needed_gib else "less than 0.1"
 
 
 def _why(proposal: Proposal, better: Sequence[Proposal], need: Need, optimize_for: OptimizeFor, count: int) -> str:
