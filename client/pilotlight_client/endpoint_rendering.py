@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pilotlight_client import wording
 from pilotlight_client.endpoint_views import EndpointView, ProposalView, RevisionView
-from pilotlight_client.views import InvocationView
+from pilotlight_client.views import InvocationView, Money
 
 PHASES = {
     "queued": "waits for its turn",
@@ -34,6 +34,15 @@ def instances(view: EndpointView) -> str:
     there, wanted = view["instances"], view["desired"]
     count = str(there) if there == wanted else f"{there} of {wanted}"
     return f"{count} × {view['instance_type']}"
+
+
+def cost_per_hour(view: EndpointView, hourly: Money) -> str:
+    """Return what an hour costs as things are, and what each instance adds: at zero and with several they differ."""
+    if view["instances"] == view["desired"] == 1:
+        return wording.money(hourly, "/h")
+    of_each = wording.money({"usd": view["usd_per_instance_hour"], "basis": hourly["basis"]}, "/h per instance")
+    now, _, _ = wording.money(hourly, "/h now").partition(" (")
+    return f"{now}{'' if hourly['usd'] else ' (at zero)'}, {of_each}"
 
 
 def endpoint_facts(facts: Table, view: EndpointView, now: datetime) -> None:

@@ -5,7 +5,8 @@
     llm = PilotlightLLM(deployment="assistant", model_kwargs={"max_tokens": 200})
     print(llm.invoke("What keeps a model warm?"))
 
-Both wait through a cold start, up to a bound. Needs the extra `langchain`; nothing else of the client imports this.
+Both wait through a cold start, up to a bound. Needs the extra: pip install 'pilotlight[langchain]', from a checkout
+pip install -e '.[langchain]'. Nothing else of the client imports this.
 """
 
 import asyncio

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from pilotlight_client import endpoint_rendering, wording
 from pilotlight_client.views import (
+    Check,
     DeploymentView,
     EventView,
     InvocationView,
@@ -36,6 +37,7 @@ _STYLES = {
     "GONE": "dim",
     "COLD": "cyan",
 }
+MOST_NAMES = 4  # of a list that is in order
 _MARKS = {"passed": "✓", "warned": "!", "refused": "✗"}
 
 
@@ -61,12 +63,11 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     if waits := view.get("waiting_for"):
         facts.add_row("waits for", plain(waits, "yellow"))
     if step := view.get("next"):
-        facts.add_row("next", plain(f"{step['what']}, {wording.moment(step['at'], now)}"))
+        facts.add_row("next", plain(f"{step['what']}, {wording.due(step['at'], now)}"))
     facts.add_row("source", plain(_source(view)))
     _add_place(facts, view, now)
     facts.add_row("cost so far", wording.money(view["cost_so_far"]))
-    if hourly := view.get("cost_per_hour"):
-        facts.add_row("cost while warm", wording.money(hourly, "/h"))
+    _add_hourly(facts, view)
     if spending := view.get("spending"):
         facts.add_row("spent", _spent(spending))
     facts.add_row("lease", _lease(view, now))
@@ -81,6 +82,14 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     facts.add_row("changed", wording.moment(view["updated_at"], now))
     facts.add_row("correlation", plain(view["correlation_id"]))
     return facts
+
+
+def _add_hourly(facts: Table, view: DeploymentView) -> None:
+    hourly, endpoint = view.get("cost_per_hour"), view.get("endpoint")
+    if hourly and endpoint:
+        facts.add_row("cost per hour", endpoint_rendering.cost_per_hour(endpoint, hourly))
+    elif hourly:
+        facts.add_row("cost while warm", wording.money(hourly, "/h"))
 
 
 def _add_failure(facts: Table, view: DeploymentView) -> None:
@@ -137,7 +146,7 @@ def preflight(view: PreflightView) -> RenderableType:
             Text(_MARKS.get(outcome, "?"), style=_STYLES.get(outcome, "")),
             plain(check["name"], "bold"),
             plain(check["found"]),
-            plain(check["supported"], "dim"),
+            plain(_supported(check), "dim"),
             plain(check.get("advice") or "", _STYLES.get(outcome, "")),
         )
     said = Text("accepted", style="bold green") if verdict["accepted"] else Text("refused", style="bold red")
@@ -186,9 +195,9 @@ def footer(view: InvocationView) -> Text:
     latency = view.get("latency_ms")
     output = view.get("output")
     stop = output.get("stop_reason") if output else None
-    tokens = f"{_count(usage.get('input_tokens'))} tokens in, {_count(usage.get('output_tokens'))} out"
+    tokens = _tokens(usage)
     parts = [
-        *([tokens] if usage or output else []),
+        *([tokens] if tokens else []),
         f"{latency / 1000:.1f} s" if latency is not None else "– s",
         "cold start" if view["was_cold"] else "warm",
         wording.money(view.get("cost")),
@@ -267,5 +276,16 @@ def _staging(view: PreflightView) -> str:
     return f"{total}. Skipped: {left_out}{more}." if skipped else f"{total}."
 
 
-def _count(tokens: int | None) -> str:
-    return "?" if tokens is None else f"{tokens:,}"
+def _supported(check: Check) -> str:
+    """Return what is supported; of a long list, in which what was found stands, the first few."""
+    names = check["supported"].split(", ")
+    if check["outcome"] != "passed" or len(names) <= MOST_NAMES or any(" " in name for name in names):
+        return check["supported"]
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+
+
+def _tokens(usage: Usage) -> str:
+    """Return the tokens that were counted: "5 tokens in, 12 out", or nothing of what nobody counted."""
+    counts = {"in": usage.get("input_tokens"), "out": usage.get("output_tokens")}
+    told = [f"{count:,} {way}" for way, count in counts.items() if count is not None]
+    return ", ".join(told).replace(" ", " tokens ", 1)

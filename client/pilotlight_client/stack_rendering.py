@@ -12,14 +12,25 @@ from pilotlight_client.views import HealthView, KillSwitchView, OrphanPage, Orph
 
 def orphans(view: OrphanPage, now: datetime) -> RenderableType:
     """Return what a reconciliation found as a table, or that it found nothing."""
-    table = listing("kind", "what", "decision", "why", "since")
+    table = listing("kind", "what", "decision", "why", "cost", "since")
     for found in view["items"]:
         told = _decided(found)
         why = ": ".join(part for part in (found["reason"], found.get("trouble")) if part)
         table.add_row(
-            found["kind"], plain(found["resource"]), told, plain(why), wording.moment(found.get("since"), now)
+            found["kind"],
+            plain(found["resource"]),
+            told,
+            plain(why),
+            _cost(found),
+            wording.moment(found.get("since"), now),
         )
     return table if table.row_count else plain("Nothing: all that there is has its owner.")
+
+
+def _cost(found: OrphanView) -> str:
+    """Return what it costs for as long as it is there, as far as that is known: by the hour, by the month."""
+    amounts = ((found.get("usd_per_hour"), "/h"), (found.get("usd_per_month"), "/month"))
+    return ", ".join(wording.money(amount, per) for amount, per in amounts if amount) or "–"
 
 
 def _decided(found: OrphanView) -> str:

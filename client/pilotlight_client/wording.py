@@ -46,6 +46,11 @@ def moment(text: str | None, now: datetime) -> str:
     return f"{relative} ({at.astimezone():%Y-%m-%d %H:%M %Z})"
 
 
+def due(text: str, now: datetime) -> str:
+    """Return when something is to happen; what should have happened already is "due now"."""
+    return moment(text, now) if datetime.fromisoformat(text) > now else "due now"
+
+
 def time_of_day(text: str) -> str:
     """Return a moment's date and time in this machine's zone."""
     return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -144,7 +144,7 @@ def _begin_teardowns(work: Session, names: list[str]) -> tuple[list[DeploymentVi
 def _show(work: Session, view: DeploymentView) -> None:
     work.screen.result(view, _line(view))
     if step := view.get("next"):
-        work.screen.note(rendering.plain(f"Next: {step['what']}, {wording.moment(step['at'], work.pilotlight.now)}"))
+        work.screen.note(rendering.plain(f"Next: {step['what']}, {wording.due(step['at'], work.pilotlight.now)}"))
 
 
 def _line(view: DeploymentView) -> Text:

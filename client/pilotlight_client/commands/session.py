@@ -14,6 +14,7 @@ from rich.text import Text
 
 from pilotlight_client import rendering, wording
 from pilotlight_client.api import Pilotlight
+from pilotlight_client.commands.refusals import spoken
 from pilotlight_client.errors import (
     ApiError,
     DeploymentFailed,
@@ -96,7 +97,7 @@ class Screen:
 
     def fail(self, error: PilotlightError) -> None:
         """Say what went wrong: a sentence, or with --json the problem."""
-        self._complain(error.problem(), str(error))
+        self._complain(error.problem(), spoken(error))
 
     def interrupted(self) -> None:
         """Say what an interruption did not stop."""

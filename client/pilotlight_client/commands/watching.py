@@ -8,6 +8,10 @@ from pilotlight_client.errors import DeploymentFailed, TimedOut
 from pilotlight_client.progress import DeploymentProgress
 from pilotlight_client.views import DeploymentView
 
+QUEUED = "queued"
+UPDATE_STATES = {"Creating": "creating", "Updating": "updating", "RollingBack": "going back"}
+"""What an endpoint's status says of an update under way; any other says nothing of it."""
+
 
 def goes_on(name: str) -> str:
     """Return what to say to somebody who stops watching."""
@@ -80,22 +84,36 @@ def follow_update(session: Session, view: DeploymentView, *, timeout_seconds: fl
     name, wanted = view["name"], _revision_to_come(view)
     told: str | None = None
     screen.if_interrupted = goes_on(name)
+
+    def tell(revision: int | None, state: str, at: str) -> None:
+        nonlocal told
+        if state != told:
+            told = state
+            screen.note(rendering.plain(f"revision {revision}: {state}"))
+            if screen.as_json:
+                screen.result({"name": name, "revision": revision, "update": state, "at": at})
+
     for current in pilotlight.watch(name, timeout_seconds=timeout_seconds):
         endpoint = current.get("endpoint")
         update = endpoint.get("update") if endpoint else None
-        if update and endpoint and endpoint["status"] != told:
-            told = endpoint["status"]
-            screen.note(rendering.plain(f"revision {update['revision']}: {told}"))
-            if screen.as_json:
-                step = {"name": name, "revision": update["revision"], "endpoint": told, "at": current["updated_at"]}
-                screen.result(step)
+        if update and endpoint:
+            tell(update["revision"], _state_of_update(endpoint["status"], told), current["updated_at"])
         if update and current["status"] == "SERVING":
             continue
         if current["status"] != "SERVING" or (wanted and endpoint and endpoint["revision"] != wanted):
             screen.result(current)
             raise DeploymentFailed(_what_became_of(current, wanted), current)
+        if told:
+            tell(wanted, "done", current["updated_at"])
         screen.result(current, rendering.deployment(current, pilotlight.now))
         return
+
+
+def _state_of_update(endpoint_status: str, before: str | None) -> str:
+    """Return where an update is: an endpoint is in service before its update begins, and again when it ends."""
+    if state := UPDATE_STATES.get(endpoint_status):
+        return state
+    return before if before and before != QUEUED else QUEUED
 
 
 def _revision_to_come(view: DeploymentView) -> int | None:

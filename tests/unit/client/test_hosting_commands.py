@@ -223,6 +223,59 @@ def test_status_and_list_show_the_endpoint(command, api, a_described_endpoint):
     assert "0 of 1 × ml.g5.2xlarge r2" in listed
 
 
+@pytest.mark.parametrize(
+    ("instances", "usd", "told"),
+    [
+        (0, 0.0, "$0.00/h now (at zero), $1.41/h per instance (estimated)"),
+        (1, 1.408, "$1.41/h (estimated)"),
+        (2, 2.816, "$2.82/h now, $1.41/h per instance (estimated)"),
+    ],
+)
+def test_status_says_what_an_instance_costs_also_where_there_is_none(
+    command, api, a_described_endpoint, instances, usd, told
+):
+    endpoint = a_described_endpoint(instances=instances, desired=instances, usd_per_instance_hour=1.408)
+    api.has("demo", endpoint=endpoint, cost_per_hour={"usd": usd, "basis": "estimated"})
+
+    assert (
+        f"cost per hour  {told}\n" in "\n".join(map(str.rstrip, command("status", "demo").stdout.splitlines())) + "\n"
+    )
+
+
+def test_a_step_that_should_have_been_taken_is_due_now(command, api, a_described_endpoint):
+    step = {"what": "look at its endpoint", "at": "2026-11-20T11:59:41Z"}
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(status="Parked"), next=step)
+
+    assert "look at its endpoint, due now" in command("status", "demo").stdout
+
+
+def test_terms_that_are_not_accepted_are_told_in_the_command_s_words(command, api, a_problem):
+    address = "s3://jumpstart-cache-prod-us-east-1/fmhMetadata/eula/llama.txt"
+    detail = (
+        f'jumpstart://llama may be used by those who accept its terms. Read {address}, then send "accept_eula": true.'
+    )
+    api.failures = [a_problem(422, "source-gated", detail, field="accept_eula", eula=[address])]
+
+    shown = command("preflight", "jumpstart://llama", *ASYNC, code=1).stderr
+
+    assert f"Read them: aws s3 cp {address} -\n" in shown
+    assert "add --accept-eula to the same command" in shown
+    assert '"accept_eula": true' not in shown
+
+
+def test_a_long_list_in_which_what_was_found_stands_is_cut(command, api):
+    regions = ", ".join(f"us-east-{number}" for number in range(1, 31))
+    passed = {"name": "region", "outcome": "passed", "found": "us-east-1", "supported": regions}
+    refused = {**passed, "name": "instance", "outcome": "refused", "found": "nowhere"}
+    api.verdict = {"accepted": False, "checks": [passed], "facts": {}}
+    short = command("preflight", "hf://org/model", code=3).stdout
+    api.verdict = {"accepted": False, "checks": [refused], "facts": {}}
+    whole = command("preflight", "hf://org/model", code=3).stdout
+
+    assert "us-east-1, us-east-2, us-east-3, us-east-4 and 26 more" in short
+    assert "us-east-30" in whole
+
+
 def test_status_shows_why_an_endpoint_failed_and_the_last_that_its_container_wrote(command, api, a_described_endpoint):
     failure = {"reason": "health check", "log_lines": ["CUDA out of [bold]memory"], "at": "2026-11-20T11:58:00Z"}
     api.has("demo", "FAILED", backend="sagemaker-async", endpoint=a_described_endpoint(failure=failure))
@@ -285,12 +338,19 @@ def test_an_update_is_watched_until_its_revision_is_in_service(command, api, a_d
     api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
     under_way = {"revision": 2, "previous": 1, "strategy": "blue-green", "started_at": "2026-11-20T11:58:00Z"}
     updating = a_described_endpoint(status="Updating", update=under_way)
-    api.will_go("demo", {}, {}, {"endpoint": updating}, {"endpoint": a_described_endpoint(revision=2)})
+    there = {"endpoint": a_described_endpoint(revision=2)}
+    api.will_go("demo", {}, {}, {"endpoint": updating}, there)
 
     *changes, last = command.lines("update", "demo", "--option", "a=b", "--watch")
 
-    assert [(change["revision"], change["endpoint"]) for change in changes] == [(2, "InService"), (2, "Updating")]
+    assert [(change["revision"], change["update"]) for change in changes] == [
+        *((2, "queued"), (2, "updating"), (2, "done")),
+    ]
     assert last["endpoint"]["revision"] == 2
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.will_go("demo", {}, {}, {"endpoint": updating}, {"endpoint": a_described_endpoint(update=under_way)}, there)
+    told = command("update", "demo", "--option", "a=b", "--watch").stderr
+    assert told.splitlines() == ["revision 2: queued", "revision 2: updating", "revision 2: done"]
 
 
 def test_an_update_that_is_rolled_back_ends_with_1_and_says_where_it_stands(command, api, a_described_endpoint):

@@ -17,6 +17,22 @@ def test_the_answer_alone_goes_to_stdout(command, api, an_invocation):
     assert "5 tokens in, 12 out · 93.4 s · warm · $0.29 (estimated) · stopped by stop · i1" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"output_tokens": 12}, "12 tokens out · 93.4 s"),
+        ({"input_tokens": 5}, "5 tokens in · 93.4 s"),
+        (None, "93.4 s · warm"),
+    ],
+)
+def test_tokens_that_nobody_counted_are_left_out(command, api, an_invocation, usage, told):
+    api.answer = an_invocation("SUCCEEDED", was_cold=False, usage=usage)
+
+    footer = command("invoke", "demo", "2+2?").stderr.splitlines()[-1]
+
+    assert footer.startswith(told)
+
+
 def test_reasoning_may_be_left_out(command, api, an_invocation):
     api.answer = an_invocation("SUCCEEDED")
 

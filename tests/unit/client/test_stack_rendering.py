@@ -65,3 +65,21 @@ def test_an_orphan_is_told_with_what_is_left_to_do_and_by_whom(decision: str, do
 
     assert told in picture
     assert "not done" not in picture
+
+
+@pytest.mark.parametrize(
+    ("costs", "told"),
+    [
+        ({"usd_per_hour": {"usd": 1.408, "basis": "estimated"}}, "$1.41/h (estimated)"),
+        ({"usd_per_month": {"usd": 1.95, "basis": "estimated"}}, "$1.95/month (estimated)"),
+        ({}, "–"),
+    ],
+)
+def test_an_orphan_is_told_with_what_it_costs(costs: dict[str, object], told: str) -> None:
+    finding = {"kind": "endpoint", "resource": "x", "decision": "look", "reason": "why", "done": False}
+    since = "2026-11-20T11:55:00Z"
+    page = OrphanPage(items=[{**finding, "since": since, **costs}])  # type: ignore[typeddict-item]
+
+    heading, row = shown(stack_rendering.orphans(page, NOW)).splitlines()
+
+    assert row[heading.index("cost") : heading.index("since")].strip() == told

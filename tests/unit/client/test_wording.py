@@ -32,6 +32,11 @@ def test_a_moment_is_relative_and_absolute():
     assert wording.moment("2026-11-20T11:57:00Z", NOW).startswith("3 min ago (2026-11-")
 
 
+def test_what_should_have_happened_is_due_now():
+    assert wording.due("2026-11-20T14:00:00Z", NOW).startswith("in 2 h (2026-11-")
+    assert wording.due("2026-11-20T11:59:41Z", NOW) == wording.due("2026-11-20T12:00:00Z", NOW) == "due now"
+
+
 def test_sizes_are_decimal():
     assert [wording.size(n) for n in (12, 4_200, 16.1e9)] == ["12 bytes", "4.2 kB", "16.1 GB"]
 
