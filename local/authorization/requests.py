@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -30,12 +30,13 @@ class UnknownRequestError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: its service as it was signed for, its API's name, its path, and what it says."""
+    """A request: its service as it was signed for, its API's name, its path, what it says, and its headers."""
 
     service: str
     action: str
     path: str
     told: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def needed_by(asked: Asked) -> Iterator[Needed]:

@@ -22,6 +22,7 @@ SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 _HOSTING = "sagemaker.amazonaws.com"
 _ENDPOINT_PATH = re.compile(r"/endpoints/([^/]+)/(?:async-)?invocations$")
+_COMPONENT_HEADER = "X-Amzn-SageMaker-Inference-Component"
 _KINDS: Mapping[str, str] = {
     "Model": "model",
     "EndpointConfig": "endpoint-config",
@@ -51,6 +52,8 @@ def _sagemaker(asked: Asked, tags_of: Tags) -> Iterator[Needed]:
     action, told = f"sagemaker:{asked.action}", asked.told
     if found := _ENDPOINT_PATH.search(asked.path):
         yield _on(action, _named("endpoint", found[1]), tags_of)
+        if component := asked.headers.get(_COMPONENT_HEADER):
+            yield _on(action, _named("inference-component", component), tags_of)
     elif asked.action in ("AddTags", "DeleteTags", "ListTags"):
         resource = str(told["ResourceArn"])
         keys = {"aws:TagKeys": tuple(told["TagKeys"])} if told.get("TagKeys") else {}

@@ -70,7 +70,8 @@ def _calls(response: BaseResponse, caller: Caller, service: str, resource: str) 
     if isinstance(response, S3Response):
         needed = s3_requests.needed_by(response, resource)
     else:
-        asked = requests.Asked(service, response._get_action(), unquote(response.parsed_url.path), _told(response))
+        path, headers = unquote(response.parsed_url.path), response.headers
+        asked = requests.Asked(service, response._get_action(), path, _told(response), headers)
         if f"{service}:{asked.action}" in _EVERYBODY:
             return
         needed = requests.needed_by(asked)

@@ -212,6 +212,20 @@ def test_invoking_is_allowed_by_endpoint_whatever_the_body_looks_like(cloud):
     assert "sagemaker:InvokeEndpointAsync" in refused[1]
 
 
+def test_a_component_that_a_call_names_must_be_allowed_as_well(cloud):
+    cloud.endpoint()
+    of_endpoint = ("sagemaker:InvokeEndpoint", arn("endpoint", "little"), None)
+    of_component = ("sagemaker:InvokeEndpoint", arn("inference-component", "part"), None)
+    request = {"EndpointName": "little", "InferenceComponentName": "part", "Body": b"x"}
+
+    refused = refusal(as_caller(cloud, "sagemaker-runtime", of_endpoint).invoke_endpoint, **request)
+    heard = refusal(as_caller(cloud, "sagemaker-runtime", of_endpoint, of_component).invoke_endpoint, **request)
+
+    assert refused[0] == "AccessDeniedException"
+    assert arn("inference-component", "part") in refused[1]
+    assert heard[0] == "ModelError"
+
+
 def test_lists_have_no_resource_and_the_hub_has_one_of_aws(cloud):
     hub = f"arn:aws:sagemaker:{REGION}:aws:hub-content/SageMakerPublicHub/Model/*"
     caller = as_caller(
