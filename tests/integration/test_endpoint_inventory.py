@@ -381,6 +381,7 @@ def one_of_each_kind(cloud: HostingCloud) -> None:
         MinCapacity=0,
         MaxCapacity=2,
     )
+    scale(cloud)
     put_alarm(cloud, f"{ENDPOINT}-from-zero", **{names.TAG_STACK: STACK})
     cloud.put("bundles/llama-g1/v1/model.tar.gz", b"bundle", bucket=BUCKET)
 
@@ -416,13 +417,12 @@ KINDS = ("sagemaker:", "application-autoscaling:", "cloudwatch:")
 
 
 def granted() -> list[dict[str, Any]]:
-    """Return what the template allows the reconciliation, with the names of this account."""
-    (inline,) = (
-        each
-        for each in cloudformation.of_type(cloudformation.load(), cloudformation.FUNCTION)["Reconcile"]["Policies"]
-        if "Statement" in each
-    )
-    found: list[dict[str, Any]] = _resolved(inline["Statement"])
+    """Return what the template allows the reconciliation, by its own policy and by shared ones, with names of here."""
+    template = cloudformation.load()
+    shared = cloudformation.of_type(template, "AWS::IAM::ManagedPolicy")
+    own = cloudformation.of_type(template, cloudformation.FUNCTION)["Reconcile"]["Policies"]
+    documents = (shared[each["Ref"]]["PolicyDocument"] if "Ref" in each else each for each in own)
+    found: list[dict[str, Any]] = _resolved([statement for each in documents for statement in each["Statement"]])
     return found
 
 
@@ -433,7 +433,7 @@ def _resolved(value: Any) -> Any:
             return STACK
         case {"Fn::GetAtt": [resource, "Arn"]}:
             return _resolved(f"${{{resource}.Arn}}")
-        case {"Fn::Sub": text}:
+        case {"Fn::Sub": text} | {"Fn::If": [_, text, _]}:
             return _resolved(text)
         case dict():
             return {key: _resolved(each) for key, each in value.items()}
