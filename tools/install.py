@@ -17,6 +17,8 @@ from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 18
+LOG = "setup.log"
+FEW_PACKAGES = 20
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,7 +36,7 @@ def main() -> int:
     parser.add_argument("--editable", type=Path)
     wanted = parser.parse_args()
 
-    say(f"Setting up {wanted.directory} (once; takes a minute) …")
+    say(f"Setting up {wanted.directory}, once. What pip and npm say is in {wanted.directory / LOG}.")
     try:
         if wanted.what == "environment":
             install_environment(wanted.directory, wanted.lock, wanted.editable)
@@ -54,11 +56,16 @@ def install_environment(directory: Path, lock: Path, editable: "Path | None" = N
     """
     python = directory / "bin" / "python"
     if not works(python):
+        say(f"  {directory}: making a virtual environment (some seconds) …")
         shutil.rmtree(directory, ignore_errors=True)
         venv.create(directory, with_pip=True)
     pip: list[str | Path] = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    count = packages_in(lock)
+    takes = "one to three minutes" if count > FEW_PACKAGES else "half a minute"
+    say(f"  {directory}: installing what {shown(lock)} lists, {count} in all ({takes}) …")
     run(directory, [*pip, "--require-hashes", "--requirement", lock])
     if editable:
+        say(f"  {directory}: installing Pilotlight itself (some seconds) …")
         run(directory, [*pip, "--no-build-isolation", "--editable", editable])
     return python
 
@@ -69,6 +76,7 @@ def install_validator(directory: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(ROOT / "requirements" / "asl" / name, directory)
     node, npm = machines_node() or pypi_node(directory.parent / "node")
+    say(f"  {directory}: installing asl-validator with npm (some seconds) …")
     run(directory, [*npm, "ci", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"], cwd=directory)
     (directory / "node-path").write_text(str(node))
 
@@ -93,6 +101,16 @@ def pypi_node(directory: Path) -> "tuple[Path, list[Path]]":
     return node, [node, package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
 
+def packages_in(lock: Path) -> int:
+    """Return how many packages a lock file names."""
+    return sum("==" in line for line in lock.read_text().splitlines())
+
+
+def shown(path: Path) -> Path:
+    """Return a path as one finds it from the root of the repository."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 def works(python: Path) -> bool:
     """Return whether this environment's Python still runs, is new enough, and has pip."""
     question = f"import sys, pip; sys.exit(sys.version_info < {OLDEST_PYTHON})"
@@ -107,7 +125,7 @@ def run(directory: Path, command: "list[str | Path]", cwd: "Path | None" = None)
 
     Raises: CalledProcessError when it fails.
     """
-    with (directory / "setup.log").open("a") as log:
+    with (directory / LOG).open("a") as log:
         subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
 
 
@@ -116,7 +134,7 @@ def what_it_said(failure: subprocess.CalledProcessError, directory: Path) -> str
 
     Python's own `ensurepip` keeps it; on Debian and Ubuntu it fails where the package python3-venv is missing.
     """
-    log = directory / "setup.log"
+    log = directory / LOG
     said = failure.output or (log.read_text(errors="replace") if log.exists() else "")
     text = said.decode(errors="replace") if isinstance(said, bytes) else said
     hint = "\nOn Debian and Ubuntu: apt install python3-venv" if "ensurepip" in map(str, failure.cmd) else ""
