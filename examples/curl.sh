@@ -41,7 +41,8 @@ for name in sys.argv[1:]:
 print("" if value is None else value if isinstance(value, str) else json.dumps(value))' "$@"
 }
 
-# until_it_is PATH NAME WANTED: asks again until that member is WANTED; FAILED ends the script.
+# until_it_is PATH NAME WANTED: asks again until that member is WANTED, through all that comes before, which takes
+# minutes where an instance has to start; what can no longer come to that ends the script.
 until_it_is() {
     last=
     while :; do
@@ -52,7 +53,12 @@ until_it_is() {
         [ "$now $phase" = "$last" ] || echo "  $1: $now${phase:+, $phase}${left:+, about $left s left}"
         last="$now $phase"
         [ "$now" != "$3" ] || return 0
-        [ "$now" != FAILED ] || { cat "$WORK/answer" >&2; exit 1; }
+        case "$3: $now, $phase" in
+        *": FAILED, "* | *", failed" | *", expired" | "SERVING: TEARING_DOWN, "* | "SERVING: GONE, "*)
+            cat "$WORK/answer" >&2
+            exit 1
+            ;;
+        esac
         sleep "$POLL"
     done
 }

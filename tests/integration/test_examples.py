@@ -1,5 +1,6 @@
 """The programs in examples/ run as they stand, each in a process of its own, against a running cloud."""
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,24 @@ def test_curl_takes_a_model_from_its_source_to_answers_and_down_again(world: Wor
     assert "ml." in told.splitlines()[1]
     assert told.rstrip().endswith("/deployments/by-curl: GONE")
     assert world.deployment("by-curl")["status"] == "GONE"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TEARING_DOWN", "GONE"])
+def test_curl_does_not_wait_for_what_can_no_longer_come(tmp_path: Path, status: str) -> None:
+    answer = json.dumps({"id": "d1", "status": status, "proposal": {"instance_type": "ml.g5.xlarge"}})
+    curl = tmp_path / "curl"
+    curl.write_text(f"""#!/bin/sh
+while [ "$1" != --output ]; do shift; done
+echo '{answer}' >"$2"
+""")
+    curl.chmod(0o755)
+    around = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "POLL_SECONDS": "0"}
+
+    done = subprocess.run([EXAMPLES / "curl.sh"], env=around, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert done.stdout.rstrip().endswith(f"/deployments/by-curl: {status}")
+    assert json.loads(done.stderr)["status"] == status
 
 
 def test_boto3_asks_an_endpoint_that_pilotlight_made(world: World, run: Run, demo: str) -> None:
