@@ -12,6 +12,7 @@ from pilotlight.domain.values import Backend
 from pilotlight.services.creating import Creating
 from pilotlight.services.judging import Judging
 from pilotlight.services.metering import Metering
+from pilotlight.services.moving import Moving
 from pilotlight.services.observing import Observing
 from pilotlight.services.removing import Removing
 from pilotlight.services.revising import Revising
@@ -110,18 +111,26 @@ class EndpointWorld:
         )
         self.updating = Updating(
             self.deployments,
+            self.executions,
+            self.revising,
+            self.creating,
+            self.judging,
+            self.spending,
+            self.clock,
+        )
+        self.moving = Moving(
+            self.deployments,
             self.endpoints,
             self.autoscaling,
             self.executions,
             self.revising,
             self.creating,
             self.removing,
-            self.judging,
             self.spending,
             self.notifying,
             self.clock,
         )
-        self.tending = Tending(self.observing, self.removing, self.updating)
+        self.tending = Tending(self.observing, self.removing, self.moving)
 
     # ---- what there is -------------------------------------------------------------------------------------
 
@@ -234,7 +243,7 @@ class EndpointWorld:
 
     def begin_update(self, name: str = "llama", *, token: str = "token-updated") -> UpdateStarted:
         """Do what `update` does until it waits for SageMaker."""
-        started = self.updating.start(self.update_task(name))
+        started = self.moving.start(self.update_task(name))
         if started.done:
             generation = self.deployments.get(name).generation
             self.observing.await_endpoint(name, generation, token, Awaited.UPDATED)
@@ -245,7 +254,7 @@ class EndpointWorld:
         task = self.update_task(name)
         if self.begin_update(name).done:
             self.settle(name, seconds=300)
-        done = self.updating.finish(task)
+        done = self.moving.finish(task)
         self.executions.end_if_running("update", self.update_run(name, task.update))
         return done
 
@@ -257,4 +266,4 @@ class EndpointWorld:
         """Do what `update` does when a step of it has failed."""
         task = self.update_task(name)
         self.executions.end_if_running("update", self.update_run(name, task.update))
-        return self.updating.fail(UpdateFailureTask(**dict(task), error=self.task_error(error)))
+        return self.moving.fail(UpdateFailureTask(**dict(task), error=self.task_error(error)))

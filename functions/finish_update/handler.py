@@ -8,4 +8,4 @@ from pilotlight.task import task
 @task(UpdateTask)
 def handler(work: UpdateTask) -> None:
     """Record that another revision serves, unless SageMaker went back to the former one."""
-    runtime().updating.finish(work)
+    runtime().moving.finish(work)

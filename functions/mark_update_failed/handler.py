@@ -8,4 +8,4 @@ from pilotlight.task import task
 @task(UpdateFailureTask)
 def handler(work: UpdateFailureTask) -> None:
     """End an update that failed, with the reason: the former revision serves on."""
-    runtime().updating.fail(work)
+    runtime().moving.fail(work)

@@ -10,4 +10,4 @@ from pilotlight.task import task
 @task(UpdateTask)
 def handler(work: UpdateTask) -> dict[str, Any]:
     """Begin to move an endpoint to another revision, or say how long to wait."""
-    return runtime().updating.start(work).dump()
+    return runtime().moving.start(work).dump()

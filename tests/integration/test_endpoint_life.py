@@ -263,7 +263,7 @@ def test_an_update_that_sagemaker_takes_back_is_noticed_and_the_former_revision_
 
     life.pass_minutes(90)
     with pytest.raises(EndpointFailed, match="rolled back to revision 1"):
-        life.updating.finish(life.update_task())
+        life.moving.finish(life.update_task())
     after = life.fail_update(EndpointFailed("rolled back"))
 
     assert life.tokens.succeeded["token-updated"] == {"config_name": PART}

@@ -157,8 +157,8 @@ def test_how_many_it_begins_with_brings_up_no_second_fleet_and_counts_from_the_n
 def test_an_endpoint_that_is_parked_begins_with_as_many_as_are_wished_by_then(world):
     world.host(scaling={"initial": 0})
     world.updating.update("llama", wanted(scaling={"max": 3, "initial": 2}))
-    assert world.updating.start(world.update_task()).skipped
-    world.updating.finish(world.update_task())
+    assert world.moving.start(world.update_task()).skipped
+    world.moving.finish(world.update_task())
 
     world.wake_up()
 
@@ -236,7 +236,7 @@ def test_what_must_stop_while_its_update_waits_is_not_updated_and_stops(world):
     world.switch.on()
 
     with pytest.raises(EndpointFailed, match="is to be stopped, and not updated"):
-        world.updating.start(task)
+        world.moving.start(task)
     world.fail_update(BROKE)
     world.look()
 
@@ -249,7 +249,7 @@ def test_an_update_that_waited_until_its_money_was_spent_does_not_begin(world):
     left(world, 1.0)
 
     with pytest.raises(SpendCeilingReached):
-        world.updating.start(world.update_task())
+        world.moving.start(world.update_task())
 
     assert world.endpoints.updates == []
 
@@ -387,7 +387,7 @@ def test_other_instances_are_taken_by_an_endpoint_that_scales_and_it_scales_agai
     meanwhile = dict(world.autoscaling.bounds)
     task = world.update_task()
     world.settle(seconds=300)
-    world.updating.finish(task)
+    world.moving.finish(task)
     world.look()
 
     assert (begun.done, meanwhile, world.endpoint().instance_type) == (True, {}, "ml.g5.2xlarge")
@@ -436,7 +436,7 @@ def test_an_endpoint_that_changes_just_now_is_asked_again(world, status):
     update(world)
     hosted(world).status = status
 
-    started = world.updating.start(world.update_task())
+    started = world.moving.start(world.update_task())
 
     assert (started.done, started.skipped, started.wait_seconds) == (False, False, 30)
 
@@ -448,7 +448,7 @@ def test_an_endpoint_that_nothing_moves_any_more_fails_the_update_and_says_what_
     world.endpoints.break_(ENDPOINT, status)
 
     with pytest.raises(EndpointFailed, match="Scale it down"):
-        world.updating.start(world.update_task())
+        world.moving.start(world.update_task())
 
 
 def test_a_change_that_meets_another_one_is_asked_again(world):
@@ -458,18 +458,18 @@ def test_a_change_that_meets_another_one_is_asked_again(world):
     world.creating.make_ready(world.deployment(), world.revisions.find("llama", 1, 2))
     world.endpoints.refuses = ConcurrentChange("Cannot update in-progress endpoint.")
 
-    assert world.updating.start(task).wait_seconds == 30
-    assert world.updating.start(task).done
+    assert world.moving.start(task).wait_seconds == 30
+    assert world.moving.start(task).done
 
 
 def test_a_start_that_is_repeated_moves_the_endpoint_once(world):
     world.host()
     update(world)
     task = world.update_task()
-    world.updating.start(task)
+    world.moving.start(task)
     world.endpoints.settle(ENDPOINT)
 
-    assert world.updating.start(task).done
+    assert world.moving.start(task).done
 
     assert len(world.endpoints.updates) == 1
 
@@ -481,7 +481,7 @@ def test_a_task_of_an_update_that_is_over_makes_nothing(world):
     world.fail_update(BROKE)
 
     with pytest.raises(Superseded):
-        world.updating.start(task)
+        world.moving.start(task)
 
     assert world.endpoints.updates == []
 
@@ -493,9 +493,9 @@ def test_after_a_teardown_began_no_update_goes_on(world):
     world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")
 
     with pytest.raises(Superseded):
-        world.updating.start(task)
+        world.moving.start(task)
     with pytest.raises(Superseded):
-        world.updating.finish(task)
+        world.moving.finish(task)
 
     assert list(world.endpoints.configs) == [f"{ENDPOINT}-v1"]
 
@@ -504,8 +504,8 @@ def test_a_parked_endpoint_is_updated_without_sagemaker_and_made_of_the_new_revi
     world.host(scaling={"initial": 0})
     update(world)
 
-    started = world.updating.start(world.update_task())
-    done = world.updating.finish(world.update_task())
+    started = world.moving.start(world.update_task())
+    done = world.moving.finish(world.update_task())
 
     assert (started.skipped, started.done, world.endpoints.updates) == (True, False, [])
     assert (done.endpoint.revision, done.endpoint.parked) == (2, True)
@@ -520,7 +520,7 @@ def test_an_endpoint_that_was_asked_for_just_now_is_not_taken_to_be_parked(world
     change(world, endpoint=world.endpoint().changed(starting_at=world.clock.now()))
     update(world)
 
-    started = world.updating.start(world.update_task())
+    started = world.moving.start(world.update_task())
 
     assert (started.skipped, started.wait_seconds) == (False, 30)
     world.endpoints.endpoints[ENDPOINT] = hidden
@@ -530,11 +530,11 @@ def test_a_wake_that_makes_the_old_revision_meanwhile_is_not_recorded_as_the_new
     world.host(scaling={"initial": 0})
     update(world)
     task = world.update_task()
-    assert world.updating.start(task).skipped
+    assert world.moving.start(task).skipped
     world.wake_up()
 
     with pytest.raises(EndpointFailed, match="revision 1"):
-        world.updating.finish(task)
+        world.moving.finish(task)
 
     assert hosted(world).config == f"{ENDPOINT}-v1"
     assert world.endpoint().revision == 1
@@ -544,7 +544,7 @@ def test_a_wake_between_the_last_look_and_the_write_is_looked_at_again(world):
     world.host(scaling={"initial": 0})
     update(world)
     task = world.update_task()
-    assert world.updating.start(task).skipped
+    assert world.moving.start(task).skipped
     see = world.endpoints.see
 
     def woken_meanwhile(name):
@@ -558,7 +558,7 @@ def test_a_wake_between_the_last_look_and_the_write_is_looked_at_again(world):
     change(world, endpoint=world.endpoint().changed(exists=True))
     world.endpoints.see = woken_meanwhile
     with pytest.raises(ConcurrentChange):
-        world.updating.finish(task)
+        world.moving.finish(task)
 
     assert world.endpoint().revision == 1
 
@@ -591,11 +591,11 @@ def test_finishing_again_after_a_crash_changes_nothing_and_loses_nothing(world):
 
     world.revisions.put = crash
     with pytest.raises(KeyboardInterrupt):
-        world.updating.finish(task)
+        world.moving.finish(task)
     world.revisions.put = put
     version = world.deployment().version
 
-    world.updating.finish(task)
+    world.moving.finish(task)
 
     assert world.deployment().version == version
     assert statuses(world) == {1: RevisionStatus.RETIRED, 2: RevisionStatus.IN_SERVICE}
@@ -611,7 +611,7 @@ def test_what_sagemaker_rolled_back_is_noticed_and_the_former_revision_serves_on
     world.look()
 
     with pytest.raises(EndpointFailed, match="rolled back to revision 1: an alarm rang"):
-        world.updating.finish(world.update_task())
+        world.moving.finish(world.update_task())
     after = world.fail_update(EndpointFailed("rolled back to revision 1: an alarm rang"))
 
     assert world.tokens.succeeded["token-updated"] == {"config_name": f"{ENDPOINT}-v1"}
@@ -640,7 +640,7 @@ def test_a_failure_is_told_once(world):
     world.fail_update(BROKE)
     told = len(world.topic.messages)
 
-    world.updating.fail(failure_of(world, task))
+    world.moving.fail(failure_of(world, task))
 
     assert len(world.topic.messages) == told
 
@@ -652,7 +652,7 @@ def test_a_failure_of_an_earlier_update_does_not_end_the_one_that_runs(world):
     world.fail_update(BROKE)
     update(world, "c")
 
-    world.updating.fail(failure_of(world, first))
+    world.moving.fail(failure_of(world, first))
 
     assert world.endpoint().update.number == 2
 
@@ -689,7 +689,7 @@ def test_a_parking_in_the_midst_of_an_update_is_not_its_failure(world):
     world.endpoints.vanish(ENDPOINT)
     world.look()
 
-    done = world.updating.finish(task)
+    done = world.moving.finish(task)
 
     assert (done.endpoint.revision, done.endpoint.parked) == (2, True)
 
@@ -988,7 +988,7 @@ def test_a_quota_fails_an_update_and_the_former_revision_serves_on(world):
     world.endpoints.refuses = QuotaExceeded("no more of ml.g5.xlarge")
 
     with pytest.raises(QuotaExceeded):
-        world.updating.start(world.update_task())
+        world.moving.start(world.update_task())
     world.fail_update(QuotaExceeded("no more of ml.g5.xlarge"))
 
     assert (world.status(), world.endpoint().revision) == (Status.SERVING, 1)

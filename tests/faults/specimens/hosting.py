@@ -55,7 +55,7 @@ MUTANTS = (
         "nobody looks at an endpoint by himself",
         "that an event may be lost",
         "services.tending:Tending.look",
-        "return self._updating.revive(self._observing.look_and_scale(deployment.name))",
+        "return self._moving.revive(self._observing.look_and_scale(deployment.name))",
         "return deployment",
         (Hunt("unnoticed"),),
     ),
@@ -177,7 +177,7 @@ MUTANTS = (
     Mutant(
         "an update that was rolled back is taken for done",
         "that SageMaker goes back by itself where new instances do not come",
-        "services.updating:Updating._come_into_service",
+        "services.moving:Moving._come_into_service",
         "if seen and seen.config_name != revision.config_name:",
         "if False:",
         (Hunt("update-fails"),),
@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "an update that died goes on for ever",
         "that an update whose execution died must end",
-        "services.updating:Updating.revive",
+        "services.moving:Moving.revive",
         'return self._close(deployment, endpoint.update, f"execution {run} ended without a word")',
         "return deployment",
         (Hunt("update-fails", ("denied_stays",), "mark_update_failed dynamodb*"),),

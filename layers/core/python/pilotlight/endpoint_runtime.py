@@ -7,6 +7,7 @@ from pilotlight.answering_runtime import AnsweringRuntime
 from pilotlight.services.creating import Creating
 from pilotlight.services.judging import Judging
 from pilotlight.services.metering import Metering
+from pilotlight.services.moving import Moving
 from pilotlight.services.observing import Observing
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.removing import Removing
@@ -109,8 +110,21 @@ class EndpointRuntime(AnsweringRuntime):
 
     @cached_property
     def updating(self) -> Updating:
-        """Changing what endpoints run."""
+        """Taking updates of endpoints."""
         return Updating(
+            self.deployments,
+            self.executions,
+            self.revising,
+            self.creating,
+            self.judging,
+            self.spending,
+            self.clock,
+        )
+
+    @cached_property
+    def moving(self) -> Moving:
+        """Moving endpoints to other revisions."""
+        return Moving(
             self.deployments,
             self.endpoints,
             self.autoscaling,
@@ -118,7 +132,6 @@ class EndpointRuntime(AnsweringRuntime):
             self.revising,
             self.creating,
             self.removing,
-            self.judging,
             self.spending,
             self.notifying,
             self.clock,
@@ -127,4 +140,4 @@ class EndpointRuntime(AnsweringRuntime):
     @cached_property
     def tending(self) -> Tending:
         """What is due at endpoints."""
-        return Tending(self.observing, self.removing, self.updating)
+        return Tending(self.observing, self.removing, self.moving)

@@ -1,18 +1,18 @@
 """What is due at a deployment's instances: the part of the sweep that looks at endpoints."""
 
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
+from pilotlight.services.moving import Moving
 from pilotlight.services.observing import Observing
 from pilotlight.services.removing import Removing
-from pilotlight.services.updating import Updating
 
 
 class Tending:
     """Looks at endpoints by themselves, where no event of SageMaker's did."""
 
-    def __init__(self, observing: Observing, removing: Removing, updating: Updating) -> None:
+    def __init__(self, observing: Observing, removing: Removing, moving: Moving) -> None:
         self._observing = observing
         self._removing = removing
-        self._updating = updating
+        self._moving = moving
 
     def look(self, deployment: Deployment) -> Deployment:
         """Look at the instances of a deployment that has some, and return the record as it is then.
@@ -25,5 +25,5 @@ class Tending:
         if deployment.status is Status.FAILED:
             return self._removing.stop_billing(deployment.name, deployment.generation, deployment.attempt)
         if deployment.status in UNDER_WAY | {Status.SERVING}:
-            return self._updating.revive(self._observing.look_and_scale(deployment.name))
+            return self._moving.revive(self._observing.look_and_scale(deployment.name))
         return deployment
