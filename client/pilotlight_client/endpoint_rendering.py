@@ -26,7 +26,8 @@ PHASES = {
 def endpoint(view: EndpointView) -> str:
     """Return an endpoint in one line: "pilotlight-demo-g1 · InService · 1 × ml.g5.2xlarge, 0 to 2 · revision 3"."""
     count = f"{instances(view)}, {view['min']} to {view['max']}"
-    return " · ".join([view["name"], view["status"], count, f"revision {view['revision']}"])
+    status = f"{view['status']}: the next call makes it" if view["status"] == "Parked" else view["status"]
+    return " · ".join([view["name"], status, count, f"revision {view['revision']}"])
 
 
 def instances(view: EndpointView) -> str:

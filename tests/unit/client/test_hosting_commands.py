@@ -246,7 +246,10 @@ def test_a_step_that_should_have_been_taken_is_due_now(command, api, a_described
     step = {"what": "look at its endpoint", "at": "2026-11-20T11:59:41Z"}
     api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(status="Parked"), next=step)
 
-    assert "look at its endpoint, due now" in command("status", "demo").stdout
+    status = command("status", "demo").stdout
+
+    assert "look at its endpoint, due now" in status
+    assert "Parked: the next call makes it" in status
 
 
 def test_terms_that_are_not_accepted_are_told_in_the_command_s_words(command, api, a_problem):
