@@ -11,7 +11,7 @@ def spoken(error: PilotlightError) -> str:
 
 
 def _about_terms(addresses: list[str]) -> str:
-    read = " and ".join(f"aws s3 cp {address} -" for address in addresses)
+    read = " && ".join(f"aws s3 cp {address} -" for address in addresses)
     where = f"Read them: {read}" if read else "Read them in the model's page of JumpStart"
     return (
         f"This model may be used by those who accept its licence terms. {where}\n"
