@@ -111,6 +111,7 @@ def _forgotten(stack: Stack) -> None:
         TableName=stack.outputs["TableName"],
         Key={"pk": {"S": f"DEPLOYMENT#{NAME}"}, "sk": {"S": "REVISION#000001#000001"}},
     )
+    stack.hosting.look_less()
     stack.clock.sleep(7200)
 
 

@@ -145,7 +145,7 @@ def unanswered(stack: Stack) -> None:
 
 def lost_events(stack: Stack) -> None:
     """Send functions what they cannot take."""
-    for function in ("note_upload", "fail_execution"):
+    for function in ("note_upload", "fail_execution", "note_endpoint", "note_result"):
         stack.lambdas.send(function, {})
     stack.clock.sleep(600)
 
@@ -176,6 +176,7 @@ def stray_executions(stack: Stack) -> None:
         "deploy": names.run_name(NAME, 1, 1, now),
         "warm": names.wake_name(NAME, 1, "01m7xjagxm6yf0jp19hg6gaf1n", now),
         "teardown": names.teardown_name(NAME, 1, 1, now),
+        "update": names.update_name(NAME, 1, 1, now),
         "stage-artifact": names.staging_name(artifact, 1, now),
     }
     task = json.dumps({"deployment": NAME, "generation": 1, "attempt": 9, "correlation_id": "stray"})

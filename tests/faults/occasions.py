@@ -52,7 +52,10 @@ Meet = Callable[[Meeting], AWSResponse]
 
 @dataclass(frozen=True)
 class Occasion:
-    """Where it begins, what is done, and what happens meanwhile: at the first such call of a function."""
+    """Where it begins, what is done, and what happens meanwhile: at the first such call of a function or a machine.
+
+    A machine's call is told by the function that it invokes.
+    """
 
     name: str
     begin: Act
@@ -61,6 +64,10 @@ class Occasion:
     operation: str = ""
     happens: Meet | None = None
 
+    def concerns(self, function: str) -> bool:
+        """Say whether a function's calls are watched: of a machine's call, the function that it invokes is."""
+        return function == (self.operation if self.function.startswith("machine:") else self.function)
+
 
 def come_to(bench: Bench, occasion: Occasion) -> None:
     """Bring an occasion about, and let happen what follows from it soon."""
@@ -68,7 +75,7 @@ def come_to(bench: Bench, occasion: Occasion) -> None:
     bench.home()
     occasion.begin(stack)
     if occasion.happens:
-        stack.seam.arm(dict.fromkeys(range(1, MOST_CALLS), met), lambda function: function == occasion.function)
+        stack.seam.arm(dict.fromkeys(range(1, MOST_CALLS), met), occasion.concerns)
     occasion.drive(stack)
     assert met.happened or not occasion.happens, f"{occasion.name}: {occasion.function} made no such call"
     stack.seam.disarm()
@@ -84,7 +91,7 @@ class _Once:
     def applies(self, call: Call) -> bool:
         """Give whether this is the call, for the first time."""
         is_its = call.function == self._occasion.function
-        return is_its and not self.happened and self._occasion.operation in call.operation
+        return is_its and not self.happened and self._occasion.operation in f"{call.operation} {call.about}"
 
     def meet(self, meeting: Meeting) -> AWSResponse:
         """Let happen what happens at it."""

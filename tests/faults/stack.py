@@ -197,7 +197,7 @@ class Stack:
         self, method: str, resource: str, body: Any = None, *, key: str | None = None, wait: int = 0, **path: str
     ) -> Answer:
         """Call the API as the gateway does, and give what it answers: a dead Lambda is a 502."""
-        function = "api_invoke" if resource.endswith("/invocations") else "api"
+        function = "api_invoke" if resource.endswith(("/invocations", "/inputs")) else "api"
         event = api_event(method, resource, body, key=key, wait=wait, path=path)
         done = self.lambdas.invoke(function, event)
         return Answer.of(done)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.authorization import Decision
-from tests.faults import workers
+from tests.faults import endpoint_occasions, workers
 from tests.faults.authority import enforced
 from tests.faults.bench import Run
 from tests.faults.grants import unmissed
@@ -21,8 +21,9 @@ from tests.faults.workflows import WORKFLOWS
 # Grants that nothing drives, whole, each with the reason why it stands all the same.
 DELIVERED = "Step Functions delivers logs of machines; here nothing delivers them."
 DIED_SINCE = "asked for a wake whose execution another caller started a while ago, and which may have died since."
-MACHINES = ("Deploy", "StageArtifact", "Teardown", "Warm")
-WAKING = ("ApiInvoke", "Api", "RunInvocation", "StartWarmUp", "Sweep")
+HOSTED = "SageMaker does it as the role of the containers; the simulation of it has no use for it."
+MACHINES = ("Deploy", "StageArtifact", "Teardown", "Update", "Warm")
+WAKING = ("ApiInvoke", "Api", "RunInvocation", "StartWarmUp")
 DELIVERING = (
     "CreateLogDelivery",
     "DeleteLogDelivery",
@@ -34,9 +35,15 @@ DELIVERING = (
     "UpdateLogDelivery",
 )
 WARM = "arn:aws:states:us-east-1:123456789012:execution:pilotlight-warm:*"
+HOSTING = (
+    "cloudwatch:DescribeAlarms on arn:aws:cloudwatch:us-east-1:123456789012:alarm:pilotlight-*",
+    "cloudwatch:PutMetricData on * if StringLike cloudwatch:namespace ['/aws/sagemaker/*']",
+    "logs:DescribeLogStreams on arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/*",
+)
 UNSEEN = {
     **{f"{each}MachineRole, by MachineLogPolicy: logs:{do} on *": DELIVERED for each in MACHINES for do in DELIVERING},
     **{f"{each}Role: states:DescribeExecution on {WARM}": DIED_SINCE for each in WAKING},
+    **{f"HostingRole: {each}": HOSTED for each in HOSTING},
 }
 
 WHAT_TO_DO = (
@@ -51,7 +58,7 @@ def seen() -> Iterator[list[Decision]]:
     with workers.bench() as bench, enforced(bench.stack) as decisions:
         for workflow in WORKFLOWS:
             bench.run(Run(workflow))
-        for occasion in OCCASIONS:
+        for occasion in (*OCCASIONS, *endpoint_occasions.OCCASIONS):
             come_to(bench, occasion)
         yield decisions
 
