@@ -100,8 +100,8 @@ def _wait_in_vain(stack: Stack, visit: Visit) -> None:
     stack.settle(lambda: endpoint_of(stack) is None)
 
 
-def _has_failed(stack: Stack, _: Visit) -> bool:
-    return stack.status(NAME) == "FAILED" and endpoint_of(stack) is None
+def _has_failed(stack: Stack, visit: Visit) -> bool:
+    return all(visit.kept.values()) and stack.status(NAME) == "FAILED" and endpoint_of(stack) is None
 
 
 def _lose_the_result(stack: Stack, visit: Visit) -> None:

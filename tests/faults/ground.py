@@ -19,7 +19,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from pilotlight.runtime import Runtime, using
 from pilotlight.settings import Settings
 
-from local import bedrock, object_store, service_models, step_functions, tables
+from local import autoscaling, bedrock, object_store, sagemaker, service_models, step_functions, tables
 from local.bedrock.settings import Settings as BedrockSettings
 from local.bedrock.simulation import simulation
 from local.identity import ACCOUNT_ID, REGION, environment
@@ -92,8 +92,9 @@ class Ground:
         mock.start()
         self._closing.callback(mock.stop)
         self._closing.callback(put_back)
-        for seam in (step_functions, object_store, bedrock):
+        for seam in (step_functions, object_store, bedrock, sagemaker):
             seam.install(self.clock)  # type: ignore[arg-type]
+        autoscaling.install()
         tables.install()
         replace(FakeBucket, "get_permission", lambda _: lambda *_: PermissionResult.NEUTRAL)  # whoever calls, may
         replace(ExecutionWorker, "start", lambda _: lambda worker: self.begun.append(_arn_of(worker)))

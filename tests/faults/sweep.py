@@ -99,15 +99,29 @@ def sampled(groups: dict[tuple[str, ...], list[Run]], chance: random.Random, mos
 
 
 def promised(groups: dict[tuple[str, ...], list[Run]], chance: random.Random) -> list[Run]:
-    """Give a fault of each mode in each workflow, and then one of each kind of call of each workflow."""
+    """Give so many faults that each mode is met in each workflow, and each kind of call of each workflow has one.
+
+    A fault counts for both: of the modes of a workflow each is tried at a kind of call that had none yet, where there
+    is one, and whatever had none then gets one.
+    """
     drawn = [(group, chance.choice(runs)) for group, runs in groups.items()]
     chance.shuffle(drawn)
-    first: dict[tuple[str, str], Run] = {}
-    second: dict[tuple[str, str], Run] = {}
+    modes: dict[tuple[str, str], dict[str, Run]] = defaultdict(dict)
     for (workflow, mode, kind), each in drawn:
-        first.setdefault((workflow, mode), each)
-        second.setdefault((workflow, kind), each)
-    return list(dict.fromkeys([*first.values(), *second.values()]))
+        modes[workflow, mode][kind] = each
+    chosen: list[Run] = []
+    met: set[tuple[str, str]] = set()
+    for (workflow, _), kinds in sorted(
+        modes.items(), key=lambda item: len(item[1])
+    ):  # those with the least choice first
+        kind = next((each for each in kinds if (workflow, each) not in met), next(iter(kinds)))
+        met.add((workflow, kind))
+        chosen.append(kinds[kind])
+    for (workflow, _, kind), each in drawn:
+        if (workflow, kind) not in met:
+            met.add((workflow, kind))
+            chosen.append(each)
+    return list(dict.fromkeys(chosen))
 
 
 def _told(outcomes: Iterable[Outcome], what: str) -> Iterator[Outcome]:

@@ -98,7 +98,7 @@ MUTANTS = (
         "domain.uptime:paid_instances",
         "return told + max(told, seen.pending, 1)",
         "return told",
-        (Hunt("update-realtime"), Hunt("update-async")),
+        (Hunt("update-fails"),),
     ),
     Mutant(
         "two looks charge the same time",
@@ -324,23 +324,6 @@ MUTANTS = (
         "    Catch:\n      - {ErrorEquals: [States.ALL], ResultPath: $.error, Next: StopBilling}\n",
         "",
         (Hunt("failed-for-good"),),
-    ),
-    Mutant(
-        "who waits in vain waits again",
-        "that the deadline of a task that waits for its token is the end of it",
-        "deploy.asl.yaml:AwaitEndpoint",
-        "Runtime.ExitError]",
-        "Runtime.ExitError, States.Timeout]",
-        (Hunt("never-comes"),),
-    ),
-    Mutant(
-        "an update is finished when it has begun",
-        "that SageMaker moves an endpoint in its own time",
-        "update.asl.yaml:UpdateStarted?",
-        "{Variable: $.started.done, BooleanEquals: true, Next: AwaitEndpoint}",
-        "{Variable: $.started.done, BooleanEquals: true, Next: FinishUpdate}\n"
-        "      - {Variable: $.started.done, BooleanEquals: true, Next: AwaitEndpoint}",
-        (Hunt("update-realtime"),),
     ),
     Mutant(
         "the teardown's machine does not wait for the endpoint",
