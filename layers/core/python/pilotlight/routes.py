@@ -20,7 +20,7 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
-from pilotlight.domain.invocation_request import LONGEST_TIMEOUT_SECONDS
+from pilotlight.domain.invocation_request import LONGEST_TIMEOUT_SECONDS, MEDIA_TYPE_PATTERN
 from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, Model
 
 CORRELATION_ID_PATTERN = r"^[\w.:-]{1,64}$"
@@ -105,7 +105,10 @@ PREFER = Parameter(
     {"type": "string"},
 )
 RAW_ACCEPT = Parameter(
-    "accept", "query", "Of a body that is not JSON: the type that its answer shall have.", {"type": "string"}
+    "accept",
+    "query",
+    "Of a body that is not JSON: the type that its answer shall have.",
+    {"type": "string", "minLength": 3, "maxLength": 256, "pattern": MEDIA_TYPE_PATTERN},
 )
 RAW_TIMEOUT = Parameter(
     "timeout_seconds",
@@ -114,7 +117,10 @@ RAW_TIMEOUT = Parameter(
     {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT_SECONDS},
 )
 RAW_WEBHOOK = Parameter(
-    "webhook", "query", "Of a body that is not JSON: whom to tell when it is over.", {"type": "string", "format": "uri"}
+    "webhook",
+    "query",
+    "Of a body that is not JSON: whom to tell when it is over.",
+    {"type": "string", "format": "uri", "minLength": 9, "maxLength": 2048, "pattern": "^https://[!-~]+$"},
 )
 OF_RAW_BODIES = (RAW_ACCEPT, RAW_TIMEOUT, RAW_WEBHOOK)
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "The `ETag` of the copy at hand.", {"type": "string"})
