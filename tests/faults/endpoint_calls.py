@@ -180,7 +180,7 @@ hosted("async-cold", at_zero, _call(), answered, watched=of(*OF_CALLS, *OF_WAKES
 hosted("async-warm", on(ASYNC), _call(), answered, watched=of(*OF_CALLS, "sweep"))
 hosted("async-untold", on(ASYNC), _call_untold, _told_all, watched=of("sweep", "run_invocation"))
 hosted("async-told-twice", on(ASYNC), _call_told_twice, answered, watched=of("note_result"))
-hosted("async-order", on(ASYNC), _two_told_in_another_order, _told_all, watched=of("note_result"))
+hosted("async-order", on(ASYNC), _two_told_in_another_order, _told_all, watched=of("note_result"), swept=False)
 hosted("async-fails", on(ASYNC), _fail_in_the_container, _told_of_its_failure, watched=of("note_result"))
 hosted("async-removed", at_zero, _call_then_remove, is_gone, watched=of("run_invocation", "delete_endpoint"))
 hosted("realtime-call", on(REALTIME), _call(WAIT_SECONDS), answered, watched=of("api_invoke"))
@@ -193,4 +193,4 @@ hosted(
     watched=of("api", *OF_WAKES),
 )
 hosted("realtime-parks", on(REALTIME), _scale_down_then_wake(_is_gone_for_now), all_so, watched=of("api", *OF_WAKES))
-hosted("hosted-window", _shortly_before_it_opens, _let_a_window_pass, all_so, watched=of(*SWEPT))
+hosted("hosted-window", _shortly_before_it_opens, _let_a_window_pass, all_so, watched=of(*SWEPT), swept=False)

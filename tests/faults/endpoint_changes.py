@@ -155,7 +155,7 @@ _declare("update-realtime", on(REALTIME), _update, "sweep", "start_update", "fin
 _declare("update-twice", on(REALTIME), _update_twice, "api", ends=_serves_the_second, swept=False)
 _declare("update-fails", on(REALTIME), _update_in_vain, *OF_UPDATES, ends=all_so)
 _declare("rollback", with_two_revisions(REALTIME), _roll_back, "api", "finish_update", ends=_serves_the_first)
-_declare("update-parked", parked, _update_then_wake, "start_update", "finish_update", ends=all_so)
+_declare("update-parked", parked, _update_then_wake, "start_update", "finish_update", ends=all_so, swept=False)
 _declare("teardown-updating", _updating, _remove, *OF_REMOVAL, ends=is_gone, alive=True)
 _declare("rescale", on(ASYNC), _widen, "api", *SWEPT, ends=all_so)
 _declare("components", on(REALTIME, **COMPONENTS), _components, *SWEPT, "probe_deployment", ends=all_so)

@@ -238,14 +238,30 @@ def of(*functions: str) -> Callable[[str], bool]:
 hosted("deploy-async", nothing, _deploys(ASYNC), serves, watched=of(*OF_CREATION, "mark_serving"))
 hosted("deploy-realtime", nothing, _deploys(REALTIME), serves, watched=of("start_warm_up", "probe_deployment", "sweep"))
 hosted("endpoint-fails", nothing, _fails_first(_endpoint_fails), _fails_then_serves, watched=of(*OF_FAILURE))
-hosted("no-capacity", nothing, _fails_first(_capacity_fails), _fails_then_serves, watched=of("sweep", "stop_billing"))
-hosted("hosted-redeploy", _gone_before, _next_generation, serves, watched=of("create_endpoint", "await_endpoint"))
+hosted(
+    "no-capacity",
+    nothing,
+    _fails_first(_capacity_fails),
+    _fails_then_serves,
+    watched=of("sweep", "stop_billing"),
+    swept=False,
+)
+hosted(
+    "hosted-redeploy",
+    _gone_before,
+    _next_generation,
+    serves,
+    watched=of("create_endpoint", "await_endpoint"),
+    swept=False,
+)
 hosted("hosted-lease", _lease_all_but_over, _let_the_lease_end, is_gone, watched=of(*SWEPT, *OF_REMOVAL))
 hosted("teardown-async", on(ASYNC), tear_down, is_gone, watched=of("api", *OF_REMOVAL))
-hosted("teardown-realtime", on(REALTIME), tear_down, is_gone, watched=of("delete_endpoint"))
+hosted("teardown-realtime", on(REALTIME), tear_down, is_gone, watched=of("delete_endpoint"), swept=False)
 hosted("teardown-creating", creating, tear_down, is_gone, alive=True, watched=of(*OF_REMOVAL, *OF_CREATION))
 hosted("teardown-parked", parked, tear_down, is_gone, watched=of("delete_endpoint"))
 hosted("hosted-ceiling", on(ASYNC), _reach_the_ceiling, all_so, watched=of(*SWEPT, "api"))
-hosted("realtime-ceiling", on(REALTIME), _reach_the_ceiling, all_so, watched=of(*SWEPT, "probe_deployment"))
+hosted(
+    "realtime-ceiling", on(REALTIME), _reach_the_ceiling, all_so, watched=of(*SWEPT, "probe_deployment"), swept=False
+)
 hosted("hosted-switch", on(ASYNC), _turn_the_switch, all_so, watched=of(*SWEPT, "probe_deployment"))
-hosted("realtime-switch", on(REALTIME), _turn_the_switch, all_so, watched=of(*SWEPT))
+hosted("realtime-switch", on(REALTIME), _turn_the_switch, all_so, watched=of(*SWEPT), swept=False)
