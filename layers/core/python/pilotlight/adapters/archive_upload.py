@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.aws_errors import code_of, translated
-from pilotlight.domain.archive import Entry, packed
+from pilotlight.domain.archive import Entry, packed, packed_bytes
 from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError
 
 MIB = 1024 * 1024
@@ -45,24 +45,32 @@ class ArchiveUpload:
         upload_id = str(upload["UploadId"])
         with ExitStack() as undo:
             undo.callback(self._abort, key, upload_id)
-            parts = self._send(key, upload_id, _parts_of(packed(entries, self._read)))
+            last = -(-packed_bytes(entries) // PART_BYTES)
+            parts = self._send(key, upload_id, _parts_of(packed(entries, self._read)), last)
             with translated(f"completing the upload of {key}"):
                 self._client.complete_multipart_upload(
                     Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
                 )
             undo.pop_all()
 
-    def _send(self, key: str, upload_id: str, bodies: Iterable[bytes]) -> list[dict[str, Any]]:
-        """Upload parts, a few at once; return them as CompleteMultipartUpload wants them."""
+    def _send(self, key: str, upload_id: str, bodies: Iterable[bytes], last: int) -> list[dict[str, Any]]:
+        """Upload parts, each while the next ones are read; return them as CompleteMultipartUpload wants them.
+
+        After the last one nothing is read, so it takes no thread: an archive of one part takes none at all.
+        """
         sent: list[dict[str, Any]] = []
+        own: list[dict[str, Any]] = []
         under_way: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(PARTS_ON_THEIR_WAY) as pool:
             for number, body in enumerate(bodies, start=1):
+                if number == last:
+                    own.append(self._send_part(key, upload_id, number, body))
+                    continue
                 if len(under_way) == PARTS_ON_THEIR_WAY:
                     sent.append(under_way.popleft().result())
                 under_way.append(pool.submit(self._send_part, key, upload_id, number, body))
             sent.extend(each.result() for each in under_way)
-        return sent
+        return [*sent, *own]
 
     def _send_part(self, key: str, upload_id: str, number: int, body: bytes) -> dict[str, Any]:
         checksum = crc32(body)
