@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pilotlight.domain.archive import Entry, packed, packed_bytes
 from pilotlight.domain.artifact import SMALLEST_PART_BYTES, UploadedPart
 from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, SourceNotFound, SourceRefused, Terminal
 from pilotlight.domain.invocation import InvocationRequest
@@ -175,6 +176,12 @@ class FakeBucket:
 
     def put(self, key: str, body: bytes) -> None:
         self.objects[key], self.written[key] = body, self.clock.now()
+
+    def put_archive(self, key: str, entries: Sequence[Entry]) -> None:
+        if len(self.objects.get(key, b"")) == packed_bytes(entries):
+            return
+        read = lambda entry: (entry.content or b"" if entry.key is None else self.objects[entry.key],)  # noqa: E731
+        self.put(key, b"".join(packed(entries, read)))
 
     def get(self, key: str) -> bytes | None:
         return self.objects.get(key)

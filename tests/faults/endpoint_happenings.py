@@ -34,7 +34,7 @@ KEPT_REVISIONS = 10
 
 def on_instances(backend: str, **fields: Any) -> Act:
     """Deploy on instances, wherever that leads."""
-    return deploys(backend=backend, **QUICK, **fields)
+    return deploys(backend=backend, **{**QUICK, **fields})
 
 
 def invokes(body: dict[str, Any], wait: int = 0, after: float = 60.0) -> Act:

@@ -39,13 +39,14 @@ from tests.faults.endpoint_happenings import (
     update_dies,
     updates,
 )
-from tests.faults.endpoints import ASYNC, REALTIME, on
+from tests.faults.endpoints import ASYNC, QUICK, REALTIME, on
 from tests.faults.happenings import expired, forgotten, in_turn, reconciled, removed, spent, warmed
 from tests.faults.modes import MODES
 from tests.faults.occasions import DENIED, Occasion, when
 from tests.faults.seam import Meeting
 from tests.faults.workflows import PROMPT, nothing
 
+PACKED = {"serving": {**QUICK["serving"], "weights": "packed"}}
 TEARDOWN = MODES["teardown"].meet
 LATE_SECONDS = 400.0  # longer than an endpoint takes to come, or to fail
 
@@ -163,6 +164,17 @@ OCCASIONS = (
     ),
     Occasion("a failed endpoint is left", failed_and_left, tries_again),
     Occasion("removed while it is bundled", nothing, on_instances(ASYNC), "create_endpoint", "PutObject", TEARDOWN),
+    Occasion("packed weights", nothing, on_instances(ASYNC, **PACKED)),
+    Occasion(
+        "an archive breaks off", nothing, on_instances(ASYNC, **PACKED), "create_endpoint", "CompleteMultipart", DENIED
+    ),
+    Occasion("an update packs", on(REALTIME), updates(PACKED)),
+    Occasion(
+        "an archive of an update breaks off", on(REALTIME), updates(PACKED), "start_update", "CompleteMultipart", DENIED
+    ),
+    Occasion(
+        "removed while an update packs", on(REALTIME), updates(PACKED), "start_update", "CreateMultipart", TEARDOWN
+    ),
     Occasion("removed while it is changed", on(ASYNC), updates(ANOTHER), "api", "PutObject", TEARDOWN),
     Occasion(
         "an endpoint is made twice", asleep, warmed, "probe_deployment", "CreateEndpoint", MODES["duplicate"].meet

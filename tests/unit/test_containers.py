@@ -18,11 +18,12 @@ from pilotlight.domain.containers import (
     WEIGHTS_PATH,
     ContainerPlan,
     ContainerSettings,
+    place_of_weights,
     plan_container,
 )
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.lmi_images import HOST_OF_CUDA_12, HOST_OF_CUDA_13
-from pilotlight.domain.serving import ServingSettings
+from pilotlight.domain.serving import ServingSettings, WeightsPlace
 from pydantic import ValidationError
 
 HERE = "us-west-2"
@@ -87,6 +88,13 @@ def test_a_bundle_holds_the_users_files_and_the_properties_at_its_root():
 
 def test_the_users_degree_goes_before_the_instances():
     assert "option.tensor_parallel_degree=2" in properties(plan({"tensor_parallel_degree": 2}, degree=4))
+
+
+def test_weights_that_are_packed_lie_where_the_bundle_does():
+    planned = plan({"weights": "packed"}, weights=place_of_weights(ServingSettings(weights=WeightsPlace.PACKED)))
+
+    assert f"option.model_id={MODEL_PATH}" in properties(planned)
+    assert planned.model_source.dump() == {"bundle_path": MODEL_PATH, "weights_path": MODEL_PATH}
 
 
 def test_a_model_without_weights_of_ours_has_no_channel():

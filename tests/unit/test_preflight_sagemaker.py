@@ -74,6 +74,28 @@ def test_a_llama_is_accepted_and_an_instance_is_proposed_with_its_price_and_why(
     assert type(verdict).model_validate(verdict.dump()) == verdict
 
 
+@pytest.mark.parametrize("container", [{}, OWN_IMAGE], ids=["LMI", "own image"])
+def test_weights_that_are_too_large_to_be_packed_are_refused_whoever_serves_them(container):
+    checkpoint = a_checkpoint()
+    large = checkpoint.changed(plan=checkpoint.plan.changed(total_bytes=16_060_000_000))
+
+    verdict = verdict_on(large, serving={"weights": "packed"}, container=container)
+
+    check = only_refusal(verdict)
+    assert check.name == "packing"
+    assert check.found == "16,060,000,000 bytes in 3 files"
+    assert "2 GiB" in check.supported
+    assert check.advice.startswith("Leave serving.weights out, or write beside")
+
+
+def test_packing_is_told_of_where_it_is_asked_for_and_nowhere_else():
+    packed, beside = verdict_on(serving={"weights": "packed"}), verdict_on()
+
+    assert packed.accepted
+    assert check_of(packed, "packing").found == "30 bytes in 3 files"
+    assert "packing" not in {check.name for check in beside.checks}
+
+
 def test_bedrock_proposes_no_instance():
     assert judge(a_checkpoint(), Backend.BEDROCK, region="us-east-1").proposal is None
 

@@ -109,7 +109,7 @@ def test_a_key_of_the_server_stays_bare_and_one_of_the_model_is_an_option():
 
 
 def test_every_field_is_a_key_of_one_side_or_no_key_at_all():
-    assert set(ServingSettings.model_fields) - {"options", "files", "network_isolation"} == {
+    assert set(ServingSettings.model_fields) - {"options", "files", "weights", "network_isolation"} == {
         *OPTION_FIELDS,
         *SERVER_FIELDS,
     }

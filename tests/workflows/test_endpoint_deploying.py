@@ -1,11 +1,15 @@
 """`deploy` on instances: an endpoint of either kind serves, however long it takes, or fails and nothing of it bills."""
 
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
+from local.authorization import Decision, watching
 from local.checkpoints import write_checkpoint
 from tests.workflows.hosted import (
     ASYNC,
@@ -19,6 +23,7 @@ from tests.workflows.hosted import (
     running,
     told,
     until,
+    until_updated,
 )
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
@@ -38,6 +43,12 @@ def slow(the_world: World, staged: str) -> Iterator[str]:
     the_world.calm()
     yield (name := starting_after(the_world, FIFTY_MINUTES))
     the_world.let_go([name])
+
+
+@pytest.fixture
+def watch() -> Iterator[list[Decision]]:
+    with watching() as seen:
+        yield seen
 
 
 def starting_after(world: World, seconds: float) -> str:
@@ -180,6 +191,54 @@ def bart(world: World) -> str:
         (folder / "config.json").write_text(json.dumps(told))
         world.hub.add("acme/bart", folder)
     return "hf://acme/bart"
+
+
+def test_packed_weights_are_one_archive_that_answers_is_made_again_by_an_update_and_goes(
+    world: World, watch: list[Decision]
+) -> None:
+    packed = {"weights": "packed", "files": {"labels.json": "[]"}}
+    name = hosted(world, REALTIME, bart(world), instance={"type": "ml.g5.xlarge"}, serving=packed)
+
+    (data,) = model_data(world, f"pilotlight-{name}-g1-v1")
+    key = f"bundles/{name}-g1/v1/model.tar.gz"
+    uri = f"s3://{world.artifact_bucket}/{key}"
+    assert data == {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Object", "CompressionType": "Gzip"}}
+    held = unpacked(world, key)
+    assert b"option.model_id=/opt/ml/model\n" in held["serving.properties"]
+    assert {path: body for path, body in held.items() if path not in ("serving.properties", "labels.json")} == sealed(
+        world, name
+    )
+    assert told(world, name, payload={"inputs": "a text"})["body"]
+
+    world.http.patch(f"/deployments/{name}", json={"serving": {"files": {"labels.json": "[1]"}}})
+    until_updated(world, name)
+    assert unpacked(world, f"bundles/{name}-g1/v2/model.tar.gz") == {**held, "labels.json": b"[1]"}
+    assert told(world, name, payload={"inputs": "a text"})["body"]
+
+    world.tear_down(name)
+    assert left_of(world, name) == []
+    assert world.unfinished_uploads(f"bundles/{name}") == []
+    assert {(each.call.caller.name, each.call.action) for each in watch if not each.allowed} == set()
+
+
+def model_data(world: World, model: str) -> list[dict[str, Any]]:
+    """Give the sources of a model's data: its own, and those beside it."""
+    container = world.cloud.client("sagemaker").describe_model(ModelName=model)["PrimaryContainer"]
+    return [container["ModelDataSource"], *container.get("AdditionalModelDataSources", ())]
+
+
+def unpacked(world: World, key: str) -> dict[str, bytes]:
+    """Give what an archive in the artifact bucket holds."""
+    body = world.cloud.client("s3").get_object(Bucket=world.artifact_bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as tar:
+        return {member.name: file.read() for member in tar if (file := tar.extractfile(member))}
+
+
+def sealed(world: World, name: str) -> dict[str, bytes]:
+    """Give the weights of a deployment's artifact."""
+    prefix, s3 = f"artifacts/{world.deployment(name)['artifact_id']}/weights/", world.cloud.client("s3")
+    bodies = {key: s3.get_object(Bucket=world.artifact_bucket, Key=key)["Body"].read() for key in world.objects(prefix)}
+    return {key.removeprefix(prefix): body for key, body in bodies.items()}
 
 
 def test_an_uploaded_folder_says_by_its_settings_that_it_is_hosted(world: World) -> None:

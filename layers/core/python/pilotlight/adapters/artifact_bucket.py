@@ -1,24 +1,18 @@
 """The bucket of weights: multipart uploads that can be taken up again, small objects, whole prefixes."""
 
-import base64
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from pilotlight.adapters.archive_upload import MISSING, ArchiveUpload, crc32
 from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.domain.archive import Entry, packed_bytes
 from pilotlight.domain.artifact import UploadedPart
 from pilotlight.domain.errors import NotFound
 
-MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 UPLOAD_GONE = "NoSuchUpload"
 MOST_DELETES = 1000  # of one DeleteObjects call. Source: Amazon S3 API reference
-
-
-def crc32(body: bytes) -> str:
-    """Return the CRC32 of a body as S3 writes it: big-endian, base64."""
-    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
 
 
 class S3ArtifactBucket:
@@ -111,6 +105,14 @@ class S3ArtifactBucket:
         """Write a small object with its CRC32, which S3 checks."""
         with translated(f"writing {key}"):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ChecksumCRC32=crc32(body))
+
+    def put_archive(self, key: str, entries: Sequence[Entry]) -> None:
+        """Write a tar.gz of contents and of other objects of this bucket, unless it is there whole already.
+
+        Raises: BodyCutShort, NotFound for an object that is not there; nothing of an upload that failed stays.
+        """
+        if self.sizes(key).get(key) != packed_bytes(entries):
+            ArchiveUpload(self._client, self._bucket).write(key, entries)
 
     def get(self, key: str) -> bytes | None:
         """Return a small object, or None."""

@@ -1,9 +1,7 @@
 """model.tar.gz: the small files that a container gets beside its weights, packed so that equal content is equal bytes.
 
 A revision is known by the digest of what it runs, and is packed again wherever it is made again: on a laptop, or in a
-Lambda of a later Python. So nothing of the archive tells when, by whom or with which zlib it was made: times and owners
-are zero, names are sorted, and gzip holds its blocks as they are. (Two builds of zlib compress the same bytes to
-different ones, and there are a few kilobytes of them.)
+Lambda of a later Python. `archive` sees to that. Weights that are packed come into the same archive: see `packing`.
 
 Everything lies at the root, where DJL Serving looks for serving.properties, model.py and requirements.txt.
 Source: DJL Serving documentation, "Modes: packaging"; SageMaker unpacks a Gzip S3Object into /opt/ml/model (botocore's
@@ -11,13 +9,10 @@ service model, S3ModelDataSource).
 """
 
 import hashlib
-import io
 import re
-import struct
-import tarfile
-import zlib
 from collections.abc import Mapping
 
+from pilotlight.domain.archive import Entry, packed
 from pilotlight.domain.errors import InvalidInput
 
 PROPERTIES_FILE = "serving.properties"
@@ -32,8 +27,6 @@ LONGEST_NAME = 96  # a plain tar header holds 100 bytes
 
 _NAME = re.compile(NAME_PATTERN)
 _MEANT = {HANDLER_FILE: HANDLER_FILE, REQUIREMENTS_FILE: REQUIREMENTS_FILE, "requirement.txt": REQUIREMENTS_FILE}
-_GZIP_HEADER = b"\x1f\x8b\x08\x00" + bytes(4) + b"\x00\xff"  # deflate, no flags, no time, no system
-_STORED_MOST = 0xFFFF
 
 
 def problem_with_name(name: str) -> str | None:
@@ -58,29 +51,17 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     if (size := sum(map(len, files.values()))) > LARGEST_ARCHIVE_BYTES:
         rule = f"at most {LARGEST_ARCHIVE_BYTES:,} bytes: weights are staged beside the bundle"
         raise InvalidInput(f"The bundle would hold {size:,} bytes; {rule}.", field="serving.files", rule=rule)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(name)  # mode 0644, and nobody's: its time and owners are zero
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return _gzipped(archive.getvalue())
+    return b"".join(packed(entries_of(files), lambda entry: (entry.content or b"",)))
+
+
+def entries_of(files: Mapping[str, bytes]) -> list[Entry]:
+    """Return these files, by name, as an archive takes them."""
+    return [Entry(path=name, size_bytes=len(content), content=content) for name, content in files.items()]
 
 
 def digest(content: bytes) -> str:
     """Return what tells one content from another: its SHA-256, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _gzipped(content: bytes) -> bytes:
-    """Return a gzip file of blocks that are stored as they are. Source: RFC 1951, 3.2.4, and RFC 1952, 2.3."""
-    starts = range(0, len(content), _STORED_MOST)
-    blocks = [content[start : start + _STORED_MOST] for start in starts]
-    stored = b"".join(
-        struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF) + block
-        for block, last in zip(blocks, [*[0] * (len(blocks) - 1), 1], strict=True)
-    )
-    return _GZIP_HEADER + stored + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
 
 
 def bundle_folder(name: str, generation: int) -> str:

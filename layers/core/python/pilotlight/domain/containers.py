@@ -3,7 +3,8 @@
 Two kinds of containers exist here. DJL Serving's are told everything by a bundle (serving.properties and the user's few
 files): it is the model's data, at /opt/ml/model, and the weights are a channel beside it, which option.model_id names.
 Any other server's (vLLM's own, TGI, Triton) finds the weights alone, at /opt/ml/model, and is told by its environment,
-which passes unchanged: AWS's vLLM images look there by themselves, TGI wants HF_MODEL_ID=/opt/ml/model. An image of the
+which passes unchanged: AWS's vLLM images look there by themselves, TGI wants HF_MODEL_ID=/opt/ml/model. Weights that
+are packed lie at /opt/ml/model with the bundle's files, whoever serves them. An image of the
 user's own counts as DJL Serving's where its repository is called djl-inference, or `serving` names an engine or files.
 
 Limits, from botocore's service model of CreateModel: an image's name 255 characters; 100 variables, names and values of
@@ -134,7 +135,8 @@ class ContainerSettings(Request):
 class ModelSource(Model):
     """What is mounted where: the bundle at `bundle_path`, the weights at `weights_path`.
 
-    Weights have a channel of their own beside a bundle; without one they are the model's data themselves.
+    Weights have a channel of their own beside a bundle; without one they are the model's data themselves. Both paths
+    are the same where the two are packed into one archive.
     """
 
     bundle_path: str | None = None
@@ -161,8 +163,17 @@ class ContainerPlan(Model):
     model_source: ModelSource
 
     def bundle(self) -> bytes | None:
-        """Return the model.tar.gz, or None where the weights are the model's data themselves."""
-        return pack({name: text.encode() for name, text in self.files.items()}) if self.files else None
+        """Return the model.tar.gz of the files alone, or None where there are none."""
+        return pack(self.contents()) if self.files else None
+
+    def contents(self) -> dict[str, bytes]:
+        """Return the bundle's files as they are written."""
+        return {name: text.encode() for name, text in self.files.items()}
+
+
+def place_of_weights(serving: ServingSettings) -> str:
+    """Return where weights are to be mounted: in a channel, or where the model's data is if they are packed."""
+    return MODEL_PATH if serving.packs_weights else WEIGHTS_PATH
 
 
 def plan_container(
@@ -183,6 +194,8 @@ def plan_container(
     """
     image = _image(container, region, accelerator)
     is_djl = _is_djl(serving, container)
+    if serving.packs_weights:
+        _require_no_channel(container.environment, serving.options)
     properties: dict[str, str] = {}
     if is_djl:
         _require_what_the_image_can(serving, container, accelerator)
@@ -287,6 +300,16 @@ def _require_no_shadows(environment: Mapping[str, str], properties: Mapping[str,
             raise _wrong(
                 "container.environment", f"{min(shadowed)} has no effect, for {PROPERTIES_FILE} has {key}: set {place}"
             )
+
+
+def _require_no_channel(environment: Mapping[str, str], options: Mapping[str, str]) -> None:
+    """Raise InvalidInput for what tells a container to look for its weights beside an archive that holds them."""
+    for field, told in (("container.environment", environment), ("serving.options", options)):
+        for name, value in told.items():
+            if value.startswith(WEIGHTS_PATH):
+                raise _wrong(
+                    field, f"{name} is {value}, where nothing lies with serving.weights packed: write {MODEL_PATH}"
+                )
 
 
 _OTHER_NAMES = {

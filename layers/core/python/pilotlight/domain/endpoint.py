@@ -200,6 +200,7 @@ class Mount(Model):
 class Revision(Model):
     """One configuration, whole: enough to make it again. `bundle_key` is where its model.tar.gz lies.
 
+    That holds the weights, too, where they are packed: then it is written with the model, and not with the record.
     `proposal` is the instance that it runs on, as it was proposed: how fast, and how the model is split.
     """
 
@@ -228,6 +229,11 @@ class Revision(Model):
     digest: str
     created_at: Moment
     reason: str = ""
+
+    @property
+    def packs_weights(self) -> bool:
+        """Whether its archive holds the weights, too."""
+        return self.bundle_key is not None and self.hosting.serving.packs_weights
 
 
 def rollback_alarm_name(endpoint_name: str) -> str:

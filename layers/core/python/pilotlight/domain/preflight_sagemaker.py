@@ -11,6 +11,7 @@ from pilotlight.domain.checkpoint import UNKNOWN, Checkpoint
 from pilotlight.domain.checkpoint_files import TOKENIZER_CONFIG
 from pilotlight.domain.checks import Check, Outcome, chat_template, left_out, of_problem, passed, refused, warned
 from pilotlight.domain.hosting import Hosting
+from pilotlight.domain.packing import SUBJECT, SUPPORTED, in_words, problem_with_packing
 from pilotlight.domain.preflight_instance import Judged, judge_instance
 from pilotlight.domain.sagemaker_serving import Serving
 from pilotlight.domain.serving import GENERATING, Task
@@ -31,7 +32,7 @@ def judge_sagemaker(
     checks = [*_of_the_model(checkpoint, serving), _region(region, serving), *about_instance]
     if serving.has_own_image:
         checks = [_softened(check) for check in checks]
-    return (*checks, *_unstaged(checkpoint, serving)), proposal
+    return (*checks, *_packing(checkpoint, serving), *_unstaged(checkpoint, serving)), proposal
 
 
 def _of_the_model(checkpoint: Checkpoint, serving: Serving) -> Iterator[Check]:
@@ -49,6 +50,16 @@ def _unstaged(checkpoint: Checkpoint, serving: Serving) -> Iterator[Check]:
     for problem in checkpoint.problems:
         if problem.subject != "weights" or serving.format.problem is None or serving.has_own_image:
             yield of_problem(problem)
+
+
+def _packing(checkpoint: Checkpoint, serving: Serving) -> Iterator[Check]:
+    """Say whether weights that are to be packed can be; an image of the user's own makes no difference to that."""
+    wanted = serving.hosting.serving
+    if not wanted.packs_weights:
+        return
+    paths, total_bytes = checkpoint.plan.paths, checkpoint.plan.total_bytes
+    problem = problem_with_packing(paths, total_bytes, wanted.files)
+    yield of_problem(problem) if problem else passed(SUBJECT, in_words(paths, total_bytes), SUPPORTED)
 
 
 def _softened(check: Check) -> Check:

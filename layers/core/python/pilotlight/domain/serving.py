@@ -66,6 +66,13 @@ GENERATING = frozenset({Task.TEXT_GENERATION, Task.GENERATE, Task.AUTO})
 """What vLLM's continuous batches are for; other tasks are served by transformers' pipelines."""
 
 
+class WeightsPlace(StrEnum):
+    """Where a container finds the weights: uncompressed beside the bundle, or in one archive with its files."""
+
+    BESIDE = "beside"
+    PACKED = "packed"
+
+
 class Dtype(StrEnum):
     """What the weights are loaded as; the short names, which vLLM and transformers' pipelines both take."""
 
@@ -244,6 +251,7 @@ class ServingSettings(Request):
     job_queue_size: int | None = Field(default=None, ge=1, le=100_000)
     options: Options = {}
     files: Files = {}
+    weights: WeightsPlace = WeightsPlace.BESIDE
     network_isolation: bool = True
 
     @model_validator(mode="before")
@@ -263,8 +271,17 @@ class ServingSettings(Request):
 
     @property
     def says_how(self) -> bool:
-        """Whether anything is set that only serving.properties can tell a container: not the task, nor the network."""
-        return self != ServingSettings(task=self.task, network_isolation=self.network_isolation)
+        """Whether anything is set that only serving.properties can tell a container.
+
+        The task is not, nor where the weights are, nor the network.
+        """
+        told = {"task": self.task, "weights": self.weights, "network_isolation": self.network_isolation}
+        return self != ServingSettings.model_validate(told)
+
+    @property
+    def packs_weights(self) -> bool:
+        """Whether the weights and the bundle's files are one archive."""
+        return self.weights is WeightsPlace.PACKED
 
     def _workers(self) -> str | None:
         if self.minWorkers and self.maxWorkers and self.minWorkers > self.maxWorkers:

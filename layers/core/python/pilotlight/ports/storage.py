@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from pilotlight.domain.archive import Entry
 from pilotlight.domain.artifact import UploadedPart
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
@@ -51,6 +52,13 @@ class ArtifactBucket(Protocol):
 
     def put(self, key: str, body: bytes) -> None:
         """Write a small object with its CRC32."""
+        ...
+
+    def put_archive(self, key: str, entries: Sequence[Entry]) -> None:
+        """Write a tar.gz of contents and of other objects of this bucket, unless it is there whole already.
+
+        It is there as a whole or not at all. Raises: BodyCutShort, NotFound for an object that is not there.
+        """
         ...
 
     def get(self, key: str) -> bytes | None:

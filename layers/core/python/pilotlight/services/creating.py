@@ -97,7 +97,10 @@ class Creating:
             raise
 
     def make_ready(self, deployment: Deployment, revision: Revision) -> None:
-        """Create the model and the config of a revision, or adopt them. Raises: NotOurs, QuotaExceeded."""
+        """Create the model and the config of a revision, or adopt them.
+
+        Raises: NotOurs, QuotaExceeded; InvalidInput for weights that cannot be packed; Superseded.
+        """
         tags, backend = self.tags_of(deployment, revision), deployment.backend
         instances = max(1, revision.scaling.initial)
         self._find_or_make(
@@ -105,7 +108,7 @@ class Creating:
             "model",
             self._endpoints.model,
             tags,
-            lambda: self._endpoints.create_model(revision, tags),
+            lambda: self._make_model(deployment, revision, tags),
         )
         self._find_or_make(
             revision.config_name,
@@ -114,6 +117,14 @@ class Creating:
             tags,
             lambda: self._endpoints.create_config(revision, backend, instances=instances, tags=tags),
         )
+
+    def _make_model(self, deployment: Deployment, revision: Revision, tags: Mapping[str, str]) -> None:
+        """Create a model. Weights that are packed are so before: that takes a while, in which a teardown may come."""
+        if revision.packs_weights:
+            self._revising.pack(deployment, revision)
+            with self.forgetting_if_over(deployment, revision):
+                self._deployments.get(deployment.name).require(deployment.generation, *ALIVE)
+        self._endpoints.create_model(revision, tags)
 
     def create(self, deployment: Deployment) -> Deployment:
         """Create the endpoint of a record's revision, or adopt it, under a fence: no teardown is overtaken.

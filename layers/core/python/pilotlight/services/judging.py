@@ -5,7 +5,7 @@ Whoever asks is told at once, before a name is taken and a byte is copied; the f
 
 from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.checks import passed, refused
-from pilotlight.domain.containers import WEIGHTS_PATH, plan_container
+from pilotlight.domain.containers import place_of_weights, plan_container
 from pilotlight.domain.errors import InvalidInput, PreflightRefused
 from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.instance_rates import rate_of
@@ -60,7 +60,7 @@ class Judging:
             hosting.serving,
             hosting.container,
             region=self._region,
-            weights=WEIGHTS_PATH,
+            weights=place_of_weights(hosting.serving),
             facts_options={},
             tensor_parallel_degree=hosting.serving.tensor_parallel_degree,
         )
@@ -94,6 +94,12 @@ class Judging:
 
 def require_nothing_of_the_container(hosting: Hosting) -> None:
     """Refuse what a JumpStart model brings itself. Raises: InvalidInput."""
+    if hosting.serving.packs_weights:
+        rule = (
+            "a JumpStart model's weights stay in AWS's bucket, in the form that its container wants: leave "
+            "serving.weights out"
+        )
+        raise InvalidInput(f"serving.weights: {rule}.", field="serving.weights", rule=rule)
     if hosting.container.image or hosting.container.version or hosting.serving.says_how:
         rule = "a JumpStart model comes with its container and its settings: only container.environment can be set"
         raise InvalidInput(f"container, serving: {rule}.", field="container", rule=rule)

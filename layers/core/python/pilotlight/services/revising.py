@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pilotlight.domain import names
-from pilotlight.domain.artifact import weights_prefix
+from pilotlight.domain.artifact import Manifest, manifest_key, weights_prefix
 from pilotlight.domain.bundle import bundle_key
 from pilotlight.domain.bundle import digest as content_digest
-from pilotlight.domain.containers import WEIGHTS_PATH, plan_container
+from pilotlight.domain.containers import ContainerPlan, place_of_weights, plan_container
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.endpoint import REVISIONS_KEPT, Mount, Revision, RevisionStatus
 from pilotlight.domain.errors import ConcurrentChange, NotFound
@@ -23,6 +23,7 @@ from pilotlight.domain.instance_rates import rate_of
 from pilotlight.domain.instances import has_own_disks, instance_of
 from pilotlight.domain.jumpstart import plan as plan_jumpstart
 from pilotlight.domain.lmi_images import NVIDIA
+from pilotlight.domain.packing import entries_to_pack
 from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.values import Backend
@@ -75,7 +76,7 @@ class Revising:
                 if not tries_left:
                     raise
                 continue
-            if revision.bundle_key and bundle:
+            if revision.bundle_key and bundle and not revision.packs_weights:
                 self._bucket.put(revision.bundle_key, bundle)
             return revision
         raise AssertionError("unreachable: the last try returns or raises")
@@ -85,6 +86,21 @@ class Revising:
             return kept[0]
         self._revisions.add(wanted)
         return wanted
+
+    def pack(self, deployment: Deployment, revision: Revision) -> None:
+        """Write the archive of a revision that packs its weights; one that is there whole stays as it is.
+
+        It takes up to a minute. Raises: InvalidInput for weights that cannot be packed; NotFound; Unavailable,
+        BodyCutShort, Throttled, after which a repeat writes the same bytes.
+        """
+        if revision.bundle_key is None or revision.proposal is None or deployment.artifact_id is None:
+            raise _unknown(deployment)
+        sealed = self._bucket.get(manifest_key(deployment.artifact_id))
+        if sealed is None:
+            raise NotFound(f"Artifact {deployment.artifact_id} is not sealed.", artifact_id=deployment.artifact_id)
+        container = self._container(deployment, revision.hosting, revision.proposal)
+        manifest = Manifest.model_validate_json(sealed)
+        self._bucket.put_archive(revision.bundle_key, entries_to_pack(manifest, container.contents()))
 
     def find(self, deployment: Deployment, number: int) -> Revision:
         """Return a revision of a deployment. Raises: NotFound, naming those that are kept."""
@@ -147,25 +163,12 @@ class Revising:
     ) -> tuple[dict[str, Any], bytes | None]:
         """Return what a revision of staged weights is made of, and its bundle."""
         if proposal is None or deployment.artifact_id is None:
-            raise NotFound(
-                f"The record of {deployment.name} tells neither weights nor an instance for them: delete it, and "
-                "deploy it again.",
-                deployment=deployment.name,
-            )
-        instance = instance_of(proposal.instance_type)
-        container = plan_container(
-            hosting.serving,
-            hosting.container,
-            region=self._region,
-            weights=WEIGHTS_PATH,
-            facts_options={**proposal.options, **_patience(deployment.backend)},
-            tensor_parallel_degree=proposal.tensor_parallel_degree,
-            accelerator=instance.kind if instance else NVIDIA,
-        )
-        bundle = container.bundle()
-        key = bundle_key(deployment.name, deployment.generation, number) if bundle else None
+            raise _unknown(deployment)
+        container = self._container(deployment, hosting, proposal)
+        bundle, packs = container.bundle(), hosting.serving.packs_weights
+        key = bundle_key(deployment.name, deployment.generation, number) if bundle or packs else None
         weights = f"s3://{self._bucket_name}/{weights_prefix(deployment.artifact_id)}"
-        mounts = [Mount(uri=weights, channel=container.model_source.weights_channel)]
+        mounts = [] if packs else [Mount(uri=weights, channel=container.model_source.weights_channel)]
         if key:
             mounts.insert(0, Mount(uri=f"s3://{self._bucket_name}/{key}", compressed=True))
         made = {
@@ -184,6 +187,19 @@ class Revising:
             "volume_gib": _volume_gib(proposal),
         }
         return made, bundle
+
+    def _container(self, deployment: Deployment, hosting: Hosting, proposal: Proposal) -> ContainerPlan:
+        """Return the container of a wish, on the instance that is proposed for it. Raises: InvalidInput."""
+        instance = instance_of(proposal.instance_type)
+        return plan_container(
+            hosting.serving,
+            hosting.container,
+            region=self._region,
+            weights=place_of_weights(hosting.serving),
+            facts_options={**proposal.options, **_patience(deployment.backend)},
+            tensor_parallel_degree=proposal.tensor_parallel_degree,
+            accelerator=instance.kind if instance else NVIDIA,
+        )
 
     def _of_jumpstart(self, deployment: Deployment, hosting: Hosting, source: Source) -> dict[str, Any]:
         """Return what a revision of a JumpStart model is made of: its weights stay where AWS keeps them."""
@@ -216,6 +232,14 @@ class Revising:
             "download_timeout_seconds": (plan.download_timeout_seconds or hosting.container.download_timeout_seconds),
             "inference_ami_version": plan.inference_ami_version,
         }
+
+
+def _unknown(deployment: Deployment) -> NotFound:
+    return NotFound(
+        f"The record of {deployment.name} tells neither weights nor an instance for them: delete it, and deploy it "
+        "again.",
+        deployment=deployment.name,
+    )
 
 
 def _volume_gib(proposal: Proposal) -> int | None:
