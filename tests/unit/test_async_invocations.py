@@ -774,6 +774,50 @@ def test_what_waits_at_an_endpoint_that_goes_ends_with_the_reason(hosted):
     assert work(hosted, queued), "its message finds it over"
 
 
+def test_a_call_that_somebody_ended_while_it_was_handed_over_is_counted_no_more(hosted):
+    invocation_id = invoke(hosted).id
+    submit = hosted.async_backend.submit
+
+    def too_late(*asked, **told):
+        hosted.async_results.abandon(hosted.deployment(), "its endpoint was removed")
+        return submit(*asked, **told)
+
+    hosted.async_backend.submit = too_late
+
+    assert work(hosted, invocation_id)
+
+    assert record(hosted, invocation_id).status is InvocationStatus.FAILED
+    assert hosted.in_flight.oldest("llama", 1, 10) == []
+
+
+def test_a_message_of_a_call_that_is_over_takes_away_its_mark(hosted):
+    invocation_id = invoke(hosted).id
+    hosted.async_results.abandon(hosted.deployment(), "its endpoint was removed")
+    hosted.in_flight.put(record(hosted, invocation_id))  # by a worker that had read it before
+
+    assert work(hosted, invocation_id)
+
+    assert hosted.in_flight.oldest("llama", 1, 10) == []
+
+
+@pytest.mark.parametrize(("refused", "kept"), [(1, SECRET), (2, None)])
+def test_what_a_container_said_is_kept_where_the_bucket_refuses_it_once(hosted, monkeypatch, refused, kept):
+    put, refusals = hosted.bodies.put_failure, [Throttled("slow down")] * refused
+
+    def put_failure(*told):
+        if refusals:
+            raise refusals.pop()
+        put(*told)
+
+    monkeypatch.setattr(hosted.bodies, "put_failure", put_failure)
+    hosted.async_backend.refusals.append(InvocationFailed("SageMaker refused the call.", told=SECRET))
+
+    told = view(hosted, hand_over(hosted)).error
+
+    assert told["code"] == InvocationFailed.code
+    assert told.get("told") == kept
+
+
 def test_an_end_is_repeated_until_nothing_waits(hosted, monkeypatch):
     monkeypatch.setattr("pilotlight.services.async_results.MOST_ABANDONED", 2)
     for _ in range(3):

@@ -46,11 +46,16 @@ class Ending:
     def fail(self, before: Invocation, error: PilotlightError) -> Invocation:
         """Keep the failure for whoever asks, and a service's own words beside it. Raises: as `end`."""
         over = self.failed(before, error)
-        if told := str(error.detail.get("told") or ""):
-            with suppress(Retryable):  # the failure is told without them
-                self._bodies.put_failure(before.id, told[:LONGEST_TOLD])
-                over = over.changed(error_told=True)
-        return self.end(before, over)
+        told = str(error.detail.get("told") or "")[:LONGEST_TOLD]
+        return self.end(before, over.changed(error_told=True) if told and self._keep(before.id, told) else over)
+
+    def _keep(self, invocation_id: str, told: str) -> bool:
+        """Keep a service's words; where they are refused twice, the failure is told without them."""
+        for _ in range(2):
+            with suppress(Retryable):
+                self._bodies.put_failure(invocation_id, told)
+                return True
+        return False
 
     def failed(self, invocation: Invocation, error: PilotlightError) -> Invocation:
         """Return the invocation as failed."""

@@ -76,7 +76,10 @@ class QueueWork:
     def _run(self, invocation_id: str) -> bool:
         now = self._clock.now()
         invocation = self._invocations.get(invocation_id)
-        if invocation.is_over or invocation.submission:
+        if invocation.is_over:
+            self._ending.forget(invocation)  # it may have been marked again while somebody ended it
+            return True
+        if invocation.submission:
             return True
         if invocation.has_expired(now):
             self._ending.fail(invocation, DeadlinePassed(invocation.expired_message))

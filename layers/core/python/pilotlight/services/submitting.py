@@ -106,6 +106,7 @@ class Submitting:
         except ConcurrentChange:
             if not self._invocations.get(invocation.id).is_over:
                 raise
+            self._ending.forget(invocation)
 
     def _wake(self, deployment: Deployment, invocation: Invocation) -> None:
         """Ask for an instance now: minutes before an alarm would. The alarm will, where this fails."""
