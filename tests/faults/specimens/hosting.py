@@ -252,8 +252,8 @@ MUTANTS = (
         "a call is handed over twice",
         "that a message may come twice, and its call be with the endpoint already",
         "services.queue_work:QueueWork._run",
-        "if invocation.is_over or invocation.submission:",
-        "if invocation.is_over:",
+        "if invocation.submission:",
+        "if False:",
         (
             Hunt("async-cold", ("duplicate", "sweep"), "run_invocation *"),
             Hunt("async-warm", ("duplicate",), "run_inv*"),
