@@ -462,6 +462,21 @@ def test_a_change_that_meets_another_one_is_asked_again(world):
     assert world.moving.start(task).done
 
 
+def test_a_start_whose_answer_is_lost_does_not_move_again_what_sagemaker_takes_back(world):
+    world.host()
+    update(world)
+    task = world.update_task()
+    world.moving.start(task)
+
+    repeated = world.moving.start(task)
+    world.endpoints.roll_back(ENDPOINT)
+
+    assert repeated.done
+    with pytest.raises(EndpointFailed, match="rolled back to revision 1"):
+        world.moving.finish(task)
+    assert len(world.endpoints.updates) == 1
+
+
 def test_a_start_that_is_repeated_moves_the_endpoint_once(world):
     world.host()
     update(world)

@@ -76,12 +76,14 @@ class SageMakerEndpoints:
         if told is None:
             return None
         variants = told.get("ProductionVariants") or [{}]
-        pending = (told.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+        deployment = told.get("PendingDeploymentSummary") or {}
+        pending = deployment.get("ProductionVariants") or []
         return Seen(
             name=told["EndpointName"],
             arn=told["EndpointArn"],
             status=told["EndpointStatus"],
             config_name=told["EndpointConfigName"],
+            coming=deployment.get("EndpointConfigName"),
             instances=sum(each.get("CurrentInstanceCount") or 0 for each in variants),
             pending=sum(each.get("CurrentInstanceCount") or 0 for each in pending),
             desired=sum(each.get("DesiredInstanceCount") or 0 for each in variants),

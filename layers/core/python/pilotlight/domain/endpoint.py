@@ -141,13 +141,14 @@ class Endpoint(Model):
 class Seen(Model):
     """An endpoint as SageMaker tells it; `copies` of the model, where an inference component holds them.
 
-    `pending` are the instances of a deployment under way, beside those that serve.
+    `pending` are the instances of a deployment under way, beside those that serve, and `coming` is its config.
     """
 
     name: str
     arn: str
     status: str
     config_name: str
+    coming: str | None = None
     instances: int = 0
     pending: int = 0
     desired: int = 0

@@ -77,7 +77,7 @@ class Moving:
         if seen is None:
             unseen = endpoint.exists and asked_lately(endpoint, self._clock.now())
             return UpdateStarted(wait_seconds=BUSY_SECONDS) if unseen else UpdateStarted(skipped=True)
-        if seen.config_name == revision.config_name:
+        if revision.config_name in (seen.config_name, seen.coming):  # moved once: what SageMaker takes back stays so
             return UpdateStarted(done=True)
         if seen.status != IN_SERVICE and seen.is_settled:
             raise EndpointFailed(
