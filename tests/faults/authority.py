@@ -14,6 +14,7 @@ from moto.s3.responses import S3Response
 
 from local import authorization
 from local.authorization import Caller, Decision, seam, watching
+from tests.faults import shortcuts
 from tests.faults.replacing import keep, replace
 from tests.faults.stack import Stack
 
@@ -38,6 +39,7 @@ def enforced(stack: Stack) -> Iterator[list[Decision]]:
 
         return _signer
 
+    shortcuts.ask_moto()
     with ExitStack() as closing:
         authorization.install(closing)
         replace(seam, "_signer", signed_by)

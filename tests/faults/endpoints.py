@@ -25,6 +25,7 @@ from tests.faults.workflows import (
 
 ASYNC, REALTIME = "sagemaker-async", "sagemaker-realtime"
 STEP_SECONDS = 20.0
+SELDOM_SECONDS, SELDOM_AFTER_SECONDS = 120.0, 900.0  # how often one looks at what takes long, and what does
 SOON_SECONDS = 3600.0  # longer than anybody stands still because of a fault
 STOPS_WITHIN_SECONDS = 300.0  # what must stop: a look, and what SageMaker takes for it
 PATIENT = {"health_check_timeout_seconds": 120}  # of a container: an hour, as it has by itself, costs a run a minute
@@ -61,9 +62,9 @@ def recorded(stack: Stack) -> dict[str, Any]:
 
 def watch(stack: Stack, done: Callable[[], bool], within: float = SOON_SECONDS) -> bool:
     """Let time pass until it is so, or has not been for long; give whether it is."""
-    ends = stack.clock.moment + within
-    while not done() and stack.clock.moment < ends:
-        stack.clock.sleep(STEP_SECONDS)
+    began = stack.clock.moment
+    while not done() and (passed := stack.clock.moment - began) < within:
+        stack.clock.sleep(STEP_SECONDS if passed < SELDOM_AFTER_SECONDS else SELDOM_SECONDS)
     return done()
 
 

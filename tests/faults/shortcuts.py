@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import operator
+import re
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
+from botocore.parsers import BaseJSONParser
+from moto import backend_index
+from moto.backends import get_backend
 from moto.core import responses
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.exceptions import HTTPException
+from moto.core.request import normalize_request
+from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
+from local.attribute_values import on_the_wire
+from local.identity import ACCOUNT_ID, REGION
 from tests.faults.replacing import replace
 
+GET_ITEM = "DynamoDB_20120810.GetItem"
+PLAINLY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
+SCALARS = frozenset({"S", "N", "BOOL", "NULL"})
+SIGNED_AT = "20260101T000000Z"
 Compare = Callable[[Any, Any], bool]
 
 
 def install() -> None:
     """Let methods of a service be found once, items of the table have no size, and texts be what they are.
 
-    No item is near a limit; moto measures all of one anew for each of its attributes.
+    No item is near a limit; moto measures all of one anew for each of its attributes. Two calls in five read one item,
+    so this has a way of its own; and nobody checks a signature.
     """
+    _service_at.cache_clear()
+    replace(BotocoreStubber, "process_request", _straight)
+    replace(BaseJSONParser, "_handle_structure", _attributes_as_they_are)
+    replace(SigV4Auth, "add_auth", _unsigned)
     replace(responses, "method_names_from_class", lru_cache(maxsize=None))
     replace(Item, "size", lambda _: _no_bytes)
     replace(LimitedSizeDict, "__setitem__", lambda _: _set)
+    replace(DynamoType, "__deepcopy__", _sharing_scalars)
     for name, compare in (("__eq__", operator.eq), ("__lt__", operator.lt)):
         replace(DynamoType, name, partial(_comparing_texts, compare))
 
@@ -37,9 +60,95 @@ def _comparing_texts(compare: Compare, former: Compare) -> Compare:
     return compared
 
 
+def _sharing_scalars(original: Any) -> Callable[..., DynamoType]:
+    """Copy a value that has members; what has none is never changed, and moto's own copies of it are many."""
+
+    def __deepcopy__(value: DynamoType, memo: dict[int, Any]) -> DynamoType:  # noqa: N807
+        return value if value.type in SCALARS else original(value, memo)
+
+    return __deepcopy__
+
+
 def _set(items: LimitedSizeDict, key: str, value: Any) -> None:
     dict.__setitem__(items, key, value)
 
 
 def _no_bytes(_item: Any) -> int:
     return 0
+
+
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+
+def ask_moto() -> None:
+    """Let items be read on moto's own way, where it is asked whether the caller may."""
+    replace(BotocoreStubber, "process_request", lambda original: original)
+
+
+def _straight(original: Any) -> Callable[..., Any]:
+    def process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
+        target = _target(request)
+        told = _item(request) if target == GET_ITEM else None
+        if told is not None:
+            return 200, {}, told
+        return _asked(_service_at(request.url), request) if target else original(stubber, request)
+
+    return process_request
+
+
+def _target(request: AWSPreparedRequest) -> str:
+    target = request.headers.get("X-Amz-Target", "")
+    return target.decode() if isinstance(target, bytes) else str(target)
+
+
+@lru_cache
+def _service_at(url: str) -> Callable[..., Any]:
+    """Give what moto answers with at an address that names a service alone: it looks through all that it has."""
+    service = next(name for name, pattern in backend_index.backend_url_patterns if pattern.match(url))
+    known: dict[str, Callable[..., Any]] = get_backend(service)[ACCOUNT_ID][REGION].urls
+    return next(answer for pattern, answer in known.items() if re.match(pattern, url))
+
+
+def _asked(answer: Callable[..., Any], request: AWSPreparedRequest) -> Any:
+    asked = normalize_request(request)
+    try:
+        return answer(asked, asked.raw_url, asked.headers)
+    except HTTPException as exc:
+        return exc.code, exc.get_headers(), exc.get_body()
+
+
+def _item(request: AWSPreparedRequest) -> str | None:
+    """Give what DynamoDB answers, or None for what is better left to moto."""
+    asked = json.loads(request.body)
+    backend = dynamodb_backends[ACCOUNT_ID][REGION]
+    if asked.keys() - PLAINLY or asked["TableName"] not in backend.tables:
+        return None
+    item = backend.get_item(asked["TableName"], asked["Key"])
+    if item is None:
+        return "{}"
+    attributes = {name: on_the_wire(value) for name, value in item.attrs.items()}
+    return None if None in attributes.values() else json.dumps({"Item": attributes})
+
+
+def _attributes_as_they_are(original: Any) -> Callable[..., Any]:
+    """Parse attribute values by what they have: botocore looks in each for all that one could have."""
+
+    def _handle_structure(parser: BaseJSONParser, shape: Any, value: Any) -> Any:
+        told = on_the_wire(value) if shape.name == "AttributeValue" else None
+        return original(parser, shape, value) if told is None else told
+
+    return _handle_structure
+
+
+def _unsigned(original: Any) -> Callable[..., None]:
+    """Say who asks, and sign nothing; what is signed for later is signed as ever."""
+
+    def add_auth(auth: SigV4Auth, request: AWSRequest) -> None:
+        if type(auth) not in (SigV4Auth, S3SigV4Auth) or auth.credentials is None:
+            original(auth, request)
+            return
+        request.context["timestamp"] = SIGNED_AT
+        auth._modify_request_before_signing(request)
+        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}"
+
+    return add_auth

@@ -46,8 +46,10 @@ ENVIRONMENT = {"WAKE_MAX_ATTEMPTS": "20", "IMPORT_POLL_SECONDS": "30"}
 HORIZON_SECONDS = 26 * 3600  # how far a run looks ahead for something that is due
 MOST_SWEEPS = 40
 INDEX_LAG_SECONDS = 5.0  # by which the table's indexes are behind: longer than they ought to be
+KEPT_WARM = "keep the model warm"
 LOOKED_AT, OF_REST = "look at its endpoint", ("status", "next_step", "endpoint")
 LOOKS_AT_HELD = 2  # of a run's sweeps: what holds a folder may be over
+LOOKS_AT_WARM = 9  # of them, where nothing is waited for: three rounds of what is kept warm for ever
 
 
 class Stack:
@@ -223,19 +225,19 @@ class Stack:
         more = newest.get("incomplete") or newest.get("cursors")
         return bool(more) or any(each["decision"] != "look" for each in newest.get("findings", ()))
 
-    def settle(self, done: Callable[[], bool] = lambda: False) -> None:
+    def settle(self, done: Callable[[], bool] | None = None) -> None:
         """Let everything happen that is due, sweeps included, until it is done or nothing is due for long."""
         for number in range(MOST_SWEEPS):
             self.agenda.run()
-            if done():
+            if done and done():
                 return
-            due = self.next_look(held=number < LOOKS_AT_HELD)
+            due = self.next_look(held=number < LOOKS_AT_HELD, warm=bool(done) or number < LOOKS_AT_WARM)
             if due is None or due > self.clock.moment + HORIZON_SECONDS:
                 return
             self.clock.sleep(max(due - self.clock.moment, 60.0))
             self.sweep()
         self.agenda.run()
-        if not done():
+        if not (done and done()):
             self.gave_up.append(f"{MOST_SWEEPS} sweeps, and still something is due")
 
     # ---- what there is to see --------------------------------------------------------------------------------
@@ -272,13 +274,19 @@ class Stack:
             return bool(due)
         return any(not _is_at_rest(table_records.read_some(each, OF_REST)) for each in due)
 
-    def next_look(self, *, held: bool = False) -> float | None:
-        """Give when the next record wants to be looked at: a folder that is held does for ever, and an endpoint."""
+    def next_look(self, *, held: bool = False, warm: bool = True) -> float | None:
+        """Give when the next record wants to be looked at.
+
+        A folder that is held does for ever, and so do an endpoint and what is kept warm.
+        """
         looks = [
             record["next_look_at"]
             for kind in ("DEPLOYMENT", "UPLOAD")
             for record in self.records(kind).values()
-            if record.get("next_look_at") and (held or record["status"] != "HELD") and not _is_at_rest(record)
+            if record.get("next_look_at")
+            and (held or record["status"] != "HELD")
+            and (warm or record.get("next_step") != KEPT_WARM)
+            and not _is_at_rest(record)
         ]
         return min((_seconds(look) for look in looks), default=None)
 

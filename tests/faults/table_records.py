@@ -8,6 +8,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from pilotlight.adapters.table import decode
 
+from local.attribute_values import on_the_wire
 from local.identity import ACCOUNT_ID, REGION
 
 
@@ -45,10 +46,10 @@ def beside(table_name: str, name: str, kind: str) -> list[dict[str, Any]]:
 
 def read(item: Any) -> dict[str, Any]:
     """Give what an item says."""
-    told: dict[str, Any] = decode(item.to_json()["Attributes"])
+    told: dict[str, Any] = decode({name: on_the_wire(value) for name, value in item.attrs.items()})
     return told
 
 
 def read_some(item: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Give what an item says of some things: reading all of it takes longer."""
-    return decode({name: item.attrs[name].to_regular_json() for name in names if name in item.attrs})
+    return decode({name: on_the_wire(item.attrs[name]) for name in names if name in item.attrs})
