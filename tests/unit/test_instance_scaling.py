@@ -270,6 +270,33 @@ def test_bounds_that_went_with_a_parking_that_failed_are_registered_again(world)
     assert world.autoscaling.bounds == {ENDPOINT: (0, 3, False)}
 
 
+def test_bounds_that_could_not_be_removed_are_removed_by_a_look_at_what_is_gone(world):
+    world.host(backend=REALTIME)
+    reach_ceiling(world)
+    world.autoscaling.refuses = AccessDenied("not now")
+    for deletes in (world.look, world.settle):
+        with pytest.raises(AccessDenied):
+            deletes()
+    now = world.clock.now()
+    waits_for = world.deployment().next_look(now)
+
+    world.autoscaling.refuses = None
+    world.tending.look(world.deployment())
+
+    assert waits_for == (now + timedelta(minutes=1), "remove what scaled its endpoint")
+    assert (world.endpoint().exists, world.autoscaling.bounds) == (False, {})
+    assert world.deployment().next_look(now) != waits_for
+
+
+def test_the_bounds_of_an_endpoint_that_somebody_deleted_are_removed(world):
+    world.host(backend=REALTIME)
+    world.endpoints.vanish(ENDPOINT)
+
+    world.look()
+
+    assert world.autoscaling.bounds == {}
+
+
 # ---- waking ------------------------------------------------------------------------------------------------------
 
 

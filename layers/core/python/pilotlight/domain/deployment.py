@@ -219,7 +219,7 @@ class Deployment(Model):
             return now + rest, "check that its teardown goes on"
         if self.status is not Status.GONE and self.lease.ends_at:
             looks.append((self.lease.ends_at, "lease ends: teardown"))
-        if self.endpoint and (self.endpoint.exists or self.endpoint.update or self.endpoint.waiting):
+        if self.endpoint and self.endpoint.is_watched:
             looks.append((now + seconds(look_interval_seconds(self.endpoint)), "look at its endpoint"))
         if self.status is Status.SERVING:
             looks += self._looks_while_serving(now)
@@ -231,6 +231,8 @@ class Deployment(Model):
             looks.append((self.lease.warn_at, "notice that the lease ends soon"))
         if self.keep_warm_warn_at:
             looks.append((self.keep_warm_warn_at, "notice that keep-warm ends unless it is confirmed"))
+        if self.endpoint and self.endpoint.has_bounds_left:
+            looks.append((now + SWEEP_INTERVAL, "remove what scaled its endpoint"))
         if self.wake:
             looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "check that the wake goes on"))
         if self.wants_warm(now):

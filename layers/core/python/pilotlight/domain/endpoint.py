@@ -113,6 +113,16 @@ class Endpoint(Model):
         """Whether it was at rest when it was last seen, and not in service: nothing mends it, and it may bill."""
         return self.exists and self.status in SETTLED and self.status != IN_SERVICE
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is to be looked at again and again: it is there, or somebody waits for it."""
+        return bool(self.exists or self.update or self.waiting)
+
+    @property
+    def has_bounds_left(self) -> bool:
+        """Whether it is gone, and what scaled and watched it may not be."""
+        return not self.exists and self.most is not None
+
     def with_waiting(self, waiting: Waiting) -> "Endpoint":
         """Return the endpoint with one more who waits, in the place of whoever waited for the same."""
         others = tuple(each for each in self.waiting if each.awaited is not waiting.awaited)

@@ -98,8 +98,10 @@ class Observing:
         return deployment
 
     def _scale(self, deployment: Deployment) -> Deployment:
-        there = deployment.endpoint and deployment.endpoint.exists
-        return self._scaling.apply(deployment) if there and deployment.status in ALIVE else deployment
+        if deployment.endpoint is None or deployment.status not in ALIVE:
+            return deployment
+        there = deployment.endpoint.exists
+        return self._scaling.apply(deployment) if there else self._scaling.let_go(deployment)
 
     def look_for(self, endpoint_name: str, tags: Mapping[str, str]) -> None:
         """Look at the endpoint that an event is of, if it is one of this stack's deployments."""

@@ -123,6 +123,13 @@ class InstanceScaling:
         wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
         return self._stop(deployment, endpoint, wanted)
 
+    def let_go(self, deployment: Deployment) -> Deployment:
+        """Remove what scales and watches an endpoint that is gone or going, as long as the record has it."""
+        if deployment.endpoint is None or deployment.endpoint.most is None:
+            return deployment
+        self.forget(deployment)
+        return self._note(deployment, "its bounds and alarms are removed", floor=None, most=None)
+
     def forget(self, deployment: Deployment) -> None:
         """Remove an endpoint's bounds, policies and alarms; what is not there is not missed."""
         if deployment.endpoint:
@@ -187,9 +194,8 @@ class InstanceScaling:
                 self._endpoints.delete_endpoint(found.name)
         except ConcurrentChange:  # the next look finds it
             return self._note(deployment, f"is to be parked: {reason}")
-        deployment = self._note(deployment, f"parked: {reason}", desired=0, floor=None, most=None, status="Deleting")
-        self.forget(deployment)  # last: where that is refused, nothing runs on
-        return deployment
+        deployment = self._note(deployment, f"parked: {reason}", desired=0, status="Deleting")
+        return self.let_go(deployment)  # last: where that is refused, nothing runs on, and a later look asks again
 
     def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:
         if not endpoint.scaling.components:

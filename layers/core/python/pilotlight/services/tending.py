@@ -20,7 +20,7 @@ class Tending:
         What failed must not go on to bill; an update whose execution died must end.
         """
         endpoint = deployment.endpoint
-        if endpoint is None or not (endpoint.exists or endpoint.update or endpoint.waiting):
+        if endpoint is None or not (endpoint.is_watched or endpoint.has_bounds_left):
             return deployment
         if deployment.status is Status.FAILED:
             return self._removing.stop_billing(deployment.name, deployment.generation, deployment.attempt)
