@@ -152,10 +152,10 @@ def _pairs(pool: Any, clean: dict[str, Result], chance: random.Random, wanted: i
 def pairs_of(clean: dict[str, Result], chance: random.Random, number: int) -> Iterable[Run]:
     """Give runs with two faults each, every workflow as often as its calls make it worth.
 
-    One on instances is half as often drawn: a run of it takes twice as long.
+    One on instances is drawn a quarter as often: a run of it takes twice as long, and there are as many of them.
     """
     names = sorted(clean)
-    weights = [len(clean[name].calls) ** 0.5 / (2 if WORKFLOWS[name].hosted else 1) for name in names]
+    weights = [len(clean[name].calls) ** 0.5 / (4 if WORKFLOWS[name].hosted else 1) for name in names]
     faults = {name: applicable(clean[name].calls) for name in names}
     for _ in range(number):
         name = chance.choices(names, weights)[0]
