@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.s3.models import s3_backends
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.identity import ACCOUNT_ID, REGION
 from local.sagemaker.resources import Resource, Status, Uptime
@@ -67,7 +64,6 @@ def wrong(stack: Stack, visit: Visit) -> Iterator[str]:
     yield from (f"deleted a stranger's {each}" for each in sorted(visit.hosted_strangers - everything(stack)))
     for look in (_things_without_owner, _scaling_without_endpoint, _bundles, _revisions, _running, _serving):
         yield from look(stack, visit, records)
-    yield from _updates_at_once(stack)
     yield from _submitted(stack, visit)
     yield from stack.launches.wrong
     yield from uptimes.wrong(stack)
@@ -192,18 +188,6 @@ def _contradiction(stack: Stack, told: dict[str, Any]) -> str | None:
         return f"its endpoint is {endpoint.status}"
     is_of_it = endpoint.config.name == f"{told['name']}-v{told['revision']}"
     return None if is_of_it else f"runs {endpoint.config.name}, where its record has revision {told['revision']}"
-
-
-def _updates_at_once(stack: Stack) -> Iterator[str]:
-    """Yield updates of one deployment that ran at the same time."""
-    machines = stepfunctions_parser_backends[ACCOUNT_ID][REGION].state_machines
-    (machine,) = (each for each in machines if each.name == f"{STACK}-update")
-    ended: dict[str, datetime] = {}
-    for execution in sorted(machine.executions, key=lambda each: each.start_date):
-        name = json.loads(execution.execution_input)["deployment"]
-        if execution.start_date < ended.get(name, datetime.min.replace(tzinfo=UTC)):
-            yield f"two updates of {name} ran at the same time"
-        ended[name] = execution.stop_date or stack.clock.now()
 
 
 def _submitted(stack: Stack, visit: Visit) -> Iterator[str]:

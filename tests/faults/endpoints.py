@@ -24,7 +24,7 @@ from tests.faults.workflows import (
 )
 
 ASYNC, REALTIME = "sagemaker-async", "sagemaker-realtime"
-STEP_SECONDS = 20.0
+STEP_SECONDS = 30.0
 SELDOM_SECONDS, SELDOM_AFTER_SECONDS = 120.0, 900.0  # how often one looks at what takes long, and what does
 SOON_SECONDS = 3600.0  # longer than anybody stands still because of a fault
 STOPS_WITHIN_SECONDS = 300.0  # what must stop: a look, and what SageMaker takes for it

@@ -90,6 +90,9 @@ class Launches:
         ceiling = (record.get("spend_ceiling") or {}).get("usd", DEFAULT_CEILING_USD)
         if (usd := total_usd(self._stack, name)) > ceiling:
             yield {RECORD, LEDGER}, f"beyond its ceiling: ${usd:.2f} of ${ceiling:.2f}"
+        update = record["endpoint"].get("update") or {}
+        if endpoint.deployment and not endpoint.deployment.config.name.endswith(f"-v{update.get('revision')}"):
+            yield {RECORD}, f"to run {endpoint.deployment.config.name}, where its record has the update {update}"
         running = 0 if endpoint.deployment else self._running() + count  # an update has both for a while
         if running > MOST_INSTANCES:
             yield {ROOM}, f"which makes {running}, of {MOST_INSTANCES}"
