@@ -12,6 +12,7 @@ from typing import Any
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.parsers import BaseJSONParser
+from botocore.validate import ParamValidator, ValidationErrors
 from moto import backend_index
 from moto.backends import get_backend
 from moto.core import responses
@@ -20,28 +21,36 @@ from moto.core.exceptions import HTTPException
 from moto.core.request import normalize_request
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.models.utilities import dynamo_to_dict
+from moto.dynamodb.parsing.key_condition_expression import parse_expression
 
 from local.attribute_values import on_the_wire
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.replacing import replace
 
-GET_ITEM = "DynamoDB_20120810.GetItem"
-PLAINLY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
+GET_ITEM, QUERY = "DynamoDB_20120810.GetItem", "DynamoDB_20120810.Query"
+BY_KEY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
+PAGE = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"})
+BY_CONDITION = PAGE | {"KeyConditionExpression", "ExpressionAttributeValues"}  # and how it reads a page of items
 SCALARS = frozenset({"S", "N", "BOOL", "NULL"})
+REQUEST_ID = "A" * 52
 SIGNED_AT = "20260101T000000Z"
+_VALID = ValidationErrors()
 Compare = Callable[[Any, Any], bool]
 
 
 def install() -> None:
     """Let methods of a service be found once, items of the table have no size, and texts be what they are.
 
-    No item is near a limit; moto measures all of one anew for each of its attributes. Two calls in five read one item,
-    so this has a way of its own; and nobody checks a signature.
+    No item is near a limit; moto measures all of one anew for each of its attributes. Every second call reads items, so
+    this has a way of its own. Nobody checks a signature; and what a client may ask for is tested elsewhere.
     """
     _service_at.cache_clear()
     replace(BotocoreStubber, "process_request", _straight)
     replace(BaseJSONParser, "_handle_structure", _attributes_as_they_are)
     replace(SigV4Auth, "add_auth", _unsigned)
+    replace(ParamValidator, "validate", lambda _: lambda *_: _VALID)
+    replace(responses, "gen_amzn_requestid_long", lambda _: lambda _headers: REQUEST_ID)
     replace(responses, "method_names_from_class", lru_cache(maxsize=None))
     replace(Item, "size", lambda _: _no_bytes)
     replace(LimitedSizeDict, "__setitem__", lambda _: _set)
@@ -88,9 +97,10 @@ def ask_moto() -> None:
 def _straight(original: Any) -> Callable[..., Any]:
     def process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
         target = _target(request)
-        told = _item(request) if target == GET_ITEM else None
+        read = READ.get(target)
+        told = read(json.loads(request.body)) if read else None
         if told is not None:
-            return 200, {}, told
+            return 200, {}, json.dumps(told)
         return _asked(_service_at(request.url), request) if target else original(stubber, request)
 
     return process_request
@@ -117,17 +127,50 @@ def _asked(answer: Callable[..., Any], request: AWSPreparedRequest) -> Any:
         return exc.code, exc.get_headers(), exc.get_body()
 
 
-def _item(request: AWSPreparedRequest) -> str | None:
+def _item(asked: dict[str, Any]) -> dict[str, Any] | None:
     """Give what DynamoDB answers, or None for what is better left to moto."""
-    asked = json.loads(request.body)
     backend = dynamodb_backends[ACCOUNT_ID][REGION]
-    if asked.keys() - PLAINLY or asked["TableName"] not in backend.tables:
+    if asked.keys() - BY_KEY or not all(text for key in asked["Key"].values() for text in key.values()):
         return None
     item = backend.get_item(asked["TableName"], asked["Key"])
-    if item is None:
-        return "{}"
-    attributes = {name: on_the_wire(value) for name, value in item.attrs.items()}
-    return None if None in attributes.values() else json.dumps({"Item": attributes})
+    return {"Item": _told(item)} if item else {}
+
+
+def _page(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Give what DynamoDB answers, or None for what is better left to moto."""
+    if asked.keys() - BY_CONDITION:
+        return None
+    backend, name, index = dynamodb_backends[ACCOUNT_ID][REGION], asked["TableName"], asked.get("IndexName")
+    hashes, ranges, _ = parse_expression(
+        key_condition_expression=asked["KeyConditionExpression"],
+        expression_attribute_names={},
+        expression_attribute_values=asked["ExpressionAttributeValues"],
+        schema=backend.get_schema(table_name=name, index_name=index),
+    )
+    _, comparison, values = ranges[-1] if ranges else (None, None, [])
+    items, _, following = backend.query(
+        name,
+        hashes[0][1],
+        comparison,
+        values,
+        asked["Limit"],
+        asked.get("ExclusiveStartKey"),
+        asked.get("ScanIndexForward", True),
+        None,
+        index_name=index,
+        consistent_read=asked.get("ConsistentRead", False),
+        hash_key_conditions=hashes,
+        range_key_conditions=ranges,
+    )
+    found = [_told(item) for item in items]
+    return {"Items": found, "Count": len(found), **({"LastEvaluatedKey": dynamo_to_dict(following)} if following else {})}
+
+
+def _told(item: Item) -> dict[str, Any]:
+    return {name: on_the_wire(value) for name, value in item.attrs.items()}
+
+
+READ = {GET_ITEM: _item, QUERY: _page}
 
 
 def _attributes_as_they_are(original: Any) -> Callable[..., Any]:
