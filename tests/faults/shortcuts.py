@@ -45,7 +45,8 @@ def install() -> None:
     No item is near a limit; moto measures all of one anew for each of its attributes. Every second call reads items, so
     this has a way of its own. Nobody checks a signature; and what a client may ask for is tested elsewhere.
     """
-    _service_at.cache_clear()
+    _who_answers.cache_clear()
+    _addresses.cache_clear()
     replace(BotocoreStubber, "process_request", _straight)
     replace(BaseJSONParser, "_handle_structure", _attributes_as_they_are)
     replace(SigV4Auth, "add_auth", _unsigned)
@@ -96,12 +97,12 @@ def ask_moto() -> None:
 
 def _straight(original: Any) -> Callable[..., Any]:
     def process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
-        target = _target(request)
-        read = READ.get(target)
+        read = READ.get(_target(request))
         told = read(json.loads(request.body)) if read else None
         if told is not None:
             return 200, {}, json.dumps(told)
-        return _asked(_service_at(request.url), request) if target else original(stubber, request)
+        answer = _who_answers(request.url.partition("?")[0])
+        return _asked(answer, request) if answer else original(stubber, request)
 
     return process_request
 
@@ -111,12 +112,19 @@ def _target(request: AWSPreparedRequest) -> str:
     return target.decode() if isinstance(target, bytes) else str(target)
 
 
+@lru_cache(maxsize=20_000)
+def _who_answers(url: str) -> Callable[..., Any] | None:
+    """Give what of moto answers at an address: it looks through all services, and composes all their addresses."""
+    services = (service for service, pattern in backend_index.backend_url_patterns if pattern.match(url))
+    answers = (answer for service in services for pattern, answer in _addresses(service) if pattern.match(url))
+    return next(answers, None)
+
+
 @lru_cache
-def _service_at(url: str) -> Callable[..., Any]:
-    """Give what moto answers with at an address that names a service alone: it looks through all that it has."""
-    service = next(name for name, pattern in backend_index.backend_url_patterns if pattern.match(url))
-    known: dict[str, Callable[..., Any]] = get_backend(service)[ACCOUNT_ID][REGION].urls
-    return next(answer for pattern, answer in known.items() if re.match(pattern, url))
+def _addresses(service: str) -> list[tuple[re.Pattern[str], Callable[..., Any]]]:
+    backends = get_backend(service)[ACCOUNT_ID]  # type: ignore[call-overload]
+    known = backends[REGION if REGION in backends else "aws"].urls
+    return [(re.compile(pattern), answer) for pattern, answer in known.items()]
 
 
 def _asked(answer: Callable[..., Any], request: AWSPreparedRequest) -> Any:
@@ -163,7 +171,11 @@ def _page(asked: dict[str, Any]) -> dict[str, Any] | None:
         range_key_conditions=ranges,
     )
     found = [_told(item) for item in items]
-    return {"Items": found, "Count": len(found), **({"LastEvaluatedKey": dynamo_to_dict(following)} if following else {})}
+    return {
+        "Items": found,
+        "Count": len(found),
+        **({"LastEvaluatedKey": dynamo_to_dict(following)} if following else {}),
+    }
 
 
 def _told(item: Item) -> dict[str, Any]:

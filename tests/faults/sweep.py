@@ -25,7 +25,7 @@ PAIRS = 2000
 MOST_DRAWS = 3  # times the pairs that are wanted: of those whose faults are not all met, others are drawn
 TELLS_EVERY_SECONDS = 30.0
 BEYOND = 4  # how far past the last call of a clean run a second fault may lie
-NEAR, NEARBY = 10, 0.5  # this share of second faults lies within so many calls: what the first one has ended meets none
+NEAR, NEARBY = 10, 0.7  # this share of second faults lies within so many calls: what the first one has ended meets none
 SELDOM_TAKEN = {"retry": 0.1, "second_deploy": 0.25}  # of competitors who are mostly refused: which share is drawn
 
 
