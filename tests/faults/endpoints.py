@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -180,9 +181,14 @@ def _stops(stack: Stack, visit: Visit, why: str) -> None:
 
 
 def wake(stack: Stack, visit: Visit) -> None:
-    """Ask for an instance, and wait for it."""
+    """Ask for an instance, and wait until it has answered; how long it stays then, autoscaling decides."""
+    asked_at = stack.clock.now()
     insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
-    visit.so["it can be woken"] = watch(stack, lambda: is_warm(stack, visit) and instances(stack) > 0)
+    visit.so["it can be woken"] = watch(stack, lambda: is_warm(stack, visit) and _woken_at(stack) >= asked_at)
+
+
+def _woken_at(stack: Stack) -> datetime:
+    return datetime.fromisoformat(stack.deployment(NAME)["last_wake"]["at"])
 
 
 def all_so(stack: Stack, visit: Visit) -> bool:
