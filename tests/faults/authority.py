@@ -14,7 +14,6 @@ from moto.s3.responses import S3Response
 
 from local import authorization
 from local.authorization import Caller, Decision, seam, watching
-from tests.faults import shortcuts
 from tests.faults.replacing import keep, replace
 from tests.faults.stack import Stack
 
@@ -39,7 +38,7 @@ def enforced(stack: Stack) -> Iterator[list[Decision]]:
 
         return _signer
 
-    shortcuts.ask_moto()
+    stack.seam.asks_moto = True  # so that it is asked whether the caller may
     with ExitStack() as closing:
         authorization.install(closing)
         replace(seam, "_signer", signed_by)

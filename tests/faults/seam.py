@@ -10,6 +10,7 @@ from threading import current_thread, main_thread
 from typing import Any, Protocol
 
 from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
@@ -17,6 +18,7 @@ from tests.faults.agenda import Clock
 from tests.faults.lambdas import Crash, Invocation, Lambdas
 from tests.faults.machines import Machine
 from tests.faults.replacing import replace
+from tests.faults.shortcuts import READ
 
 LASTING_SECONDS = 2 * 3600  # how long a failure that stays, stays
 WITHIN_SECONDS = 20  # a pause that every function survives
@@ -76,6 +78,15 @@ class Call:
         return f"{self.function} {self.operation} {self.about}".rstrip()
 
 
+@dataclass(frozen=True)
+class Passage:
+    """A call on its way: its number, where it is watched, and the fault or the refusal that it meets."""
+
+    call: Call | None
+    fault: Fault | None
+    refusal: str | None
+
+
 @dataclass
 class Seam:
     """Counts calls and lets some of them go wrong: `plan` says which, by number, and how.
@@ -95,10 +106,13 @@ class Seam:
     made: Counter[str] = field(default_factory=Counter)
     lasting: dict[str, tuple[str, float]] = field(default_factory=dict)
     armed: bool = False
+    asks_moto: bool = False  # for all, also for what can be read on a shorter way
+    _turned_back: Passage | None = None  # of who was on the shorter way, and takes the other one
 
     def install(self) -> None:
-        """Stand before moto."""
+        """Stand before moto, and before what of botocore leads there."""
         replace(BotocoreStubber, "__call__", self._passing)
+        replace(BaseClient, "_make_api_call", self._reading)
 
     def arm(self, plan: Mapping[int, Fault], watched: Callable[[str], bool]) -> None:
         """Begin to count, and to meet calls as planned."""
@@ -124,23 +138,29 @@ class Seam:
         caller = self._caller
         if caller is None:
             return send()
+        turned_back, self._turned_back = self._turned_back, None
+        passage = turned_back or self._pass(caller, operation, about)
+        send = self._learning(caller, operation, request, send)
+        if passage.call is None:
+            return send()
+        meeting = Meeting(self, passage.call, caller, request, send)
+        if passage.fault:
+            return passage.fault.meet(meeting)
+        return meeting.refused(passage.refusal) if passage.refusal else send()
+
+    def _pass(self, caller: Invocation | Machine, operation: str, about: str = "") -> Passage:
+        """Let others act before a call, count it, and give what it meets."""
         self.clock.agenda.give_way()  # between two calls of one who acts, another one acts
         if caller.dead:
             raise Crash
         self.made[operation] += 1
         call = self._numbered(caller, operation, about)
-        send = self._learning(caller, operation, request, send)
-        if call is None:
-            return send()
-        meeting = Meeting(self, call, caller, request, send)
-        if fault := self._due(call):
+        fault = self._due(call) if call else None
+        refusal = self.lasting[operation][0] if call and not fault and self.fails_now(operation) else None
+        if call and fault:
             self.met.append(f"{call.number} {call}")
-            caller.met_a_fault = True
-            return fault.meet(meeting)
-        if self.fails_now(operation):
-            caller.met_a_fault = True
-            return meeting.refused(self.lasting[operation][0])
-        return send()
+        caller.met_a_fault = caller.met_a_fault or bool(fault or refusal)
+        return Passage(call, fault, refusal)
 
     @staticmethod
     def _learning(caller: Invocation | Machine, operation: str, request: Any, send: Send) -> Send:
@@ -169,6 +189,25 @@ class Seam:
             return self.meet(f"{service}.{operation}", request, lambda: original(stubber, event_name, request, **rest))
 
         return send
+
+    def _reading(self, original: Any) -> Any:
+        """Read items without a request, an answer and what is between them, where nothing goes wrong with the call."""
+
+        def _make_api_call(client: BaseClient, name: str, asked: dict[str, Any]) -> Any:
+            operation = f"{client.meta.service_model.service_name}.{name}"
+            read, caller = READ.get(operation), self._caller
+            if read is None or caller is None or self.asks_moto:
+                return original(client, name, asked)
+            passage = self._pass(caller, operation)
+            told = None if passage.fault or passage.refusal else read(asked)
+            if told is None:
+                self._turned_back = passage
+                return original(client, name, asked)
+            if isinstance(caller, Invocation):
+                caller.knows.learn(operation, json.dumps(asked).encode())
+            return told
+
+        return _make_api_call
 
     @property
     def _caller(self) -> Invocation | Machine | None:

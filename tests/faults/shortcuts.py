@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 from collections.abc import Callable
@@ -28,7 +27,6 @@ from local.attribute_values import on_the_wire
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.replacing import replace
 
-GET_ITEM, QUERY = "DynamoDB_20120810.GetItem", "DynamoDB_20120810.Query"
 BY_KEY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
 PAGE = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"})
 BY_CONDITION = PAGE | {"KeyConditionExpression", "ExpressionAttributeValues"}  # and how it reads a page of items
@@ -42,8 +40,8 @@ Compare = Callable[[Any, Any], bool]
 def install() -> None:
     """Let methods of a service be found once, items of the table have no size, and texts be what they are.
 
-    No item is near a limit; moto measures all of one anew for each of its attributes. Every second call reads items, so
-    this has a way of its own. Nobody checks a signature; and what a client may ask for is tested elsewhere.
+    No item is near a limit; moto measures all of one anew for each of its attributes. Nobody checks a signature; and
+    what a client may ask for is tested elsewhere.
     """
     _who_answers.cache_clear()
     _addresses.cache_clear()
@@ -90,26 +88,12 @@ def _no_bytes(_item: Any) -> int:
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 
-def ask_moto() -> None:
-    """Let items be read on moto's own way, where it is asked whether the caller may."""
-    replace(BotocoreStubber, "process_request", lambda original: original)
-
-
 def _straight(original: Any) -> Callable[..., Any]:
     def process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
-        read = READ.get(_target(request))
-        told = read(json.loads(request.body)) if read else None
-        if told is not None:
-            return 200, {}, json.dumps(told)
         answer = _who_answers(request.url.partition("?")[0])
         return _asked(answer, request) if answer else original(stubber, request)
 
     return process_request
-
-
-def _target(request: AWSPreparedRequest) -> str:
-    target = request.headers.get("X-Amz-Target", "")
-    return target.decode() if isinstance(target, bytes) else str(target)
 
 
 @lru_cache(maxsize=20_000)
@@ -182,7 +166,10 @@ def _told(item: Item) -> dict[str, Any]:
     return {name: on_the_wire(value) for name, value in item.attrs.items()}
 
 
-READ = {GET_ITEM: _item, QUERY: _page}
+READ: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+    "dynamodb.GetItem": _item,
+    "dynamodb.Query": _page,
+}
 
 
 def _attributes_as_they_are(original: Any) -> Callable[..., Any]:
