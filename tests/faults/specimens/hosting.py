@@ -144,8 +144,8 @@ MUTANTS = (
     Mutant(
         "a parked endpoint leaves what scales it",
         "that bounds, policies and alarms outlive their endpoint",
-        "services.scaling:InstanceScaling._park",
-        "self.forget(deployment)  #",
+        "services.scaling:InstanceScaling.let_go",
+        "self.forget(deployment)",
         "#",
         (Hunt("parks"),),
     ),
