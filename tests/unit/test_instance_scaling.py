@@ -63,12 +63,31 @@ def test_bounds_are_registered_once_and_again_when_they_differ(world):
         world.clock.advance(minutes=1)
         world.look()
     again = world.autoscaling.writes
-    world.requesting.keep_warm("llama", always_warm())
+    world.clock.advance(minutes=10)
     world.look()
 
-    assert once == (1, {ENDPOINT: (0, 4, False)})
+    assert once == (1, {ENDPOINT: (1, 4, False)})
     assert again == 1
-    assert (world.autoscaling.writes, world.autoscaling.bounds) == (2, {ENDPOINT: (1, 4, False)})
+    assert (world.autoscaling.writes, world.autoscaling.bounds) == (2, {ENDPOINT: (0, 4, False)})
+
+
+def test_what_was_woken_stays_for_a_cooldown_whatever_alarm_rings_of_before(world):
+    at_zero(world)
+    world.clock.advance(minutes=20)
+    world.look()
+    before = dict(world.autoscaling.bounds)
+
+    world.wake_up()
+    world.settle()
+    waking = dict(world.autoscaling.bounds)
+    world.run_wake()
+    world.look()
+    woken = dict(world.autoscaling.bounds)
+    world.clock.advance(minutes=10)
+    world.look()
+
+    assert (before, waking, woken) == tuple({ENDPOINT: (floor, 1, False)} for floor in (0, 1, 1))
+    assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
 
 
 def test_nothing_is_registered_before_the_deployment_serves(world):
@@ -82,7 +101,7 @@ def test_nothing_is_registered_before_the_deployment_serves(world):
 def test_bounds_of_components_are_those_of_their_copies(world):
     components(world, max=2)
 
-    assert world.autoscaling.bounds == {PARTS: (0, 2, False)}
+    assert world.autoscaling.bounds == {PARTS: (1, 2, False)}
 
 
 # ---- what must stop ----------------------------------------------------------------------------------------------

@@ -203,3 +203,36 @@ def test_a_wake_that_answered_holds_its_instance_for_whoever_it_was_for() -> Non
     found = wished(deployment, an_endpoint(scale_in=ScaleIn.IMMEDIATE), last_answer_at=LONG_AGO)
 
     assert found.now is None
+
+
+# ---- woken just now --------------------------------------------------------------------------------------------------
+
+
+def woken(minutes_ago: float, **more: object) -> WakeOutcome:
+    at = NOW - timedelta(minutes=minutes_ago)
+    return WakeOutcome.model_validate({"id": "w", "warm": True, "reason": "warm", "at": at, "began_at": at, **more})
+
+
+@pytest.mark.parametrize(
+    ("deployment", "instances", "settings", "floor"),
+    [
+        ({"last_wake": woken(9)}, 1, {}, 1),
+        ({"last_wake": woken(9)}, 3, {"max": 3, "min": 2, "initial": 2}, 2),
+        ({"last_wake": woken(10)}, 1, {}, 0),
+        ({"last_wake": woken(2)}, 1, {"scale_in_cooldown_seconds": 60}, 0),
+        ({"last_wake": woken(1)}, 1, {"scale_in": "immediate"}, 0),
+        ({"last_wake": woken(1)}, 0, {}, 0),
+        ({"last_wake": woken(1, warm=False)}, 1, {}, 0),
+        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=2)}, 1, {}, 0),
+        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=8)}, 1, {}, 1),
+    ],
+)
+def test_what_was_woken_is_held_for_a_cooldown(
+    deployment: dict[str, object], instances: int, settings: dict[str, object], floor: int
+) -> None:
+    """An alarm that let go of it a quarter of an hour ago may ring still, and would take it again within a minute."""
+    assert wished(a_deployment(**deployment), an_endpoint(instances=instances, **settings)).floor == floor
+
+
+def test_whoever_wakes_it_is_told_why_it_stays() -> None:
+    assert wished(a_deployment(last_wake=woken(1)), an_endpoint()).reason == "it was woken just now"

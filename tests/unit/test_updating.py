@@ -126,6 +126,7 @@ def test_a_section_that_is_named_replaces_the_one_there_is_whole(world):
 
 def test_bounds_alone_make_no_revision_and_are_registered_at_the_next_look(world):
     world.host()
+    world.clock.advance(minutes=1)
 
     world.updating.update("llama", wanted(scaling={"max": 4, "scale_in_cooldown_seconds": 60}))
     world.look()
@@ -890,7 +891,7 @@ def test_bounds_come_back_with_the_revision_that_had_them(world):
     world.updating.update("llama", wanted(scaling={"max": 4}, container={"environment": {"VALUE": "b"}}))
     world.run_update()
     world.look()
-    assert world.autoscaling.bounds == {ENDPOINT: (0, 4, False)}
+    assert world.autoscaling.bounds == {ENDPOINT: (1, 4, False)}
 
     roll_back(world)
     world.look()
