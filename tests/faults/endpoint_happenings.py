@@ -132,22 +132,17 @@ def reads_an_input(stack: Stack) -> None:
         invokes({"input": location, "content_type": "application/json"})(stack)
 
 
-def told_too_early(stack: Stack) -> None:
-    """Let the notice of an invocation come before its end, and what it asked be gone by then."""
-    turned(never_ready=True)(stack)
-    told = stack.ask("POST", "/deployments/{name}/invocations", {**PAYLOAD, **HOOK}, name=NAME).body
-    letter = f'{{"invocation_id": "{told["id"]}", "correlation_id": "early"}}'
-    stack.client("sqs").send_message(QueueUrl=stack.resources["WebhookQueue"], MessageBody=letter)
-    stack.clock.sleep(4)
+def told_in(queue: str, seconds: float) -> Act:
+    """Let a queue tell of an invocation while it is under way: of its end, or that no endpoint ever took it."""
 
+    def act(stack: Stack) -> None:
+        turned(never_ready=True)(stack)
+        told = stack.ask("POST", "/deployments/{name}/invocations", {**PAYLOAD, **HOOK}, name=NAME).body
+        letter = f'{{"invocation_id": "{told["id"]}", "correlation_id": "early"}}'
+        stack.client("sqs").send_message(QueueUrl=stack.resources[queue], MessageBody=letter)
+        stack.clock.sleep(seconds)
 
-def dies_in_the_queue(stack: Stack) -> None:
-    """Let an invocation be a dead letter before any endpoint took it."""
-    turned(never_ready=True)(stack)
-    told = stack.ask("POST", "/deployments/{name}/invocations", {**PAYLOAD, **HOOK}, name=NAME).body
-    letter = f'{{"invocation_id": "{told["id"]}", "correlation_id": "dead"}}'
-    stack.client("sqs").send_message(QueueUrl=stack.resources["DeadInvocations"], MessageBody=letter)
-    stack.clock.sleep(60)
+    return act
 
 
 def of_jumpstart(model: str) -> Act:

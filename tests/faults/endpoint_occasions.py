@@ -19,7 +19,6 @@ from tests.faults.endpoint_happenings import (
     component_breaks,
     component_left,
     componented,
-    dies_in_the_queue,
     failed_and_left,
     has_had_many_revisions,
     invokes,
@@ -31,7 +30,7 @@ from tests.faults.endpoint_happenings import (
     passes,
     reads_an_input,
     scaled_down,
-    told_too_early,
+    told_in,
     tries_again,
     turned,
     unnoticed,
@@ -70,7 +69,7 @@ OCCASIONS = (
     # ---- what is asked -------------------------------------------------------------------------------------------
     Occasion("a body, held and told", on(ASYNC), invokes({**PAYLOAD, **HOOK}, wait=25)),
     Occasion("a large body", on(ASYNC), in_turn(invokes(LARGE_PAYLOAD), reads_an_input)),
-    Occasion("a notice before the end", asleep, told_too_early),
+    Occasion("a notice before the end", asleep, told_in("WebhookQueue", seconds=4)),
     Occasion(
         "what was asked expires before it is told",
         on(ASYNC),
@@ -79,7 +78,7 @@ OCCASIONS = (
         "GetSecretValue",
         when(expired),
     ),
-    Occasion("a dead letter of an endpoint", asleep, dies_in_the_queue),
+    Occasion("a dead letter of an endpoint", asleep, told_in("DeadInvocations", seconds=60)),
     Occasion("a queue takes nothing", on(ASYNC), invokes(PROMPT), "api_invoke", "SendMessage", DENIED),
     Occasion("a component is asked", componented, in_turn(invokes(PROMPT, wait=25), invokes({**PROMPT, **HOOK}))),
     Occasion(
