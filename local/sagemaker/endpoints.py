@@ -176,7 +176,7 @@ def _pending(endpoint: Endpoint) -> dict[str, Any] | None:
     """Give what is being deployed; None where nothing is."""
     deployment = endpoint.deployment
     coming: tuple[Config, list[Fleet], float] | None = None
-    if deployment is not None:
+    if deployment is not None and endpoint.status is not Status.ROLLING_BACK:
         coming = deployment.config, deployment.fleets, deployment.started
     elif _is_unborn(endpoint):
         coming = endpoint.config, endpoint.fleets, endpoint.created

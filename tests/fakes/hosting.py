@@ -94,7 +94,7 @@ class FakeEndpoints:
             arn=f"{PREFIX}endpoint/{name}",
             status=hosted.status,
             config_name=hosted.config,
-            coming=hosted.next_config,
+            pending_config_name=hosted.next_config,
             instances=hosted.instances,
             desired=hosted.desired,
             failure_reason=hosted.reason,

@@ -30,6 +30,7 @@ from tests.faults.stack import Stack
 from tests.faults.workflows import NAME, PROMPT, Visit, insist, is_gone, serves, tear_down
 
 WAIT_SECONDS = 25
+STAYS_SECONDS = 300.0  # of a cooldown of ten minutes: what was woken is not let go of before
 TOLD_WITHIN_SECONDS = 2700.0  # where a notice was lost: the sweep looks into the bucket, once the call was handed over
 OPENS, CLOSES, OPEN_SECONDS = "20:00", "20:10", 600.0
 GONE_WITHIN_SECONDS = 1500.0  # after the window: autoscaling waits for a quarter of an hour
@@ -135,6 +136,8 @@ def _scale_down_then_wake(is_down: Callable[[Stack], bool]) -> Callable[[Stack, 
         insist(stack, visit, "POST", "/deployments/{name}/scale-down", name=NAME)
         visit.so["it is let go"] = watch(stack, lambda: is_down(stack) and not instances(stack))
         wake(stack, visit)
+        stack.clock.sleep(STAYS_SECONDS)
+        visit.so["it stays for a while"] = instances(stack) > 0 or visit.scaled_down
 
     return drive
 

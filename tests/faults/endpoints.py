@@ -181,14 +181,14 @@ def _stops(stack: Stack, visit: Visit, why: str) -> None:
 
 
 def wake(stack: Stack, visit: Visit) -> None:
-    """Ask for an instance, and wait until it has answered; how long it stays then, autoscaling decides."""
+    """Ask for an instance, and wait until it has answered, and is there yet."""
     asked_at = stack.clock.now()
     insist(stack, visit, "POST", "/deployments/{name}/warm-up", name=NAME)
-    visit.so["it can be woken"] = watch(stack, lambda: is_warm(stack, visit) and _woken_at(stack) >= asked_at)
+    visit.so["it can be woken"] = watch(stack, lambda: is_warm(stack, visit) and _woken_since(stack, asked_at))
 
 
-def _woken_at(stack: Stack) -> datetime:
-    return datetime.fromisoformat(stack.deployment(NAME)["last_wake"]["at"])
+def _woken_since(stack: Stack, moment: datetime) -> bool:
+    return datetime.fromisoformat(stack.deployment(NAME)["last_wake"]["at"]) >= moment and instances(stack) > 0
 
 
 def all_so(stack: Stack, visit: Visit) -> bool:

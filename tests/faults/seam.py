@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from botocore.awsrequest import AWSResponse
@@ -29,6 +30,7 @@ SAID = {  # where nothing but the words tells a refusal from others
 }
 READS = ("Get", "List", "Describe", "Head", "Query")
 
+WELL = SimpleNamespace(status_code=200)  # what botocore counts tries by
 TRANSACTION = "dynamodb.TransactWriteItems"
 INVOKE = "lambda.Invoke"
 
@@ -205,6 +207,7 @@ class Seam:
                 return original(client, name, asked)
             if isinstance(caller, Invocation):
                 caller.knows.learn(operation, json.dumps(asked).encode())
+            client.meta.events.emit(f"after-call.{operation}", http_response=WELL, parsed=told, model=None, context={})
             return told
 
         return _make_api_call

@@ -30,6 +30,7 @@ from tests.faults.replacing import replace
 BY_KEY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
 PAGE = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"})
 BY_CONDITION = PAGE | {"KeyConditionExpression", "ExpressionAttributeValues"}  # and how it reads a page of items
+OF_ITEMS = frozenset({"PutItemInput", "UpdateItemInput", "TransactWriteItemsInput"})
 SCALARS = frozenset({"S", "N", "BOOL", "NULL"})
 REQUEST_ID = "A" * 52
 SIGNED_AT = "20260101T000000Z"
@@ -40,15 +41,14 @@ Compare = Callable[[Any, Any], bool]
 def install() -> None:
     """Let methods of a service be found once, items of the table have no size, and texts be what they are.
 
-    No item is near a limit; moto measures all of one anew for each of its attributes. Nobody checks a signature; and
-    what a client may ask for is tested elsewhere.
+    No item is near a limit; moto measures all of one anew for each of its attributes. Nobody checks a signature.
     """
     _who_answers.cache_clear()
     _addresses.cache_clear()
     replace(BotocoreStubber, "process_request", _straight)
     replace(BaseJSONParser, "_handle_structure", _attributes_as_they_are)
     replace(SigV4Auth, "add_auth", _unsigned)
-    replace(ParamValidator, "validate", lambda _: lambda *_: _VALID)
+    replace(ParamValidator, "validate", _of_all_but_items)
     replace(responses, "gen_amzn_requestid_long", lambda _: lambda _headers: REQUEST_ID)
     replace(responses, "method_names_from_class", lru_cache(maxsize=None))
     replace(Item, "size", lambda _: _no_bytes)
@@ -125,7 +125,10 @@ def _item(asked: dict[str, Any]) -> dict[str, Any] | None:
     if asked.keys() - BY_KEY or not all(text for key in asked["Key"].values() for text in key.values()):
         return None
     item = backend.get_item(asked["TableName"], asked["Key"])
-    return {"Item": _told(item)} if item else {}
+    if item is None:
+        return {}
+    told = _told(item)
+    return None if told is None else {"Item": told}
 
 
 def _page(asked: dict[str, Any]) -> dict[str, Any] | None:
@@ -155,15 +158,22 @@ def _page(asked: dict[str, Any]) -> dict[str, Any] | None:
         range_key_conditions=ranges,
     )
     found = [_told(item) for item in items]
-    return {
-        "Items": found,
-        "Count": len(found),
-        **({"LastEvaluatedKey": dynamo_to_dict(following)} if following else {}),
-    }
+    more = {"LastEvaluatedKey": dynamo_to_dict(following)} if following else {}
+    return None if None in found else {"Items": found, "Count": len(found), **more}
 
 
-def _told(item: Item) -> dict[str, Any]:
-    return {name: on_the_wire(value) for name, value in item.attrs.items()}
+def _of_all_but_items(original: Any) -> Callable[..., ValidationErrors]:
+    """Check what is asked, but not each value of an item."""
+
+    def validate(validator: ParamValidator, asked: Any, shape: Any) -> ValidationErrors:
+        return _VALID if shape.name in OF_ITEMS else original(validator, asked, shape)
+
+    return validate
+
+
+def _told(item: Item) -> dict[str, Any] | None:
+    told = {name: on_the_wire(value) for name, value in item.attrs.items()}
+    return None if None in told.values() else told
 
 
 READ: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {

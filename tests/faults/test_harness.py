@@ -68,6 +68,23 @@ def test_a_run_is_replayed_from_its_text(bench: Bench, clean: dict[str, Result])
     assert len(first.met) == 2
 
 
+@pytest.mark.parametrize(
+    "text", ["upload:", "async-cold:", "scale-down:40:denied_stays", "invocation:9:throttle_stays"]
+)
+def test_a_run_is_the_same_where_all_is_read_through_moto(bench: Bench, text):
+    run = Run.of(text)
+
+    short = bench.run(run)
+    bench.stack.seam.asks_moto = True
+    try:
+        long = bench.run(run)
+    finally:
+        bench.stack.seam.asks_moto = False
+
+    assert short == long
+    assert sum("dynamodb.GetItem" in str(call) for call in short.calls) > 5
+
+
 def test_another_process_replays_the_same_calls_whatever_its_sets_are_ordered_by(clean: dict[str, Result]):
     text = str(broken(clean, "teardown", "delete_model *: crash_before", "release_artifact *: throttle"))
     ask = [sys.executable, "-m", "tests.faults", "--replay", text]

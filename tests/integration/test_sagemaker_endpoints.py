@@ -320,7 +320,7 @@ def test_the_instances_of_both_fleets_are_seen_while_an_update_runs(cloud, endpo
     for _ in range(60):
         cloud.clock.sleep(10)
         seen = endpoints.see(ENDPOINT)
-        counts.add((seen.status, seen.instances, seen.pending, seen.config_name[-2:], seen.coming))
+        counts.add((seen.status, seen.instances, seen.pending, seen.config_name[-2:], seen.pending_config_name))
 
     assert ("Updating", 1, 1, "v1", f"{ENDPOINT}-v2") in counts, "both are paid for"
     assert ("InService", 1, 0, "v2", None) in counts

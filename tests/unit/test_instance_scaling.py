@@ -300,11 +300,43 @@ def test_bounds_that_could_not_be_removed_are_removed_by_a_look_at_what_is_gone(
     waits_for = world.deployment().next_look(now)
 
     world.autoscaling.refuses = None
-    world.tending.look(world.deployment())
+    world.tending.tidy(world.deployment())
 
     assert waits_for == (now + timedelta(minutes=1), "remove what scaled its endpoint")
     assert (world.endpoint().exists, world.autoscaling.bounds) == (False, {})
     assert world.deployment().next_look(now) != waits_for
+
+
+def left_behind(world):
+    """Let a real-time endpoint be gone, and what scaled it not be removed."""
+    world.host(backend=REALTIME)
+    world.autoscaling.refuses = AccessDenied("not now")
+    world.endpoints.vanish(ENDPOINT)
+    with pytest.raises(AccessDenied):
+        world.look()
+
+
+def test_bounds_that_cannot_be_removed_keep_nobody_waiting(world):
+    left_behind(world)
+    world.requesting.keep_warm("llama", always_warm())
+    world.clock.advance(minutes=2)
+
+    report = world.sweeping.sweep(correlation_id="c")
+
+    assert report.failed == 0
+    assert world.deployment().wake, "it is woken all the same"
+    assert world.autoscaling.bounds
+
+
+def test_bounds_beside_an_endpoint_of_somebody_else_are_left_alone(world):
+    left_behind(world)
+    world.autoscaling.refuses = None
+    world.endpoints.endpoints[ENDPOINT] = Hosted("another", {}, status="InService")
+
+    world.tending.tidy(world.deployment())
+
+    assert world.autoscaling.bounds
+    assert not world.endpoint().has_bounds_left
 
 
 def test_the_bounds_of_an_endpoint_that_somebody_deleted_are_removed(world):

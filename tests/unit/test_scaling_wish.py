@@ -13,7 +13,7 @@ from pilotlight.domain.values import Backend
 from pilotlight.domain.warmth import Wake, WakeOutcome
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
-LONG_AGO = NOW - timedelta(hours=2)
+LONG_AGO, HOUR = NOW - timedelta(hours=2), timedelta(hours=1)
 ASYNC, REALTIME = Backend.SAGEMAKER_ASYNC, Backend.SAGEMAKER_REALTIME
 
 
@@ -220,11 +220,11 @@ def woken(minutes_ago: float, **more: object) -> WakeOutcome:
         ({"last_wake": woken(9)}, 3, {"max": 3, "min": 2, "initial": 2}, 2),
         ({"last_wake": woken(10)}, 1, {}, 0),
         ({"last_wake": woken(2)}, 1, {"scale_in_cooldown_seconds": 60}, 0),
-        ({"last_wake": woken(1)}, 1, {"scale_in": "immediate"}, 0),
+        ({"last_wake": woken(1)}, 1, {"scale_in": "immediate"}, 1),
         ({"last_wake": woken(1)}, 0, {}, 0),
         ({"last_wake": woken(1, warm=False)}, 1, {}, 0),
-        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=2)}, 1, {}, 0),
-        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=8)}, 1, {}, 1),
+        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=2), "quiet_until": NOW + HOUR}, 1, {}, 0),
+        ({"last_wake": woken(5), "quiet_since": NOW - timedelta(minutes=8), "quiet_until": NOW + HOUR}, 1, {}, 1),
     ],
 )
 def test_what_was_woken_is_held_for_a_cooldown(
@@ -234,5 +234,17 @@ def test_what_was_woken_is_held_for_a_cooldown(
     assert wished(a_deployment(**deployment), an_endpoint(instances=instances, **settings)).floor == floor
 
 
-def test_whoever_wakes_it_is_told_why_it_stays() -> None:
-    assert wished(a_deployment(last_wake=woken(1)), an_endpoint()).reason == "it was woken just now"
+def test_what_was_woken_goes_with_its_last_answer_where_that_is_wanted() -> None:
+    deployment, endpoint = a_deployment(last_wake=woken(5)), an_endpoint(scale_in="immediate")
+
+    found = wished(deployment, endpoint, last_answer_at=NOW - timedelta(minutes=4))
+
+    assert (found.floor, found.now) == (0, 0)
+
+
+def test_the_timeline_is_told_why_it_stays_where_that_is_why() -> None:
+    deployment = a_deployment(last_wake=woken(1))
+
+    reasons = [wished(deployment, an_endpoint(min=least)).reason for least in (0, 1)]
+
+    assert reasons == ["it was woken just now", "by its load"]

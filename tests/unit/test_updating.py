@@ -431,7 +431,7 @@ def test_without_registered_bounds_there_is_no_alarm_to_name(world):
     assert world.endpoints.updates[0][3] == ()
 
 
-@pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"])
+@pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "Deleting"])
 def test_an_endpoint_that_changes_just_now_is_asked_again(world, status):
     world.host()
     update(world)
@@ -476,6 +476,16 @@ def test_a_start_whose_answer_is_lost_does_not_move_again_what_sagemaker_takes_b
     with pytest.raises(EndpointFailed, match="rolled back to revision 1"):
         world.moving.finish(task)
     assert len(world.endpoints.updates) == 1
+
+
+def test_a_start_that_is_repeated_while_sagemaker_goes_back_does_not_wait_to_move_again(world):
+    world.host()
+    update(world)
+    task = world.update_task()
+    world.moving.start(task)
+    hosted(world).status, hosted(world).next_config = "RollingBack", None
+
+    assert world.moving.start(task).done
 
 
 def test_a_start_that_is_repeated_moves_the_endpoint_once(world):

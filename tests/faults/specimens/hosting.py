@@ -144,10 +144,18 @@ MUTANTS = (
     Mutant(
         "a parked endpoint leaves what scales it",
         "that bounds, policies and alarms outlive their endpoint",
-        "services.scaling:InstanceScaling.let_go",
-        "self.forget(deployment)",
+        "services.scaling:InstanceScaling._park",
+        "self.forget(deployment)  #",
         "#",
         (Hunt("parks"),),
+    ),
+    Mutant(
+        "what was woken goes at once",
+        "that the alarm which let go of an instance may ring yet when another one has come",
+        "domain.scaling:_was_woken",
+        "now - woken.at < patience",
+        "False",
+        (Hunt("async-to-zero", ("belated",), "machine:warm * await_endpoint"),),
     ),
     Mutant(
         "room is kept by what is gone",

@@ -83,7 +83,7 @@ class SageMakerEndpoints:
             arn=told["EndpointArn"],
             status=told["EndpointStatus"],
             config_name=told["EndpointConfigName"],
-            coming=deployment.get("EndpointConfigName"),
+            pending_config_name=deployment.get("EndpointConfigName"),
             instances=sum(each.get("CurrentInstanceCount") or 0 for each in variants),
             pending=sum(each.get("CurrentInstanceCount") or 0 for each in pending),
             desired=sum(each.get("DesiredInstanceCount") or 0 for each in variants),

@@ -17,6 +17,7 @@ REVISIONS_KEPT = 10
 LOG_LINES_KEPT = 20
 VARIANT = "main"
 IN_SERVICE = "InService"
+ROLLING_BACK = "RollingBack"
 
 
 class Strategy(StrEnum):
@@ -123,6 +124,11 @@ class Endpoint(Model):
         """Whether it is gone, and what scaled and watched it may not be."""
         return not self.exists and self.most is not None
 
+    @property
+    def asked_for(self) -> int:
+        """How many instances it has or shall have; where components are used, how many copies of the model."""
+        return max(self.instances, self.desired) if self.copies is None else self.copies
+
     def with_waiting(self, waiting: Waiting) -> "Endpoint":
         """Return the endpoint with one more who waits, in the place of whoever waited for the same."""
         others = tuple(each for each in self.waiting if each.awaited is not waiting.awaited)
@@ -151,14 +157,14 @@ class Endpoint(Model):
 class Seen(Model):
     """An endpoint as SageMaker tells it; `copies` of the model, where an inference component holds them.
 
-    `pending` are the instances of a deployment under way, beside those that serve, and `coming` is its config.
+    `pending` are the instances of a deployment under way, beside those that serve; `pending_config_name` is its config.
     """
 
     name: str
     arn: str
     status: str
     config_name: str
-    coming: str | None = None
+    pending_config_name: str | None = None
     instances: int = 0
     pending: int = 0
     desired: int = 0

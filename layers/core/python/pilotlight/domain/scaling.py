@@ -56,11 +56,13 @@ def wish(
     if floor == 0 and _may_leave(deployment, endpoint, in_flight=in_flight, last_answer_at=last_answer_at, now=now):
         why = _why_leave(deployment, now)
         return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
-    have = _running(endpoint)
+    have = endpoint.asked_for
     if endpoint.is_in_service and have > scaling.max:
         return Wish(floor=floor, most=scaling.max, now=scaling.max, reason=f"no more than {scaling.max} are allowed")
+    if floor == 0 and have and at_zero and _was_woken(deployment, endpoint, now):
+        return Wish(floor=1, most=scaling.max, reason="it was woken just now")
     rises = endpoint.is_in_service and floor > have
-    why = _why_stay(deployment, endpoint, floor, now)
+    why = "its keep-warm window is open" if deployment.wants_warm(now) else "by its load"
     return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
 
 
@@ -69,8 +71,6 @@ def _floor(deployment: Deployment, endpoint: Endpoint, *, at_zero: bool, now: da
     scaling = endpoint.scaling
     if deployment.status is not Status.SERVING or deployment.wants_warm(now):
         return max(1, scaling.min)
-    if at_zero and _is_held(deployment, endpoint, now):
-        return max(1, scaling.min)
     if deployment.quiet_until and now < deployment.quiet_until:
         return 0
     if not at_zero and deployment.keep_warm.policy is Policy.WINDOW:
@@ -78,27 +78,17 @@ def _floor(deployment: Deployment, endpoint: Endpoint, *, at_zero: bool, now: da
     return scaling.min
 
 
-def _is_held(deployment: Deployment, endpoint: Endpoint, now: datetime) -> bool:
+def _was_woken(deployment: Deployment, endpoint: Endpoint, now: datetime) -> bool:
     """Say whether what runs was woken just now: the alarm that let go of it before may ring still, and take it again.
 
     An alarm acts every minute for as long as it rings, and it rings on for a while where its metric has no value, as
     without an instance. Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data".
     """
-    if not _running(endpoint):
-        return False
     if deployment.wake:
         return deployment.wake.is_live(now)
     woken = deployment.last_wake
-    if woken is None or not woken.warm or endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
-        return False
-    if deployment.quiet_since and (woken.began_at or woken.at) <= deployment.quiet_since:
-        return False
-    return now - woken.at < timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
-
-
-def _running(endpoint: Endpoint) -> int:
-    """Return how many instances, or copies, there are or will be."""
-    return max(endpoint.desired, endpoint.instances) if endpoint.copies is None else endpoint.copies
+    patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
+    return bool(woken and woken.warm and now - woken.at < patience)
 
 
 def _may_leave(
@@ -124,12 +114,6 @@ def _may_leave(
     latest = max(filter(None, (woken_at, last_answer_at)), default=None)
     patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
     return latest is None or now - latest >= patience
-
-
-def _why_stay(deployment: Deployment, endpoint: Endpoint, floor: int, now: datetime) -> str:
-    if deployment.wants_warm(now):
-        return "its keep-warm window is open"
-    return "it was woken just now" if floor and _is_held(deployment, endpoint, now) else "by its load"
 
 
 def _why_leave(deployment: Deployment, now: datetime) -> str:

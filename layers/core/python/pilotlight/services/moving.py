@@ -11,6 +11,7 @@ from pilotlight.domain import names
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.endpoint import (
     IN_SERVICE,
+    ROLLING_BACK,
     Awaited,
     Endpoint,
     Revision,
@@ -77,7 +78,8 @@ class Moving:
         if seen is None:
             unseen = endpoint.exists and asked_lately(endpoint, self._clock.now())
             return UpdateStarted(wait_seconds=BUSY_SECONDS) if unseen else UpdateStarted(skipped=True)
-        if revision.config_name in (seen.config_name, seen.coming):  # moved once: what SageMaker takes back stays so
+        is_moved = revision.config_name in (seen.config_name, seen.pending_config_name)
+        if is_moved or seen.status == ROLLING_BACK:  # an earlier try did it: what SageMaker takes back stays so
             return UpdateStarted(done=True)
         if seen.status != IN_SERVICE and seen.is_settled:
             raise EndpointFailed(

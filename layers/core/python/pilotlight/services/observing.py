@@ -101,7 +101,7 @@ class Observing:
         if deployment.endpoint is None or deployment.status not in ALIVE:
             return deployment
         there = deployment.endpoint.exists
-        return self._scaling.apply(deployment) if there else self._scaling.let_go(deployment)
+        return self._scaling.apply(deployment) if there else self._scaling.tidy(deployment)
 
     def look_for(self, endpoint_name: str, tags: Mapping[str, str]) -> None:
         """Look at the endpoint that an event is of, if it is one of this stack's deployments."""

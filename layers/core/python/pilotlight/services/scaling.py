@@ -123,12 +123,17 @@ class InstanceScaling:
         wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
         return self._stop(deployment, endpoint, wanted)
 
-    def let_go(self, deployment: Deployment) -> Deployment:
-        """Remove what scales and watches an endpoint that is gone or going, as long as the record has it."""
-        if deployment.endpoint is None or deployment.endpoint.most is None:
+    def tidy(self, deployment: Deployment) -> Deployment:
+        """Remove what scaled and watched an endpoint that is gone, and note that.
+
+        Where there is an endpoint of its name by now, that is somebody's: of a wake, or a stranger's.
+        """
+        endpoint = deployment.endpoint
+        if endpoint is None or not endpoint.has_bounds_left:
             return deployment
-        self.forget(deployment)
-        return self._note(deployment, "its bounds and alarms are removed", floor=None, most=None)
+        if self._endpoints.see(endpoint.name) is None:
+            self.forget(deployment)
+        return self._note_without_bounds(deployment)
 
     def forget(self, deployment: Deployment) -> None:
         """Remove an endpoint's bounds, policies and alarms; what is not there is not missed."""
@@ -195,7 +200,13 @@ class InstanceScaling:
         except ConcurrentChange:  # the next look finds it
             return self._note(deployment, f"is to be parked: {reason}")
         deployment = self._note(deployment, f"parked: {reason}", desired=0, status="Deleting")
-        return self.let_go(deployment)  # last: where that is refused, nothing runs on, and a later look asks again
+        self.forget(deployment)  # last: where that is refused, nothing runs on, and a later look asks again
+        return self._note_without_bounds(deployment)
+
+    def _note_without_bounds(self, deployment: Deployment) -> Deployment:
+        if deployment.endpoint is None or deployment.endpoint.most is None:
+            return deployment
+        return self._note(deployment, "its bounds and alarms are removed", floor=None, most=None)
 
     def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:
         if not endpoint.scaling.components:

@@ -126,6 +126,7 @@ class Sweeping:
             self._tearing_down.revive(deployment)
         elif deployment.status is Status.SERVING:
             self._look_at_serving(deployment, correlation_id)
+            self._guarded(name, partial(self._tending.tidy, deployment), _leave)
         self._set_next_look(name)
 
     def _look_at_serving(self, deployment: Deployment, correlation_id: str) -> None:
@@ -251,6 +252,10 @@ class Sweeping:
                 put_off(record, reason)
             return False
         return True
+
+
+def _leave(_name: str, _reason: str) -> None:
+    """Leave it as it is: the next look comes to it again."""
 
 
 def _well_again(before: Deployment, now: datetime) -> Change | None:

@@ -20,10 +20,15 @@ class Tending:
         What failed must not go on to bill; an update whose execution died must end.
         """
         endpoint = deployment.endpoint
-        if endpoint is None or not (endpoint.is_watched or endpoint.has_bounds_left):
+        if endpoint is None or not endpoint.is_watched:
             return deployment
         if deployment.status is Status.FAILED:
             return self._removing.stop_billing(deployment.name, deployment.generation, deployment.attempt)
         if deployment.status in UNDER_WAY | {Status.SERVING}:
             return self._moving.revive(self._observing.look_and_scale(deployment.name))
         return deployment
+
+    def tidy(self, deployment: Deployment) -> None:
+        """Remove what is left of an endpoint that is gone: cents a month, so that nothing else waits for it."""
+        if deployment.endpoint and deployment.endpoint.has_bounds_left:
+            self._observing.look_and_scale(deployment.name)
