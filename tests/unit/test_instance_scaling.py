@@ -5,7 +5,16 @@ from datetime import timedelta
 import pytest
 from pilotlight.contracts import UpdateRequest
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import AccessDenied, ConcurrentChange, NotFound, NotOurs, QuotaExceeded, Superseded
+from pilotlight.domain.errors import (
+    AccessDenied,
+    ConcurrentChange,
+    NotFound,
+    NotOurs,
+    PilotlightError,
+    QuotaExceeded,
+    Superseded,
+)
+from pilotlight.domain.keep_warm import KeepWarm, Policy
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.values import Backend
 
@@ -13,6 +22,7 @@ from tests.factories import always_warm, an_invocation
 from tests.fakes.hosting import Hosted
 
 ENDPOINT, PARTS = "pilotlight-llama-g1", "pilotlight-llama-g1-v1"
+BROKE = PilotlightError("it broke")
 ASYNC, REALTIME = Backend.SAGEMAKER_ASYNC, Backend.SAGEMAKER_REALTIME
 WINDOW = {"policy": "window", "windows": [{"days": "*", "start": "20:00", "end": "21:00", "timezone": "UTC"}]}
 
@@ -88,6 +98,30 @@ def test_what_was_woken_stays_for_a_cooldown_whatever_alarm_rings_of_before(worl
 
     assert (before, waking, woken) == tuple({ENDPOINT: (floor, 1, False)} for floor in (0, 1, 1))
     assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
+
+
+def test_bounds_that_were_written_and_not_noted_are_written_again(world):
+    """A record that told of the former bounds would take them for written when they are wanted again."""
+    world.host()
+    world.clock.advance(minutes=10)
+    world.look()
+    world.requesting.keep_warm("llama", always_warm())
+    register = world.autoscaling.register
+
+    def and_die(*endpoint, **bounds):
+        register(*endpoint, **bounds)
+        raise BROKE
+
+    world.autoscaling.register = and_die
+    with pytest.raises(PilotlightError):
+        world.look()
+    world.autoscaling.register = register
+    raised = dict(world.autoscaling.bounds)
+
+    world.requesting.keep_warm("llama", KeepWarm(policy=Policy.NONE))
+    world.look()
+
+    assert (raised, world.autoscaling.bounds) == ({ENDPOINT: (1, 1, False)}, {ENDPOINT: (0, 1, False)})
 
 
 def test_nothing_is_registered_before_the_deployment_serves(world):

@@ -155,6 +155,10 @@ class InstanceScaling:
         bounds = (wanted.floor, wanted.most, wanted.suspended)
         if bounds == (endpoint.floor, endpoint.most, endpoint.suspended):
             return deployment
+        held = ", and none by itself" if wanted.suspended else ""
+        scales = f"between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
+        if endpoint.floor is not None:  # whatever becomes of the next call: bounds that are not known are written again
+            deployment = self._note(deployment, f"is to scale {scales}", floor=None)
         self._autoscaling.register(
             endpoint,
             deployment.backend,
@@ -163,9 +167,9 @@ class InstanceScaling:
             suspended=wanted.suspended,
             component=self._component(deployment, endpoint),
         )
-        held = ", and none by itself" if wanted.suspended else ""
-        reason = f"scales between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
-        return self._note(deployment, reason, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended)
+        return self._note(
+            deployment, f"scales {scales}", floor=wanted.floor, most=wanted.most, suspended=wanted.suspended
+        )
 
     def _stop(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
         """Let go of all instances, and only then set the bounds: where those are refused, nothing runs on."""
