@@ -41,6 +41,7 @@ from tests.faults.workflows import everything as everyone
 ENDPOINT, REVISION = f"{STACK}-{NAME}-g1", f"{STACK}-{NAME}-g1-v1"
 THEIRS = f"{STACK}-{NAME}-g2"
 HALF_AN_HOUR_SECONDS = 1800.0
+HELD_SECONDS = 720.0  # longer than what was woken is held, and shorter than autoscaling leaves it alone
 OLD_SECONDS = 2 * 86_400  # what is young, nobody takes for lost
 
 
@@ -157,7 +158,7 @@ def _retry_at_once(stack: Stack, visit: Visit) -> None:
 
 def _look_too_late(stack: Stack, visit: Visit) -> None:
     """Let autoscaling take the instance away while nobody looks, and no event comes."""
-    stack.clock.sleep(180)
+    stack.clock.sleep(HELD_SECONDS)
     stack.lambdas.unreached.add("note_endpoint")
     stack.hosting.look_less()
     stack.clock.sleep(HALF_AN_HOUR_SECONDS)

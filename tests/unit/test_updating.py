@@ -478,6 +478,18 @@ def test_a_start_whose_answer_is_lost_does_not_move_again_what_sagemaker_takes_b
     assert len(world.endpoints.updates) == 1
 
 
+def test_a_start_that_has_stood_still_until_its_update_was_over_does_not_move_the_endpoint(world):
+    world.host()
+    update(world)
+    task = world.update_task()
+
+    world.endpoints.meanwhile = lambda: world.fail_update(BROKE)
+    with pytest.raises(Superseded):
+        world.moving.start(task)
+
+    assert world.endpoints.updates == []
+
+
 def test_a_start_that_is_repeated_while_sagemaker_goes_back_does_not_wait_to_move_again(world):
     world.host()
     update(world)

@@ -89,6 +89,7 @@ class Moving:
         if seen.status != IN_SERVICE:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
         self._require_money(deployment, endpoint, seen)
+        self._under_way(task)  # it may have ended while this was made ready: the next one would be undone
         return self._move(deployment, endpoint, update, revision)
 
     def _require_money(self, deployment: Deployment, endpoint: Endpoint, seen: Seen) -> None:
