@@ -156,11 +156,24 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _body(self) -> bytes:
+        """Read what was posted, whole. Raises: ConnectionResetError where the worker was killed while it wrote."""
         if "Content-Length" in self.headers:
-            return self.rfile.read(int(self.headers["Content-Length"]))
+            return self._read(int(self.headers["Content-Length"]))
         chunks = []
-        while size := int(self.rfile.readline().strip() or b"0", 16):  # the C client sends chunks
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
+        while size := int(self._line(), 16):  # the C client sends chunks
+            chunks.append(self._read(size))
+            self._line()
+        self._line()
         return b"".join(chunks)
+
+    def _read(self, size: int) -> bytes:
+        read = self.rfile.read(size)
+        if len(read) < size:
+            raise ConnectionResetError("the worker wrote half an answer")
+        return read
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line:
+            raise ConnectionResetError("the worker wrote half an answer")
+        return line.strip()
