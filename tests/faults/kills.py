@@ -27,6 +27,7 @@ SHARE = 0.35
 SMALLEST = {"shards": 1, "shard_bytes": 200_000}
 OFTEN = ("api", "api-invoke", "check-import", "check-warm-up", "check-staging", "sweep", "reconcile")
 # A message whose worker died comes back after the queue's visibility timeout, the wall's: 960 s in the template.
+PATIENT = {"WAKE_MAX_SECONDS": "6000"}  # a worker that is begun anew takes its time by the wall's clock
 VISIBILITY_SECONDS = "5"
 PATIENCE = 120.0
 
@@ -61,7 +62,7 @@ def run(kills: int = 100, seed: int = 1, at_once: int = AT_ONCE, share: float = 
     log = _Log()
     with (
         TemporaryDirectory(prefix="pilotlight-kills-") as folder,
-        running_world(Path(folder)) as world,
+        running_world(Path(folder), variables=PATIENT) as world,
         kill_accounts.generating() as generated,
     ):
         _prepare(world)

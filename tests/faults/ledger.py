@@ -44,12 +44,18 @@ def wrong(stack: Stack) -> Iterator[str]:
 
 def unbilled(stack: Stack) -> Iterator[str]:
     """Yield the generations of which the ledger has more windows than the service billed: not where calls failed."""
+    for (name, generation), more in beyond_billed(stack).items():
+        yield f"the ledger of {name} has {more} windows of generation {generation} more than were billed"
+
+
+def beyond_billed(stack: Stack) -> Counter[tuple[str, int]]:
+    """Give by how many windows the ledger of a name's generation is beyond what was billed, where it is."""
+    more: Counter[tuple[str, int]] = Counter()
     for name in stack.records("DEPLOYMENT"):
         noted = Counter(int(each["generation"]) for each in lines(stack, name, "WINDOW"))
         for generation, count in noted.items():
-            there = len(billed(stack, name, generation))
-            if count > there:
-                yield f"the ledger of {name} has {count} windows of generation {generation}, and {there} were billed"
+            more[name, generation] = count - len(billed(stack, name, generation))
+    return +more
 
 
 def billed(stack: Stack, name: str, generation: int) -> list[Window]:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from local.worker_pool import AtWork
-from tests.faults.kill_accounts import unasked
+from tests.faults.kill_accounts import unasked, unexplained
 from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, PHASES, Durations, Killer
 from tests.faults.kills import run
 
@@ -75,3 +75,10 @@ def test_a_kill_may_come_at_any_moment_of_the_time_that_its_function_takes(kille
     assert {killer._durations.phase("copy", fate - 100.0) for fate in fates} == {*PHASES[:3]}
     assert killer._durations.phase("copy", 4.0) == "later"
     assert killer._durations.phase("seal", LATEST_SECONDS / 4) == "first third"
+
+
+def test_the_ledger_may_be_beyond_what_was_billed_by_one_window_for_each_killed_caller() -> None:
+    more = Counter({("model-1", 1): 1, ("model-2", 1): 1})
+
+    assert list(unexplained(more, 2)) == []
+    assert "2 windows more than were billed, and 1 callers killed" in next(unexplained(more, 1))

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -403,8 +403,11 @@ def _as_documented(answer: httpx.Response) -> None:
 
 
 @contextmanager
-def running_world(folder: Path, **parameters: str) -> Iterator[World]:
-    """Run the product of this repository on the embedded cloud, with one small model on its hub."""
+def running_world(folder: Path, *, variables: Mapping[str, str] | None = None, **parameters: str) -> Iterator[World]:
+    """Run the product of this repository on the embedded cloud, with one small model on its hub.
+
+    `variables` are for all functions, `parameters` for the template.
+    """
     write_checkpoint(folder / "small", **SHARDS)
     certificate = Certificate(folder)
     usual = {"PartMib": PART_MIB, "MaxInstances": str(MOST_INSTANCES)}
@@ -416,7 +419,7 @@ def running_world(folder: Path, **parameters: str) -> Iterator[World]:
                 ROOT / "template.yaml",
                 speed=SPEED,
                 parameters={**usual, "HubEndpoint": hub.url, **parameters},
-                environment={**ENVIRONMENT, "SSL_CERT_FILE": str(certificate.path)},
+                environment={**ENVIRONMENT, **(variables or {}), "SSL_CERT_FILE": str(certificate.path)},
             )
         )
         world = World(cloud, hub, folder, certificate)
