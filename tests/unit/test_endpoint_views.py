@@ -43,7 +43,7 @@ def test_what_serves_shows_its_instances_bounds_price_and_revision(world):
     shown = view(world).endpoint
 
     assert (shown.name, shown.status, shown.instances, shown.desired) == (ENDPOINT, "InService", 1, 1)
-    assert (shown.min, shown.max, shown.revision) == (0, 3, 1)
+    assert (shown.min, shown.max, shown.revision) == (1, 3, 1)
     assert shown.arn.endswith(f"endpoint/{ENDPOINT}")
     assert shown.usd_per_instance_hour == world.endpoint().usd_per_hour > 0
     assert shown.seen_at is not None
@@ -51,6 +51,8 @@ def test_what_serves_shows_its_instances_bounds_price_and_revision(world):
 
 def test_the_least_that_is_shown_is_the_one_that_holds_now(world):
     world.host(scaling={"max": 3})
+    world.clock.advance(minutes=10)  # for so long what was woken is held
+    world.look()
     world.requesting.keep_warm("llama", always_warm())
 
     before, _ = view(world).endpoint.min, world.look()
