@@ -100,6 +100,22 @@ def test_what_was_woken_stays_for_a_cooldown_whatever_alarm_rings_of_before(worl
     assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
 
 
+def test_what_is_called_every_other_minute_stays_and_goes_a_cooldown_after_the_last_call(world):
+    world.host()
+    held = []
+    for _ in range(15):
+        world.clock.advance(minutes=2)
+        world.accounting.answered(world.deployment(), world.clock.now(), None, seconds=1.0)
+        world.look()
+        held.append(world.autoscaling.bounds[ENDPOINT])
+    writes = world.autoscaling.writes
+    world.clock.advance(minutes=10)
+    world.look()
+
+    assert (set(held), writes) == ({(1, 1, False)}, 1)
+    assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
+
+
 def test_bounds_that_were_written_and_not_noted_are_written_again(world):
     """A record that told of the former bounds would take them for written when they are wanted again."""
     world.host()

@@ -234,6 +234,26 @@ def test_what_was_woken_is_held_for_a_cooldown(
     assert wished(a_deployment(**deployment), an_endpoint(instances=instances, **settings)).floor == floor
 
 
+@pytest.mark.parametrize(
+    ("minutes_ago", "instances", "settings", "floor"),
+    [
+        (9, 1, {}, 1),
+        (10, 1, {}, 0),
+        (2, 1, {"scale_in_cooldown_seconds": 60}, 0),
+        (1, 0, {}, 0),
+    ],
+)
+def test_what_is_called_is_held_for_a_cooldown_after_its_last_answer(
+    minutes_ago: float, instances: int, settings: dict[str, object], floor: int
+) -> None:
+    """One call in two minutes is no backlog: the alarm that let go of an instance once would ring on beside it."""
+    endpoint, answered = an_endpoint(instances=instances, **settings), NOW - timedelta(minutes=minutes_ago)
+
+    found = wished(a_deployment(last_wake=woken(30)), endpoint, last_answer_at=answered)
+
+    assert (found.floor, found.now) == (floor, None)
+
+
 def test_what_was_woken_goes_with_its_last_answer_where_that_is_wanted() -> None:
     deployment, endpoint = a_deployment(last_wake=woken(5)), an_endpoint(scale_in="immediate")
 

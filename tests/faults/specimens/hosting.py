@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "what was woken goes at once",
         "that the alarm which let go of an instance may ring yet when another one has come",
-        "domain.scaling:_was_woken",
-        "now - woken.at < patience",
+        "domain.scaling:_use_just_now",
+        "(woken and now - woken.at < patience)",
         "False",
         (Hunt("async-to-zero", ("belated",), "machine:warm * await_endpoint"),),
     ),

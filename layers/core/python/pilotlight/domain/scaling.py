@@ -59,8 +59,8 @@ def wish(
     have = endpoint.asked_for
     if endpoint.is_in_service and have > scaling.max:
         return Wish(floor=floor, most=scaling.max, now=scaling.max, reason=f"no more than {scaling.max} are allowed")
-    if floor == 0 and have and at_zero and _was_woken(deployment, endpoint, now):
-        return Wish(floor=1, most=scaling.max, reason="it was woken just now")
+    if floor == 0 and have and at_zero and (used := _use_just_now(deployment, endpoint, last_answer_at, now)):
+        return Wish(floor=1, most=scaling.max, reason=used)
     rises = endpoint.is_in_service and floor > have
     why = "its keep-warm window is open" if deployment.wants_warm(now) else "by its load"
     return Wish(floor=floor, most=scaling.max, now=floor if rises else None, reason=why)
@@ -78,17 +78,20 @@ def _floor(deployment: Deployment, endpoint: Endpoint, *, at_zero: bool, now: da
     return scaling.min
 
 
-def _was_woken(deployment: Deployment, endpoint: Endpoint, now: datetime) -> bool:
-    """Say whether what runs was woken just now: the alarm that let go of it before may ring still, and take it again.
+def _use_just_now(
+    deployment: Deployment, endpoint: Endpoint, last_answer_at: datetime | None, now: datetime
+) -> str | None:
+    """Return how what runs was used within a cooldown, or None: the alarm that let go of it before may ring still.
 
     An alarm acts every minute for as long as it rings, and it rings on for a while where its metric has no value, as
-    without an instance. Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data".
+    without an instance; and for as long as few calls come, whose backlog is below the target in every minute.
+    Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data".
     """
-    if deployment.wake:
-        return deployment.wake.is_live(now)
-    woken = deployment.last_wake
     patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
-    return bool(woken and woken.warm and now - woken.at < patience)
+    woken = deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
+    if (deployment.wake and deployment.wake.is_live(now)) or (woken and now - woken.at < patience):
+        return "it was woken just now"
+    return "it was called just now" if last_answer_at and now - last_answer_at < patience else None
 
 
 def _may_leave(
