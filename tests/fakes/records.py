@@ -121,7 +121,8 @@ class FakeDeployments:
 
     def save(self, before: Deployment, change: Change) -> Deployment:
         saved = self.shelf.put(change.after.name, change.after, before.version)
-        self.note(saved.name, change.event)
+        if change.event:
+            self.note(saved.name, change.event)
         return saved
 
     def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:

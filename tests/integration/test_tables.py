@@ -154,6 +154,18 @@ def test_a_record_comes_back_as_it_was_written(records):
     assert written.version == 1
 
 
+def test_a_change_that_another_one_tells_of_is_written_without_a_line(records):
+    before = reserve(records)
+    decision = change(before, before.changed(waiting_for="room"), EventKind.NOTE, "it waits", LATER)
+
+    saved = records.deployments.save(before, decision.changed(event=None))
+
+    assert (saved, saved.version, saved.waiting_for) == (records.deployments.get("llama"), 2, "room")
+    assert len(records.deployments.events("llama", None, 10)[0]) == 1
+    with pytest.raises(ConcurrentChange):
+        records.deployments.save(before, decision.changed(event=None))
+
+
 def test_what_was_never_written_is_not_found(records):
     assert records.deployments.find("llama") is None
     with pytest.raises(NotFound):

@@ -116,6 +116,16 @@ def test_what_is_called_every_other_minute_stays_and_goes_a_cooldown_after_the_l
     assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
 
 
+def test_a_change_of_bounds_is_told_once(world):
+    world.host(scaling={"max": 4})
+    before = len(timeline(world))
+
+    world.clock.advance(minutes=10)
+    world.look()
+
+    assert timeline(world)[before:] == ["scales between 0 and 4 instances: by its load"]
+
+
 def test_bounds_that_were_written_and_not_noted_are_written_again(world):
     """A record that told of the former bounds would take them for written when they are wanted again."""
     world.host()

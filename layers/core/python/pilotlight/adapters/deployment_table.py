@@ -68,12 +68,12 @@ class DeploymentTable:
         raise ConcurrentChange(f"Others keep asking for the name {fresh.name}; try again.", deployment=fresh.name)
 
     def save(self, before: Deployment, change: Change) -> Deployment:
-        """Write a change and its event in one go, if nobody wrote since `before`. Raises: ConcurrentChange."""
+        """Write a change and its event, if it has one, in one go, if nobody wrote since. Raises: ConcurrentChange."""
         return self._write(change.after, change.event, before_version=before.version)
 
-    def _write(self, record: Deployment, event: Event, *, before_version: int | None) -> Deployment:
+    def _write(self, record: Deployment, event: Event | None, *, before_version: int | None) -> Deployment:
         """Write record and event in one go, under a fence."""
-        line = _event_item(record.name, event)
+        line = _event_item(record.name, event) if event else None
         version = self._table.put_fenced(_pk(record.name), _item(record), before_version, along=line)
         return record.changed(version=version)
 

@@ -291,10 +291,14 @@ class Event(Model):
 
 
 class Change(Model):
-    """A decision about a record: what it becomes, and the line of the timeline that says why."""
+    """A decision about a record: what it becomes, and the line of the timeline that says why.
+
+    `event` is None where the line of another change tells of this one, too: of two that note one call, before and after
+    it, the one.
+    """
 
     after: Deployment
-    event: Event
+    event: Event | None
 
 
 def change(before: Deployment, after: Deployment, kind: EventKind, reason: str, now: datetime, **detail: Any) -> Change:

@@ -31,7 +31,7 @@ class Deployments(Protocol):
         ...
 
     def save(self, before: Deployment, change: Change) -> Deployment:
-        """Write a change and its event in one go, if nobody wrote since `before`. Raises: ConcurrentChange."""
+        """Write a change and its event, if it has one, in one go, if nobody wrote since. Raises: ConcurrentChange."""
         ...
 
     def reschedule(self, deployment: Deployment, look: tuple[datetime, str] | None) -> None:

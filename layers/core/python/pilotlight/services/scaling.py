@@ -155,10 +155,8 @@ class InstanceScaling:
         bounds = (wanted.floor, wanted.most, wanted.suspended)
         if bounds == (endpoint.floor, endpoint.most, endpoint.suspended):
             return deployment
-        held = ", and none by itself" if wanted.suspended else ""
-        scales = f"between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
         if endpoint.floor is not None:  # whatever becomes of the next call: bounds that are not known are written again
-            deployment = self._note(deployment, f"is to scale {scales}", floor=None)
+            deployment = self._note(deployment, None, floor=None)
         self._autoscaling.register(
             endpoint,
             deployment.backend,
@@ -167,9 +165,9 @@ class InstanceScaling:
             suspended=wanted.suspended,
             component=self._component(deployment, endpoint),
         )
-        return self._note(
-            deployment, f"scales {scales}", floor=wanted.floor, most=wanted.most, suspended=wanted.suspended
-        )
+        held = ", and none by itself" if wanted.suspended else ""
+        scales = f"scales between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
+        return self._note(deployment, scales, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended)
 
     def _stop(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
         """Let go of all instances, and only then set the bounds: where those are refused, nothing runs on."""
@@ -217,7 +215,8 @@ class InstanceScaling:
             return None
         return names.component_name(deployment.name, deployment.generation, endpoint.revision)
 
-    def _note(self, deployment: Deployment, reason: str, **fields: object) -> Deployment:
+    def _note(self, deployment: Deployment, reason: str | None, **fields: object) -> Deployment:
+        """Return the record with these fields of its endpoint; without a reason where a later note tells it."""
         now = self._clock.now()
 
         def noted(before: Deployment) -> Change | None:
@@ -225,7 +224,8 @@ class InstanceScaling:
             if before.generation != deployment.generation or before.endpoint is None or not alive:
                 return None
             after = before.changed(endpoint=before.endpoint.changed(**fields))
-            return change(before, after, EventKind.ENDPOINT, reason, now)
+            made = change(before, after, EventKind.ENDPOINT, reason or "", now)
+            return made if reason else made.changed(event=None)
 
         return amend(self._deployments, deployment.name, noted)
 
