@@ -346,7 +346,7 @@ def test_bounds_that_went_with_a_parking_that_failed_are_registered_again(world)
     world.look()
 
     assert hosted(world).status == "InService"
-    assert world.autoscaling.bounds == {ENDPOINT: (0, 3, False)}
+    assert world.autoscaling.bounds == {ENDPOINT: (1, 3, False)}
 
 
 def test_bounds_that_could_not_be_removed_are_removed_by_a_look_at_what_is_gone(world):

@@ -56,6 +56,7 @@ def wish(
     if floor == 0 and _may_leave(deployment, endpoint, in_flight=in_flight, last_answer_at=last_answer_at, now=now):
         why = _why_leave(deployment, now)
         return Wish(floor=0, most=scaling.max, now=0, parked=not at_zero, reason=why)
+    floor = floor if at_zero else max(1, floor)
     have = endpoint.asked_for
     if endpoint.is_in_service and have > scaling.max:
         return Wish(floor=floor, most=scaling.max, now=scaling.max, reason=f"no more than {scaling.max} are allowed")
