@@ -39,6 +39,7 @@ def test_a_model_that_answers_is_ready_and_the_reason_says_how_long_it_took():
 
     assert (decision.ready, decision.give_up, decision.wait_seconds) == (True, False, 0)
     assert decision.reason == "answered after 96 s, 12 probes"
+    assert decide(True, elapsed=3, attempts=1).reason == "answered after 3 s, 1 probe"
 
 
 @pytest.mark.parametrize(

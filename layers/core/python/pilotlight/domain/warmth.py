@@ -113,6 +113,11 @@ class Wake(Model):
         """Return the seconds since it began."""
         return (now - self.started_at).total_seconds()
 
+    @property
+    def probes(self) -> str:
+        """How many probes there were, in words."""
+        return "1 probe" if self.attempts == 1 else f"{self.attempts} probes"
+
     def exhausted(self, budget: WakeBudget, now: datetime) -> str | None:
         """Return why this wake must stop, or None while it may go on."""
         if self.attempts >= budget.max_attempts:
@@ -181,7 +186,7 @@ def after_probe(
     Source: Amazon Bedrock user guide, "Calculate the cost of running a custom model".
     """
     if answered:
-        return ProbeDecision(ready=True, reason=f"answered after {wake.elapsed(now):.0f} s, {wake.attempts} probes")
+        return ProbeDecision(ready=True, reason=f"answered after {wake.elapsed(now):.0f} s, {wake.probes}")
     if reason := wake.exhausted(budget, now):
         return ProbeDecision(give_up=True, reason=reason)
     longest = min(max(cold_start_seconds / 10, FIRST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)

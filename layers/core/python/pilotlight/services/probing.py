@@ -106,7 +106,7 @@ class Probing:
             was_cold = wake.attempts > 1 or wake.awaited  # one that answers the first probe had not to be loaded
             after = before.with_cold_start(took) if was_cold else before
             after = after.changed(wake=None, last_wake=outcome, failed_wakes=0)
-            return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.attempts} probes", now)
+            return change(before, after, EventKind.WAKE, f"warm after {took:.0f} s, {wake.probes}", now)
 
         return amend(self._deployments, task.deployment, warm)
 
