@@ -150,6 +150,72 @@ def test_bounds_that_were_written_and_not_noted_are_written_again(world):
     assert (raised, world.autoscaling.bounds) == ({ENDPOINT: (1, 1, False)}, {ENDPOINT: (0, 1, False)})
 
 
+def beside_the_next_bounds(world, act):
+    """Let somebody act when the next bounds are written, and before that is noted."""
+    register = world.autoscaling.register
+
+    def and_then(*endpoint, **bounds):
+        world.autoscaling.register = register
+        register(*endpoint, **bounds)
+        act()
+
+    world.autoscaling.register = and_then
+
+
+def test_of_two_looks_that_write_bounds_at_once_neither_is_believed(world):
+    """The bounds of the late one would stay, the record tell of the other's, and nobody write them again."""
+    world.host()
+    world.requesting.keep_warm("llama", always_warm())
+    read_before = world.deployment()
+    late = read_before.changed(endpoint=read_before.endpoint.changed(floor=None))
+    world.look()
+    world.clock.advance(minutes=10)
+    world.requesting.keep_warm("llama", KeepWarm(policy=Policy.NONE))
+    beside_the_next_bounds(world, lambda: world.scaling.apply(late))
+
+    world.look()
+    meanwhile = (world.autoscaling.bounds[ENDPOINT], world.endpoint().floor)
+    world.look()
+
+    assert meanwhile == ((1, 1, False), None)
+    assert (world.autoscaling.bounds, world.endpoint().floor) == ({ENDPOINT: (0, 1, False)}, 0)
+
+
+def test_what_must_stop_is_suspended_whatever_a_late_look_has_written(world):
+    world.host()
+    world.switch.on("too dear")
+
+    def look_as_before():
+        world.switch.off()
+        world.scaling.apply(world.deployment())
+        world.switch.on("too dear")
+
+    beside_the_next_bounds(world, look_as_before)
+    world.look()
+    meanwhile = dict(world.autoscaling.bounds)
+    world.settle()
+
+    assert (meanwhile, world.autoscaling.bounds) == ({ENDPOINT: (1, 1, False)}, {ENDPOINT: (0, 1, True)})
+
+
+def test_bounds_that_were_written_beside_a_parking_are_removed_with_what_is_gone(world):
+    world.host(backend=REALTIME)
+    bounds = world.autoscaling.bounds
+    read_before = world.deployment()
+    late = read_before.changed(endpoint=read_before.endpoint.changed(floor=None))
+
+    def park():
+        reach_ceiling(world)
+        world.look()
+        bounds[ENDPOINT] = (1, 3, False)  # the late one's come after they were removed
+
+    beside_the_next_bounds(world, park)
+    world.scaling.apply(late)
+    world.settle()
+
+    assert (world.endpoint().exists, bounds) == (False, {})
+
+
 def test_nothing_is_registered_before_the_deployment_serves(world):
     world.host(Status.WARMING)
 

@@ -152,11 +152,14 @@ class InstanceScaling:
         )
 
     def _register(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
+        """Write bounds where the record tells of others; they are not known while that goes on, and written again.
+
+        Two looks may be at it at once, and whose bounds autoscaling has then nobody tells: see `_note_bounds`.
+        """
         bounds = (wanted.floor, wanted.most, wanted.suspended)
         if bounds == (endpoint.floor, endpoint.most, endpoint.suspended):
             return deployment
-        if endpoint.floor is not None:  # whatever becomes of the next call: bounds that are not known are written again
-            deployment = self._note(deployment, None, floor=None)
+        begun = self._note(deployment, None, floor=None)
         self._autoscaling.register(
             endpoint,
             deployment.backend,
@@ -165,9 +168,24 @@ class InstanceScaling:
             suspended=wanted.suspended,
             component=self._component(deployment, endpoint),
         )
+        return self._note_bounds(begun, wanted)
+
+    def _note_bounds(self, begun: Deployment, wanted: Wish) -> Deployment:
+        """Note the bounds that were written, if nobody has changed the record since that began.
+
+        Whoever did may have written others, before or after: they stay unknown, and the next look writes them again.
+        """
         held = ", and none by itself" if wanted.suspended else ""
         scales = f"scales between {wanted.floor} and {wanted.most} instances{held}: {wanted.reason}"
-        return self._note(deployment, scales, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended)
+
+        def noted(before: Deployment) -> Change | None:
+            if before.version == begun.version:
+                return self._noting(
+                    before, begun, scales, floor=wanted.floor, most=wanted.most, suspended=wanted.suspended
+                )
+            return self._noting(before, begun, None, floor=None, most=wanted.most)
+
+        return amend(self._deployments, begun.name, noted)
 
     def _stop(self, deployment: Deployment, endpoint: Endpoint, wanted: Wish) -> Deployment:
         """Let go of all instances, and only then set the bounds: where those are refused, nothing runs on."""
@@ -216,18 +234,18 @@ class InstanceScaling:
         return names.component_name(deployment.name, deployment.generation, endpoint.revision)
 
     def _note(self, deployment: Deployment, reason: str | None, **fields: object) -> Deployment:
-        """Return the record with these fields of its endpoint; without a reason where a later note tells it."""
-        now = self._clock.now()
+        return amend(
+            self._deployments, deployment.name, lambda before: self._noting(before, deployment, reason, **fields)
+        )
 
-        def noted(before: Deployment) -> Change | None:
-            alive = before.status in (Status.CREATING, Status.WARMING, Status.SERVING)
-            if before.generation != deployment.generation or before.endpoint is None or not alive:
-                return None
-            after = before.changed(endpoint=before.endpoint.changed(**fields))
-            made = change(before, after, EventKind.ENDPOINT, reason or "", now)
-            return made if reason else made.changed(event=None)
-
-        return amend(self._deployments, deployment.name, noted)
+    def _noting(self, before: Deployment, known: Deployment, reason: str | None, **fields: object) -> Change | None:
+        """Return the change of these fields of an endpoint; without a reason another change tells of it."""
+        alive = before.status in (Status.CREATING, Status.WARMING, Status.SERVING)
+        if before.generation != known.generation or before.endpoint is None or not alive:
+            return None
+        after = before.changed(endpoint=before.endpoint.changed(**fields))
+        made = change(before, after, EventKind.ENDPOINT, reason or "", self._clock.now())
+        return made if reason else made.changed(event=None)
 
 
 def _set_to(endpoint: Endpoint) -> int:
