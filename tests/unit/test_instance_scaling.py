@@ -58,6 +58,13 @@ def at_zero(world, **request):
     return world.settle()
 
 
+def scale_down(world):
+    """Scale down on request, and look when no direct call can be under way any more."""
+    world.warming.scale_down("llama")
+    world.clock.advance(minutes=1)
+    return world.look()
+
+
 def components(world, **scaling):
     return world.host(backend=REALTIME, scaling={"components": True, **scaling})
 
@@ -255,7 +262,7 @@ def test_bounds_that_may_not_be_written_keep_nothing_running(world, backend, why
         reach_ceiling(world)
 
     with pytest.raises(AccessDenied):
-        world.look() if why == "the ceiling" else world.warming.scale_down("llama")
+        world.look() if why == "the ceiling" else scale_down(world)
 
     assert (hosted(world).status, hosted(world).desired) == (("Updating", 0) if backend is ASYNC else ("Deleting", 1))
 
@@ -514,7 +521,7 @@ def test_a_parked_real_time_endpoint_is_made_again_by_a_wake_with_the_same_confi
 
 def test_a_wake_that_meets_an_endpoint_that_is_being_parked_makes_it_again(world):
     world.host(backend=REALTIME)
-    world.warming.scale_down("llama")
+    scale_down(world)
     assert hosted(world).status == "Deleting"
 
     world.wake_up()
@@ -593,7 +600,7 @@ def test_what_begins_again_is_not_charged_for_the_time_in_which_nothing_ran(worl
 
 def test_a_wake_of_components_at_zero_asks_for_a_copy_while_the_last_instance_still_idles(world):
     components(world)
-    world.warming.scale_down("llama")
+    scale_down(world)
     world.settle_component()
     assert (hosted(world).instances, world.endpoint().copies) == (1, 0)
 
@@ -627,6 +634,35 @@ def test_a_scale_down_waits_for_the_calls_that_are_under_way(world, backend):
 
     assert meanwhile == ("InService", 1)
     assert hosted(world).status == ("Updating" if backend is ASYNC else "Deleting")
+
+
+@pytest.mark.parametrize("settings", [{}, {"components": True}])
+def test_a_scale_down_waits_for_calls_that_leave_no_mark_for_as_long_as_they_may_last(world, settings):
+    """The API answers them itself, and nobody else knows of them before they are answered."""
+    world.host(backend=REALTIME, scaling=settings)
+
+    world.warming.scale_down("llama")
+    at_once = (hosted(world).status, dict(world.endpoints.copies_wanted))
+    world.clock.advance(seconds=59)
+    world.look()
+    soon = (hosted(world).status, dict(world.endpoints.copies_wanted))
+    world.clock.advance(seconds=1)
+    world.look()
+
+    assert at_once == soon == ("InService", {PARTS: 1} if settings else {})
+    assert (hosted(world).status, world.endpoints.copies_wanted) == (
+        ("InService", {PARTS: 0}) if settings else ("Deleting", {})
+    )
+
+
+def test_a_scale_down_of_a_real_time_endpoint_that_answers_nobody_waits_for_nobody(world):
+    world.host(backend=REALTIME)
+    change(world, endpoint=world.endpoint().changed(status="Failed"))
+    hosted(world).status = "Failed"
+
+    world.warming.scale_down("llama")
+
+    assert hosted(world).status == "Deleting"
 
 
 def test_a_scale_down_of_what_has_no_instance_asks_for_nothing(world):
@@ -668,7 +704,7 @@ def test_instances_of_an_immediate_scale_in_go_with_the_last_answer(world):
 def test_components_are_not_parked_they_reach_zero(world):
     components(world)
 
-    world.warming.scale_down("llama")
+    scale_down(world)
 
     assert (hosted(world).status, world.endpoints.copies_wanted) == ("InService", {PARTS: 0})
     world.settle_component()
@@ -681,7 +717,7 @@ def test_a_strangers_endpoint_under_our_name_is_not_parked(world):
     bounds = dict(world.autoscaling.bounds)
 
     with pytest.raises(NotOurs):
-        world.warming.scale_down("llama")
+        scale_down(world)
 
     assert (hosted(world).status, world.autoscaling.bounds) == ("InService", bounds)
 
@@ -735,7 +771,7 @@ def test_an_open_window_asks_for_its_instance_at_once(world):
 
 def test_an_open_window_asks_for_a_copy_where_only_an_instance_is_left(world):
     components(world)
-    world.warming.scale_down("llama")
+    scale_down(world)
     world.settle_component()
     world.requesting.keep_warm("llama", always_warm())
 

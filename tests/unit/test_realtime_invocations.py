@@ -15,6 +15,7 @@ from pilotlight.domain.invocation import (
 from pilotlight.domain.invocation_phase import Phase
 from pilotlight.domain.serving import ServingSettings, Task
 from pilotlight.domain.values import Backend
+from pilotlight.domain.warmth import WakeOutcome
 
 from tests.factories import a_hosted_deployment, a_question, an_artifact, some_facts
 
@@ -68,6 +69,32 @@ def test_a_payload_is_answered_at_once_with_what_the_container_gave(hosted):
     assert (view.latency_ms, view.cost.usd > 0) == (1000, True)
     assert hosted.backend.bodies[0].data == b'{"inputs":"a"}'
     assert hosted.bodies.stores == {}, "it is given, and not kept"
+
+
+def test_a_call_of_what_was_scaled_down_is_queued_and_marked_so_that_it_is_waited_for(hosted):
+    hosted.warming.scale_down("llama")
+
+    view = invoke(hosted)
+    waited_for = hosted.in_flight.oldest("llama", 1, 10)
+    hosted.clock.advance(minutes=2)
+    deployment = hosted.scaling.apply(hosted.deployment())
+
+    assert (view.status, view.phase, hosted.backend.bodies) == (InvocationStatus.QUEUED, Phase.QUEUED, [])
+    assert waited_for == [view.id]
+    assert deployment.endpoint.exists
+    assert work(hosted)
+    assert hosted.invoking.view(view.id).status is InvocationStatus.SUCCEEDED
+
+
+def test_what_was_woken_again_after_a_scale_down_is_answered_at_once(hosted):
+    hosted.warming.scale_down("llama")
+    hosted.clock.advance(minutes=2)
+    now = hosted.clock.now()
+    woken = WakeOutcome(id="w", warm=True, reason="somebody called", began_at=now, at=now)
+    before = hosted.deployment()
+    hosted.deployments.shelf.write("llama", before.changed(last_wake=woken), before.version + 1)
+
+    assert invoke(hosted).status is InvocationStatus.SUCCEEDED
 
 
 def test_an_answer_that_cannot_be_shown_is_kept_and_fetched(hosted):

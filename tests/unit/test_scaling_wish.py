@@ -171,6 +171,15 @@ def test_what_was_asked_to_go_while_it_was_called_or_moved_goes_when_it_can_and_
     assert (under_way.now, woken_since.now) == (0, None)
 
 
+def test_what_was_asked_to_go_waits_for_the_calls_that_leave_no_mark_where_there_may_be_some() -> None:
+    def asked(backend: Backend, seconds: float) -> Wish:
+        quiet = {"quiet_since": NOW - timedelta(seconds=seconds), "quiet_until": NOW + HOUR}
+        return wished(a_deployment(backend, **quiet), an_endpoint(backend), last_answer_at=NOW)
+
+    assert [asked(REALTIME, seconds).parked for seconds in (0, 59, 60)] == [False, False, True]
+    assert asked(ASYNC, 0).now == 0
+
+
 def test_a_real_time_endpoint_with_windows_is_parked_outside_them_once_nobody_calls() -> None:
     window = {"days": "*", "start": "20:00", "end": "21:00", "timezone": "UTC"}
     deployment = a_deployment(REALTIME, keep_warm={"policy": "window", "windows": [window]})

@@ -12,8 +12,10 @@ from pilotlight.domain.endpoint import Endpoint
 from pilotlight.domain.hosting import ScaleIn
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.values import Backend, Model
+from pilotlight.domain.warmth import WakeOutcome
 
 UNMARKED_CALLS = timedelta(minutes=2)  # two looks: so long a quiet says that nobody calls directly
+LONGEST_UNMARKED_CALL = timedelta(minutes=1)  # one that the API makes itself: it is over after half of that
 
 
 class Wish(Model):
@@ -33,6 +35,19 @@ class Wish(Model):
 def reaches_zero(backend: Backend, endpoint: Endpoint) -> bool:
     """Say whether an endpoint can stay in service without an instance."""
     return backend is Backend.SAGEMAKER_ASYNC or endpoint.scaling.components
+
+
+def leaving_since(deployment: Deployment, endpoint: Endpoint, now: datetime) -> datetime | None:
+    """Return when it was asked that what runs shall go, where nobody has woken it since; else None.
+
+    What is called from then on is queued, which leaves a mark, so that a while later no call is under way unseen.
+    """
+    asked_at = deployment.quiet_since
+    if asked_at is None or deployment.quiet_until is None or now >= deployment.quiet_until:
+        return None
+    woken = _last_warm_wake(deployment)
+    began = (woken.began_at or woken.at) if woken else endpoint.created_at
+    return asked_at if began is None or began <= asked_at else None
 
 
 def wish(
@@ -89,10 +104,14 @@ def _use_just_now(
     Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data".
     """
     patience = timedelta(seconds=endpoint.scaling.scale_in_cooldown_seconds)
-    woken = deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
+    woken = _last_warm_wake(deployment)
     if (deployment.wake and deployment.wake.is_live(now)) or (woken and now - woken.at < patience):
         return "it was woken just now"
     return "it was called just now" if last_answer_at and now - last_answer_at < patience else None
+
+
+def _last_warm_wake(deployment: Deployment) -> WakeOutcome | None:
+    return deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
 
 
 def _may_leave(
@@ -105,12 +124,11 @@ def _may_leave(
     at_zero = reaches_zero(deployment.backend, endpoint)
     if at_zero and not asked and endpoint.scaling.scale_in is not ScaleIn.IMMEDIATE:
         return False
-    woken = deployment.last_wake if deployment.last_wake and deployment.last_wake.warm else None
+    if leaving := leaving_since(deployment, endpoint, now):
+        return deployment.backend is Backend.SAGEMAKER_ASYNC or now - leaving >= LONGEST_UNMARKED_CALL
+    woken = _last_warm_wake(deployment)
     woken_at = woken.at if woken else endpoint.in_service_at
     since = woken.began_at or woken.at if woken else woken_at  # a call is often answered before its wake is noted
-    began = since if woken else endpoint.created_at
-    if asked and deployment.quiet_since and (began is None or began <= deployment.quiet_since):
-        return True  # nobody has woken it since that was asked
     answered_since = bool(last_answer_at and (since is None or last_answer_at >= since))
     if answered_since and last_answer_at and endpoint.scaling.scale_in is ScaleIn.IMMEDIATE:
         # a direct call leaves no mark while it runs: only its answer tells of it

@@ -32,6 +32,7 @@ from pilotlight.domain.invocation import (
     RawInvocation,
     fits,
 )
+from pilotlight.domain.scaling import leaving_since
 from pilotlight.domain.spending import Purpose
 from pilotlight.domain.values import Backend, Model
 from pilotlight.domain.warmth import Warmth
@@ -128,8 +129,13 @@ class Invoking:
         return self._answering.ask(deployment, request)
 
     def _answers_at_once(self, deployment: Deployment, request: Asked, ask: Ask, speed: float | None) -> bool:
-        """Say whether the API itself calls a warm model: not where it is told another time, or another place."""
+        """Say whether the API itself calls a warm model: not where it is told another time, or another place.
+
+        Nor where its instances are to go: what is queued is marked, and they stay for it.
+        """
         within = self._limits.direct_seconds
+        if deployment.endpoint and leaving_since(deployment, deployment.endpoint, self._clock.now()):
+            return False
         if deployment.backend is Backend.SAGEMAKER_ASYNC or request.webhook or (request.timeout_seconds or 0) > within:
             return False
         if ask.form is Form.BODY:

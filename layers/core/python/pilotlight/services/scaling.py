@@ -9,6 +9,7 @@ from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Seen
 from pilotlight.domain.errors import ConcurrentChange, NotFound
 from pilotlight.domain.scaling import Wish, reaches_zero, wish
 from pilotlight.domain.uptime import paid_instances
+from pilotlight.domain.values import Backend
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import Autoscaling, Endpoints
 from pilotlight.services.accounting import Accounting
@@ -111,14 +112,16 @@ class InstanceScaling:
     def leave(self, deployment: Deployment, reason: str) -> Deployment:
         """Let go of all instances now, whoever could have called: a scale-down on request.
 
-        Calls under way are answered first: then the next look lets go.
+        Calls under way are answered first: then a look lets go. Of those that are answered directly nobody knows, so
+        that what may have some is left to a look.
         """
         endpoint = deployment.endpoint
         if endpoint is None or endpoint.update or not (endpoint.is_in_service or endpoint.is_broken):
             return deployment
-        if self._results.in_flight(deployment):
+        is_called_directly = deployment.backend is Backend.SAGEMAKER_REALTIME and endpoint.status not in ANSWERS_NOBODY
+        if is_called_directly or self._results.in_flight(deployment):
             return deployment
-        if endpoint.is_broken or not reaches_zero(deployment.backend, endpoint):
+        if endpoint.is_broken:
             return self._park(deployment, reason)
         wanted = Wish(floor=0, most=endpoint.scaling.max, now=0, reason=reason)
         return self._stop(deployment, endpoint, wanted)
