@@ -454,11 +454,29 @@ def test_bounds_that_cannot_be_removed_keep_nobody_waiting(world):
     world.requesting.keep_warm("llama", always_warm())
     world.clock.advance(minutes=2)
 
-    report = world.sweeping.sweep(correlation_id="c")
+    report = world.sweep()
 
-    assert report.failed == 0
+    assert report.failed == 1
     assert world.deployment().wake, "it is woken all the same"
     assert world.autoscaling.bounds
+
+
+def test_bounds_that_cannot_be_removed_are_tried_more_and_more_seldom_and_told_of_once(world):
+    left_behind(world)
+    before, failed_at = timeline(world), []
+
+    for minute in range(1, 130):
+        world.clock.advance(minutes=1)
+        if world.sweep().failed:
+            failed_at.append(minute)
+    told = timeline(world)[len(before) :]
+    world.autoscaling.refuses = None
+    world.clock.advance(hours=1)
+
+    assert failed_at == [1, 2, 4, 8, 16, 32, 64, 124]
+    assert told == ["what scaled its endpoint could not be removed, which is tried again: not now"]
+    assert (world.sweep().failed, world.autoscaling.bounds) == (0, {})
+    assert (world.endpoint().failed_tidies, world.endpoint().tidy_rests_until) == (0, None)
 
 
 def test_bounds_beside_an_endpoint_of_somebody_else_are_left_alone(world):

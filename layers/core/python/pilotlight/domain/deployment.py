@@ -232,7 +232,8 @@ class Deployment(Model):
         if self.keep_warm_warn_at:
             looks.append((self.keep_warm_warn_at, "notice that keep-warm ends unless it is confirmed"))
         if self.endpoint and self.endpoint.has_bounds_left:
-            looks.append((now + SWEEP_INTERVAL, "remove what scaled its endpoint"))
+            rests_until = self.endpoint.tidy_rests_until or now
+            looks.append((max(now + SWEEP_INTERVAL, rests_until), "remove what scaled its endpoint"))
         if self.wake:
             looks.append((min(self.wake.deadline, now + CHECK_INTERVAL), "check that the wake goes on"))
         if self.wants_warm(now):

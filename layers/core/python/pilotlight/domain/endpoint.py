@@ -98,6 +98,8 @@ class Endpoint(Model):
     floor: int | None = None
     most: int | None = None
     suspended: bool = False
+    failed_tidies: int = 0  # failures in a row to remove what scaled it, once it was gone
+    tidy_rests_until: Moment | None = None
     waiting: tuple[Waiting, ...] = ()
     update: Update | None = None
     updates: int = 0

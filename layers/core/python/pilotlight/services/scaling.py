@@ -229,7 +229,8 @@ class InstanceScaling:
     def _note_without_bounds(self, deployment: Deployment) -> Deployment:
         if deployment.endpoint is None or deployment.endpoint.most is None:
             return deployment
-        return self._note(deployment, "its bounds and alarms are removed", floor=None, most=None)
+        removed = {"floor": None, "most": None, "failed_tidies": 0, "tidy_rests_until": None}
+        return self._note(deployment, "its bounds and alarms are removed", **removed)
 
     def _component(self, deployment: Deployment, endpoint: Endpoint) -> str | None:
         if not endpoint.scaling.components:

@@ -100,8 +100,13 @@ class Sweeping:
             look = partial(self._uploading.look, folder, correlation_id=correlation_id)
             failed += not self._guarded(folder, look, self._uploading.put_off, kind="upload")
         for name in rest:
-            failed += not self._guarded(name, partial(self.look, name, correlation_id), self._put_off)
+            failed += not self._looked_and_tidied(name, correlation_id)
         return SweepReport(deployments=len(names), uploads=len(folders), failed=failed)
+
+    def _looked_and_tidied(self, name: str, correlation_id: str) -> bool:
+        """Look at a deployment and, where that succeeds, tidy up after its endpoint; say whether both succeeded."""
+        looked = self._guarded(name, partial(self.look, name, correlation_id), self._put_off)
+        return looked and self._guarded(name, partial(self._tidy, name), self._put_off_tidying)
 
     def _sort(self, name: str, over: list[str], rest: list[str]) -> None:
         """Put a deployment among those whose lease is over, which cost money by the minute, or among the rest."""
@@ -126,8 +131,14 @@ class Sweeping:
             self._tearing_down.revive(deployment)
         elif deployment.status is Status.SERVING:
             self._look_at_serving(deployment, correlation_id)
-            self._guarded(name, partial(self._tending.tidy, deployment), _leave)
         self._set_next_look(name)
+
+    def _tidy(self, name: str) -> None:
+        """Remove what is left of an endpoint that is gone, unless that failed just now."""
+        deployment = self._deployments.get(name)
+        rests_until = deployment.endpoint.tidy_rests_until if deployment.endpoint else None
+        if deployment.status is Status.SERVING and not (rests_until and self._clock.now() < rests_until):
+            self._tending.tidy(deployment)
 
     def _look_at_serving(self, deployment: Deployment, correlation_id: str) -> None:
         now = self._clock.now()
@@ -240,6 +251,22 @@ class Sweeping:
         except NotFound:
             self._deployments.put_off(name, now + LONGEST_REST)
 
+    def _put_off_tidying(self, name: str, reason: str) -> None:
+        """Tidy up again later, and later each time, while all else is due as ever; that it failed is told once."""
+        now = self._clock.now()
+
+        def later(before: Deployment) -> Change | None:
+            if before.endpoint is None:
+                return None
+            times = before.endpoint.failed_tidies + 1
+            rests_until = now + backoff(times, SWEEP_INTERVAL, LONGEST_REST)
+            endpoint = before.endpoint.changed(failed_tidies=times, tidy_rests_until=rests_until)
+            told = f"what scaled its endpoint could not be removed, which is tried again: {reason}"
+            made = change(before, before.changed(endpoint=endpoint), EventKind.NOTE, told, now)
+            return made if times == 1 else made.changed(event=None)
+
+        amend(self._deployments, name, later)
+
     def _guarded(
         self, record: str, look: Callable[[], object], put_off: Callable[[str, str], None], kind: str = "deployment"
     ) -> bool:
@@ -252,10 +279,6 @@ class Sweeping:
                 put_off(record, reason)
             return False
         return True
-
-
-def _leave(_name: str, _reason: str) -> None:
-    """Leave it as it is: the next look comes to it again."""
 
 
 def _well_again(before: Deployment, now: datetime) -> Change | None:
