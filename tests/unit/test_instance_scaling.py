@@ -231,6 +231,19 @@ def test_nothing_is_registered_before_the_deployment_serves(world):
     assert world.autoscaling.writes == 0
 
 
+def test_what_serves_without_bounds_is_looked_at_at_once_so_that_an_update_has_its_alarm(world):
+    world.host(Status.WARMING)
+    world.run_wake()
+    world.clock.advance(seconds=10)
+
+    served = world.deploying.mark_serving(world.task())
+    world.sweep()
+
+    assert (served.next_look_at, served.next_step) == (world.clock.now(), "set what scales its endpoint")
+    assert world.autoscaling.bounds == {ENDPOINT: (1, 1, False)}
+    assert world.deployment().next_look_at == world.clock.now() + timedelta(minutes=1)
+
+
 def test_bounds_of_components_are_those_of_their_copies(world):
     components(world, max=2)
 

@@ -231,6 +231,8 @@ class Deployment(Model):
             looks.append((self.lease.warn_at, "notice that the lease ends soon"))
         if self.keep_warm_warn_at:
             looks.append((self.keep_warm_warn_at, "notice that keep-warm ends unless it is confirmed"))
+        if self.endpoint and self.endpoint.lacks_bounds:
+            looks.append((now, "set what scales its endpoint"))
         if self.endpoint and self.endpoint.has_bounds_left:
             rests_until = self.endpoint.tidy_rests_until or now
             looks.append((max(now + SWEEP_INTERVAL, rests_until), "remove what scaled its endpoint"))

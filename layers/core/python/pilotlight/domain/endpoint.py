@@ -122,6 +122,11 @@ class Endpoint(Model):
         return bool(self.exists or self.update or self.waiting)
 
     @property
+    def lacks_bounds(self) -> bool:
+        """Whether it is in service, and what scales and watches it is not known to be there: an update has no alarm."""
+        return self.is_in_service and self.floor is None and self.update is None
+
+    @property
     def has_bounds_left(self) -> bool:
         """Whether it is gone, and what scaled and watched it may not be."""
         return not self.exists and self.most is not None
