@@ -274,12 +274,12 @@ def test_a_belief_has_the_moment_of_what_was_seen(world):
     assert world.accounting.warmth(a_hosted_deployment(seen_at=NOON), NOON + HOUR).as_of == NOON
 
 
-def test_instances_that_go_with_the_last_answer_may_go_at_any_moment(world):
+def test_instances_that_go_with_the_last_answer_may_go_with_a_look_and_are_not_told_of_as_cold_by_now(world):
     scaling = ScalingSettings(scale_in=ScaleIn.IMMEDIATE).for_backend(Backend.SAGEMAKER_ASYNC)
 
     belief = world.accounting.warmth(a_hosted_deployment(scaling=scaling), NOON + HOUR)
 
-    assert (belief.state, belief.warm_until) == (Warmth.WARM, NOON + HOUR)
+    assert (belief.state, belief.warm_until) == (Warmth.WARM, NOON + HOUR + timedelta(minutes=1))
 
 
 # ---- what is shown --------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pilotlight.domain.values import Backend, Model, Moment
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 30
 COLD_STARTS_KEPT = 5
+BETWEEN_LOOKS = timedelta(minutes=1)  # at an endpoint that costs: the interval of the sweep
 KEEP_WARM_MARGIN = timedelta(minutes=2)  # twice the interval of the sweep
 TAKES_CALLS = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 """Statuses in which the instances that an endpoint has answer: an update keeps the old ones until it is over."""
@@ -208,13 +209,14 @@ def warmth_of(endpoint: Endpoint | None, wake: Wake | None, now: datetime, *, ke
     """Return what to believe of a model on instances, from what was last seen of its endpoint.
 
     They stay until autoscaling lets them go, and nobody knows when; or, where they go with the last answer and are not
-    `kept` by a keep-warm policy, at any moment.
+    `kept` by a keep-warm policy, with a look, of which there is one each minute.
     """
     seen = endpoint if endpoint and endpoint.exists else None
     capacity = seen and (seen.instances if seen.copies is None else seen.copies)
     if seen and capacity and seen.status in TAKES_CALLS:
-        at_any_moment = seen.scaling.scale_in is ScaleIn.IMMEDIATE and not kept
-        return WarmthEstimate(state=Warmth.WARM, as_of=seen.seen_at or now, warm_until=now if at_any_moment else None)
+        goes_with_a_look = seen.scaling.scale_in is ScaleIn.IMMEDIATE and not kept
+        warm_until = now + BETWEEN_LOOKS if goes_with_a_look else None
+        return WarmthEstimate(state=Warmth.WARM, as_of=seen.seen_at or now, warm_until=warm_until)
     begins = seen and (seen.desired > seen.instances or seen.status == "Creating")
     state = Warmth.WAKING if begins or (wake and wake.is_live(now)) else Warmth.COLD
     return WarmthEstimate(state=state, as_of=(seen and seen.seen_at) or now)
