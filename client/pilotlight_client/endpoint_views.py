@@ -78,8 +78,26 @@ class EndpointFailureView(TypedDict):
     at: str
 
 
+class SettledScaling(TypedDict):
+    """Scaling with nothing left open; `target` is of the backlog, or of calls a minute, for each instance."""
+
+    min: int
+    max: int
+    initial: int
+    target: float
+    scale_in_cooldown_seconds: int
+    scale_out_cooldown_seconds: int
+    disable_scale_in: NotRequired[bool]
+    scale_in: NotRequired[str]
+    concurrent_invocations: NotRequired[int | None]
+    components: NotRequired[bool]
+
+
 class EndpointView(TypedDict):
-    """An endpoint as it was last seen; `instances` are there, `desired` are on their way or wanted."""
+    """An endpoint as it was last seen; `instances` are there, `desired` are on their way or wanted.
+
+    `min` and `max` are what holds now, `scaling` what was asked for.
+    """
 
     name: str
     arn: NotRequired[str | None]
@@ -89,6 +107,7 @@ class EndpointView(TypedDict):
     desired: int
     min: int
     max: int
+    scaling: NotRequired[SettledScaling]
     usd_per_instance_hour: float
     revision: int
     seen_at: NotRequired[str | None]
@@ -125,17 +144,10 @@ class ProposalView(AlternativeView):
     alternatives: NotRequired[list[AlternativeView]]
 
 
-class SettledScaling(TypedDict):
-    """Scaling with nothing left open; `target` is of the backlog, or of calls a minute, for each instance."""
+class RevisionScaling(TypedDict):
+    """What of scaling belongs to a revision; bounds are the endpoint's."""
 
-    min: int
-    max: int
     initial: int
-    target: float
-    scale_in_cooldown_seconds: int
-    scale_out_cooldown_seconds: int
-    disable_scale_in: NotRequired[bool]
-    scale_in: NotRequired[str]
     concurrent_invocations: NotRequired[int | None]
     components: NotRequired[bool]
 
@@ -148,7 +160,7 @@ class RevisionView(TypedDict):
     instance_type: str
     usd_per_hour: float
     image: str
-    scaling: SettledScaling
+    scaling: RevisionScaling
     instance: Instance
     serving: Serving
     container: Container

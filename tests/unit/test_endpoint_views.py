@@ -169,6 +169,16 @@ def test_a_revision_shows_what_it_is_made_of_and_why(world):
     assert shown.created_at <= world.clock.now()
 
 
+def test_bounds_are_shown_with_the_endpoint_and_with_no_revision(world):
+    world.host(scaling={"max": 3})
+    world.updating.update("llama", UpdateRequest.model_validate({"scaling": {"max": 4}}))
+
+    (revision,) = world.viewing.revisions("llama").items
+
+    assert (view(world).endpoint.scaling.max, view(world).endpoint.scaling.target) == (4, 5.0)
+    assert revision.scaling.model_dump() == {"initial": 1, "concurrent_invocations": None, "components": False}
+
+
 def test_a_failed_deployment_has_no_revision_in_service(world):
     world.host(Status.CREATING)
     world.fail_deploy()

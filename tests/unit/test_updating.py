@@ -22,6 +22,7 @@ from pilotlight.domain.errors import (
     Superseded,
     Throttled,
 )
+from pilotlight.domain.hosting import ScaleIn
 from pilotlight.domain.instance_rates import rate_of
 from pilotlight.domain.pricing import WindowOpener
 from pilotlight.domain.spending import Purpose, SpendCeiling
@@ -46,8 +47,8 @@ def update(world, value="b", **more):
     return world.updating.update("llama", environment(value, **more))
 
 
-def updated(world, value="b"):
-    update(world, value)
+def updated(world, value="b", **more):
+    update(world, value, **more)
     return world.run_update()
 
 
@@ -908,17 +909,69 @@ def test_where_nothing_else_has_served_there_is_nothing_to_roll_back_to(world):
         world.updating.roll_back("llama", None, Strategy.BLUE_GREEN)
 
 
-def test_bounds_come_back_with_the_revision_that_had_them(world):
+def test_bounds_that_were_changed_at_once_outlive_a_rollback(world):
+    world.host(scaling={"min": 1, "max": 2})
+    updated(world)
+    world.updating.update("llama", wanted(scaling={"min": 0, "max": 1, "scale_in": "immediate"}))
+
+    done = roll_back(world)
+    world.clock.advance(minutes=10)  # for so long what was woken is held
+    world.look()
+
+    assert (done.endpoint.revision, done.hosting.container.environment) == (1, {})
+    assert (done.hosting.scaling.min, done.hosting.scaling.max) == (0, 1)
+    assert (done.endpoint.scaling.min, done.endpoint.scaling.scale_in) == (0, ScaleIn.IMMEDIATE)
+    assert world.autoscaling.bounds == {ENDPOINT: (0, 1, False)}
+
+
+def test_bounds_that_were_named_beside_something_else_outlive_a_rollback_too(world):
     world.host(scaling={"max": 2})
-    world.updating.update("llama", wanted(scaling={"max": 4}, container={"environment": {"VALUE": "b"}}))
-    world.run_update()
+    updated(world, scaling={"max": 4})
     world.look()
     assert world.autoscaling.bounds == {ENDPOINT: (1, 4, False)}
 
-    roll_back(world)
-    world.look()
+    done = roll_back(world)
 
-    assert world.autoscaling.bounds == {ENDPOINT: (0, 2, False)}
+    assert (done.endpoint.revision, done.endpoint.scaling.max, done.hosting.scaling.max) == (1, 4, 4)
+
+
+def test_bounds_that_were_changed_at_once_outlive_the_next_revision(world):
+    world.host(scaling={"max": 2})
+    world.updating.update("llama", wanted(scaling={"max": 4}))
+
+    done = updated(world)
+
+    assert (done.endpoint.revision, done.endpoint.scaling.max, done.hosting.scaling.max) == (2, 4, 4)
+
+
+def test_bounds_that_were_named_with_an_update_that_failed_stay_as_they_were(world):
+    world.host(scaling={"max": 2})
+    update(world, scaling={"max": 4})
+
+    after = world.fail_update(BROKE)
+
+    assert (after.endpoint.scaling.max, after.hosting.scaling.max) == (2, 2)
+
+
+def test_a_revision_that_began_with_more_than_the_bounds_allow_begins_with_fewer_after_a_rollback(world):
+    """Its config asks for three, which autoscaling takes away; the record must be one that can be read."""
+    world.host(scaling={"max": 3, "initial": 3})
+    updated(world, scaling={"max": 1, "initial": 1})
+
+    done = roll_back(world)
+
+    assert (done.hosting.scaling.initial, done.hosting.scaling.max) == (1, 1)
+    assert (done.endpoint.scaling.initial, done.endpoint.scaling.max) == (3, 1)
+    assert type(done).model_validate(done.dump()) == done
+
+
+def test_a_most_that_followed_from_how_many_it_began_with_stays_after_a_rollback(world):
+    world.host()
+    updated(world, scaling={"initial": 3})
+
+    done = roll_back(world)
+
+    assert (done.endpoint.scaling.max, done.hosting.scaling.for_backend(done.backend).max) == (3, 3)
 
 
 # ---- what is kept ------------------------------------------------------------------------------------------------

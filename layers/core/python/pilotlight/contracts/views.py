@@ -83,7 +83,10 @@ class UpdateView(Model):
 
 
 class EndpointView(Model):
-    """The instances of a deployment, as they were last seen, and what holds them."""
+    """The instances of a deployment, as they were last seen, and what holds them.
+
+    `min` and `max` are what holds now, `scaling` what was asked for.
+    """
 
     name: str
     arn: str | None = None
@@ -93,11 +96,20 @@ class EndpointView(Model):
     desired: int
     min: int
     max: int
+    scaling: Scaling
     usd_per_instance_hour: float
     revision: int
     seen_at: Moment | None = None
     update: UpdateView | None = None
     failure: EndpointFailure | None = None
+
+
+class RevisionScaling(Model):
+    """What of scaling is in an endpoint config; bounds are the endpoint's, and no revision's."""
+
+    initial: int
+    concurrent_invocations: int | None = None
+    components: bool = False
 
 
 class RevisionView(Model):
@@ -108,7 +120,7 @@ class RevisionView(Model):
     instance_type: str
     usd_per_hour: float
     image: str
-    scaling: Scaling
+    scaling: RevisionScaling
     instance: InstanceSettings
     serving: ServingSettings
     container: ContainerSettings

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pilotlight.domain.hosting import Hosting, Scaling
+from pilotlight.domain.hosting import Hosting, Scaling, ScalingSettings
 from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.values import Model, Moment
 
@@ -55,7 +55,8 @@ class Update(Model):
     """An update under way: to which revision, from which, and how. `number` counts the updates of an endpoint.
 
     While it runs there are instances of both: `usd_per_hour` is the price of the dearer, `most` how many instances the
-    one may have that may have more.
+    one may have that may have more. `scaling` is how the deployment shall scale when it is over; None, in records of
+    before 2026-11-29, is as the revision was made.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Update(Model):
     started_at: Moment
     usd_per_hour: float = 0.0
     most: int = 0
+    scaling: ScalingSettings | None = None
 
 
 class Endpoint(Model):

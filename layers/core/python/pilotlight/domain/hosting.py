@@ -15,6 +15,8 @@ from pilotlight.domain.values import Backend, Model, Request
 
 MOST_INSTANCES = 100
 INSTANCE_PATTERN = r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"
+OF_THE_CONFIG = ("initial", "concurrent_invocations", "components")
+"""What of scaling is in an endpoint config, and so of a revision. All else is the deployment's, whatever it runs."""
 
 InstanceType = Annotated[str, StringConstraints(pattern=INSTANCE_PATTERN, max_length=40)]
 
@@ -74,6 +76,17 @@ class ScalingSettings(Request):
         if self.disable_scale_in and self.scale_in is ScaleIn.IMMEDIATE:
             raise ValueError("disable_scale_in contradicts scale_in: immediate; leave one of them out")
         return self
+
+    def with_bounds_of(self, others: "ScalingSettings", backend: Backend) -> "ScalingSettings":
+        """Return what these say of an endpoint config, and what others say of bounds and how they are kept to.
+
+        It begins with no more instances than the others allow.
+        """
+        most = others.for_backend(backend).max
+        first = None if self.initial is None else min(self.initial, most)
+        fixed = {name: getattr(self, name) for name in OF_THE_CONFIG} | {"initial": first}
+        both = others.changed(**fixed)
+        return both if both.for_backend(backend).max == most else both.changed(max=most)
 
     def for_backend(self, backend: Backend) -> "Scaling":
         """Return the settings with the defaults of a backend.
@@ -147,6 +160,10 @@ class Scaling(Model):
     scale_in: ScaleIn = ScaleIn.COOLDOWN
     concurrent_invocations: int | None = None
     components: bool = False
+
+    def with_bounds_of(self, others: "Scaling") -> "Scaling":
+        """Return what these say of an endpoint config, and what others say of bounds and how they are kept to."""
+        return others.changed(**{name: getattr(self, name) for name in OF_THE_CONFIG})
 
 
 class Hosting(Model):

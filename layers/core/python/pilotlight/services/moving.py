@@ -199,8 +199,9 @@ class Moving:
                 return None
             if seen is None and known.exists and known.starting_at:  # of which revision is to be seen
                 raise ConcurrentChange(f"Endpoint {known.name} is being made just now; look again.")
+            scaling = update.scaling or revision.hosting.scaling
             after = before.changed(
-                hosting=revision.hosting,
+                hosting=revision.hosting.changed(scaling=scaling),
                 proposal=revision.proposal,
                 endpoint=known.changed(
                     update=None,
@@ -209,7 +210,7 @@ class Moving:
                     former_revision=known.revision if known.revision != revision.number else known.former_revision,
                     instance_type=revision.instance_type,
                     usd_per_hour=revision.usd_per_hour,
-                    scaling=revision.scaling,
+                    scaling=revision.scaling.with_bounds_of(scaling.for_backend(before.backend)),
                     floor=None,  # so that its bounds are registered anew
                 ),
             )

@@ -15,7 +15,7 @@ from pilotlight.domain.endpoint import (
     Update,
 )
 from pilotlight.domain.errors import Conflict, InvalidInput
-from pilotlight.domain.hosting import Hosting, Scaling
+from pilotlight.domain.hosting import OF_THE_CONFIG, Hosting, Scaling, ScalingSettings
 from pilotlight.domain.source import Source
 from pilotlight.domain.spending import Purpose
 from pilotlight.ports import Clock, Deployments, Executions
@@ -25,8 +25,6 @@ from pilotlight.services.moving import endpoint_of_instances, execute
 from pilotlight.services.records import amend
 from pilotlight.services.revising import Revising
 from pilotlight.services.spending import Spending
-
-OF_THE_CONFIG = ("concurrent_invocations", "components")
 
 
 class Updating:
@@ -74,11 +72,13 @@ class Updating:
         proposal = self._judging.require(pinned, deployment.backend, hosting)
         revision = self._revising.of(deployment, hosting, proposal, reason=wanted.reason or "updated")
         with self._creating.forgetting_if_over(deployment, revision):
-            return self._begin(deployment, revision, wanted.strategy, hosting, f"to revision {revision.number}")
+            reason = f"to revision {revision.number}"
+            return self._begin(deployment, revision, wanted.strategy, reason, scaling=hosting.scaling)
 
     def roll_back(self, name: str, number: int | None, strategy: Strategy) -> Deployment:
         """Bring a deployment back to a revision that is kept: by default to the one that served before.
 
+        Bounds are the deployment's, and stay.
         Raises: NotServing; NotFound, naming the revisions that are kept; Conflict while another update runs.
         """
         deployment = self._deployments.get(name).require_serving()
@@ -89,19 +89,28 @@ class Updating:
         _require_no_components(endpoint)
         revision = self._revising.find(deployment, number) if number else self._former(deployment, endpoint)
         reason = f"rolling back to revision {revision.number}"
-        return self._begin(deployment, revision, strategy, revision.hosting, reason)
+        return self._begin(deployment, revision, strategy, reason)
 
     def _begin(
-        self, deployment: Deployment, revision: Revision, strategy: Strategy, hosting: Hosting, reason: str
+        self,
+        deployment: Deployment,
+        revision: Revision,
+        strategy: Strategy,
+        reason: str,
+        *,
+        scaling: ScalingSettings | None = None,
     ) -> Deployment:
+        """Begin an update to a revision, which keeps to the deployment's bounds where no `scaling` is wished."""
         now = self._clock.now()
 
         def begun(before: Deployment) -> Change | None:
             before.require(deployment.generation, Status.SERVING)
             endpoint = self._updatable(before)
-            if revision.number == endpoint.revision and before.hosting == hosting:
+            update = _update(before, endpoint, revision, strategy, now, scaling)
+            if revision.number == endpoint.revision and before.hosting == revision.hosting.changed(
+                scaling=update.scaling
+            ):
                 return None
-            update = _update(endpoint, revision, strategy, now)
             newest = max(endpoint.newest_revision, revision.number)
             changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest)
             after = before.changed(endpoint=changed)
@@ -110,7 +119,7 @@ class Updating:
 
         endpoint = self._updatable(deployment)
         if endpoint.exists:  # a parked one has its room claimed when it is woken
-            both = endpoint.changed(update=_update(endpoint, revision, strategy, now))
+            both = endpoint.changed(update=_update(deployment, endpoint, revision, strategy, now, scaling))
             self._spending.require(deployment.changed(endpoint=both), Purpose.UPDATE)
         after = amend(self._deployments, deployment.name, begun)
         if after.endpoint and after.endpoint.update:
@@ -123,7 +132,7 @@ class Updating:
         if before.changed(scaling=hosting.scaling) != hosting:
             return False
         # An endpoint that is there has begun: how many it begins with is no reason for another fleet.
-        fixed = OF_THE_CONFIG if endpoint.exists else ("initial", *OF_THE_CONFIG)
+        fixed = set(OF_THE_CONFIG) - ({"initial"} if endpoint.exists else set())
         return all(getattr(before.scaling, name) == getattr(hosting.scaling, name) for name in fixed)
 
     def _rescale(self, deployment: Deployment, hosting: Hosting) -> Deployment:
@@ -133,7 +142,7 @@ class Updating:
         """
         now = self._clock.now()
         endpoint = self._updatable(deployment)
-        scaling = hosting.scaling.for_backend(deployment.backend).changed(initial=endpoint.scaling.initial)
+        scaling = endpoint.scaling.with_bounds_of(hosting.scaling.for_backend(deployment.backend))
         if endpoint.scaling.components:
             self._require_room_for_copies(deployment, endpoint, scaling.max)
 
@@ -184,8 +193,18 @@ class Updating:
         return endpoint
 
 
-def _update(endpoint: Endpoint, revision: Revision, strategy: Strategy, now: datetime) -> Update:
-    """Return the update that would bring an endpoint to a revision."""
+def _update(
+    deployment: Deployment,
+    endpoint: Endpoint,
+    revision: Revision,
+    strategy: Strategy,
+    now: datetime,
+    scaling: ScalingSettings | None,
+) -> Update:
+    """Return the update that would bring an endpoint to a revision, within bounds that are wished or those it has."""
+    bounds = scaling or (deployment.hosting or Hosting()).scaling
+    settings = revision.hosting.scaling.with_bounds_of(bounds, deployment.backend)
+    most = max(settings.for_backend(deployment.backend).max, revision.scaling.initial)
     return Update(
         number=endpoint.updates + 1,
         revision=revision.number,
@@ -193,7 +212,8 @@ def _update(endpoint: Endpoint, revision: Revision, strategy: Strategy, now: dat
         strategy=strategy,
         started_at=now,
         usd_per_hour=max(revision.usd_per_hour, endpoint.usd_per_hour),
-        most=max(revision.scaling.max, endpoint.scaling.max),
+        most=max(most, endpoint.scaling.max),
+        scaling=settings,
     )
 
 

@@ -14,6 +14,7 @@ from pilotlight.contracts import (
     OrphanList,
     Progress,
     RevisionList,
+    RevisionScaling,
     RevisionView,
     UpdateView,
     UploadList,
@@ -23,6 +24,7 @@ from pilotlight.contracts import (
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.endpoint import Revision, RevisionStatus
 from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.hosting import OF_THE_CONFIG
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Passes, Uploads
@@ -227,6 +229,7 @@ def _endpoint_view(deployment: Deployment) -> EndpointView | None:
         desired=endpoint.desired,
         min=endpoint.scaling.min if endpoint.floor is None else endpoint.floor,
         max=endpoint.scaling.max,
+        scaling=endpoint.scaling,
         usd_per_instance_hour=endpoint.usd_per_hour,
         revision=endpoint.revision,
         seen_at=endpoint.seen_at,
@@ -242,7 +245,7 @@ def _revision_view(revision: Revision, *, serves: int) -> RevisionView:
         instance_type=revision.instance_type,
         usd_per_hour=revision.usd_per_hour,
         image=revision.image,
-        scaling=revision.scaling,
+        scaling=RevisionScaling.model_validate(revision.scaling.model_dump(include=set(OF_THE_CONFIG))),
         instance=revision.hosting.instance,
         serving=revision.hosting.serving,
         container=revision.hosting.container,
