@@ -1,6 +1,7 @@
 """Nothing of a failure bills for long, a teardown leaves no trace, and a stranger's things stay where they are."""
 
 import pytest
+from pilotlight.contracts import UpdateRequest
 from pilotlight.domain import names
 from pilotlight.domain.bundle import bundle_folder
 from pilotlight.domain.deployment import Status
@@ -25,6 +26,10 @@ def hosted(world):
 
 def status(world):
     return hosted(world).status if hosted(world) else "gone"
+
+
+def cost_so_far(world):
+    return world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
 
 
 def everything(world):
@@ -350,6 +355,30 @@ def test_instances_that_came_unseen_are_paid_for_from_the_moment_that_a_teardown
 
     after = world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
     assert after - before == pytest.approx(3 * world.endpoint().usd_per_hour / 2)
+
+
+def test_what_was_being_updated_is_paid_for_at_its_dearest_until_it_is_gone_and_its_cost_never_falls(world):
+    world.host()
+    world.updating.update("llama", UpdateRequest.model_validate({"instance": {"type": "ml.g5.12xlarge"}}))
+    world.begin_update()
+    world.look()
+    dearest = world.endpoint().dearest_usd_per_hour
+    world.tearing_down.begin("llama", reason="enough", correlation_id="c-end")
+    costs = [cost_so_far(world)]
+
+    for status_then in ("Updating", "InService", "Deleting", "gone"):
+        if status_then in ("InService", "gone"):
+            world.endpoints.settle(ENDPOINT)
+        assert status(world) == status_then
+        world.removing.delete(world.task())
+        costs.append(cost_so_far(world))
+        for _ in range(2):
+            world.clock.advance(minutes=5)
+            costs.append(cost_so_far(world))
+
+    assert costs == sorted(costs)
+    assert dearest > world.endpoint().usd_per_hour
+    assert costs[-1] - costs[0] == pytest.approx(3 / 6 * 2 * dearest)
 
 
 def test_the_wait_for_what_takes_long_grows_and_has_a_bound(world):

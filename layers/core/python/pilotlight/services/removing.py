@@ -12,7 +12,7 @@ from pilotlight.domain.bundle import bundle_folder
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.endpoint import Endpoint
 from pilotlight.domain.errors import ConcurrentChange
-from pilotlight.domain.uptime import paid_instances
+from pilotlight.domain.uptime import believed_instances, paid_instances
 from pilotlight.ports import ArtifactBucket, Clock, Deployments
 from pilotlight.ports.endpoints import Endpoints, Found, Revisions
 from pilotlight.services.async_results import AsyncResults
@@ -105,11 +105,18 @@ class Removing:
         return Wait(done=True)
 
     def _begin_to_delete(self, deployment: Deployment, endpoint: Endpoint) -> None:
-        """Begin to delete an endpoint of ours, once nothing is under way at it."""
+        """Begin to delete an endpoint of ours, once nothing is under way at it.
+
+        Until it is gone it is charged as the record has it, or for more: what was told of its cost never falls.
+        """
         seen = self._endpoints.see(endpoint.name)
         if seen is None:
             return
-        self._metering.observe(deployment, paid_instances(seen, endpoint), self._clock.now())
+        instances, price = (
+            max(paid_instances(seen, endpoint), believed_instances(endpoint)),
+            endpoint.dearest_usd_per_hour,
+        )
+        self._metering.observe(deployment, instances, self._clock.now(), usd_per_hour=price)
         if seen.is_settled:
             self._delete_endpoint(deployment, endpoint)
 
