@@ -126,6 +126,7 @@ class EndpointWorld:
             self.revising,
             self.creating,
             self.removing,
+            self.metering,
             self.spending,
             self.notifying,
             self.clock,

@@ -614,6 +614,78 @@ def test_while_an_update_runs_the_instances_of_both_revisions_are_paid_for(world
     assert both == pytest.approx(2 * world.endpoint().usd_per_hour / 2)
 
 
+def cost(world):
+    return world.accounting.cost_so_far(world.deployment(), world.clock.now()).usd
+
+
+OTHERS = [("ml.g5.xlarge", "ml.g5.12xlarge"), ("ml.g5.12xlarge", "ml.g5.xlarge")]
+
+
+@pytest.mark.parametrize(("before", "after"), OTHERS, ids=["dearer", "cheaper"])
+def test_until_an_endpoint_moves_its_instances_cost_what_they_did_and_then_each_its_own_price(world, before, after):
+    world.host(instance={"type": before})
+    old, new = (rate_of(each, "us-east-1").usd_per_hour for each in (before, after))
+    begun = cost(world)
+
+    world.updating.update("llama", wanted(instance={"type": after}))
+    task = world.update_task()
+    world.clock.advance(minutes=6)
+    world.look()
+    world.clock.advance(minutes=6)
+    world.begin_update()
+    until_it_moved = cost(world) - begun
+    world.clock.advance(minutes=6)
+    world.look()
+    of_both = cost(world) - begun - until_it_moved
+    world.settle(seconds=360)
+    world.moving.finish(task)
+    moved = cost(world)
+    world.clock.advance(minutes=6)
+    world.look()
+
+    assert until_it_moved == pytest.approx(old / 5)
+    assert of_both == pytest.approx((old + new) / 10)
+    assert cost(world) - moved == pytest.approx(new / 10)
+
+
+@pytest.mark.parametrize(("before", "after"), OTHERS, ids=["dearer", "cheaper"])
+def test_the_cost_of_an_update_never_falls(world, before, after):
+    world.host(instance={"type": before})
+    costs = []
+
+    def wait():
+        for _ in range(3):
+            costs.append(cost(world))
+            world.clock.advance(minutes=1)
+        costs.append(cost(world))
+
+    world.updating.update("llama", wanted(instance={"type": after}))
+    task = world.update_task()
+    for step in (world.begin_update, world.look, world.settle, lambda: world.moving.finish(task), world.look):
+        wait()
+        step()
+    wait()
+
+    assert costs == sorted(costs)
+
+
+def test_an_update_without_an_instance_costs_nothing(world):
+    world.host()
+    world.endpoints.set_instances(ENDPOINT, 0)
+    world.settle()
+    world.look()
+    before = cost(world)
+
+    update(world)
+    world.begin_update()
+    world.clock.advance(minutes=5)
+    world.look()
+    world.settle(seconds=300)
+    world.moving.finish(world.update_task())
+
+    assert (cost(world), world.endpoint().revision) == (before, 2)
+
+
 # ---- how it ends -------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pilotlight.domain.endpoint import Seen, Strategy, Update
 from pilotlight.domain.hosting import ScalingSettings
-from pilotlight.domain.uptime import Uptime, believed_instances, metered, none_before, paid_instances
+from pilotlight.domain.uptime import (
+    Uptime,
+    believed_instances,
+    metered,
+    none_before,
+    paid_instances,
+    paid_usd_per_hour,
+)
 from pilotlight.domain.values import Backend
 
 from tests.factories import NOON, an_endpoint, an_uptime, at
@@ -250,6 +257,32 @@ def test_new_instances_that_are_told_are_not_paid_for_twice():
     assert paid_instances(seen("Updating", instances=2, desired=2, pending=2), updated) == 4
     assert paid_instances(seen("Updating", instances=2, desired=2, pending=3), updated) == 5
     assert paid_instances(seen("Updating", instances=1, desired=1, pending=1), an_endpoint()) == 2
+
+
+def test_an_update_brings_no_instance_where_there_is_none_and_none_is_told():
+    update = Update(number=1, revision=2, previous=1, strategy=Strategy.BLUE_GREEN, started_at=NOON)
+    updated = an_endpoint(update=update, exists=True, status="Updating")
+
+    assert paid_instances(seen("Updating"), updated) == believed_instances(updated) == 0
+    assert paid_instances(seen("Updating", pending=1), updated) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [(1.0, 7.0), (7.0, 1.0)])
+def test_each_fleet_of_an_update_is_paid_for_at_its_own_price(old, new):
+    update = Update(number=1, revision=2, previous=1, started_at=NOON, usd_per_hour=new)
+    updated = an_endpoint(update=update, usd_per_hour=old)
+
+    def hourly(sight):
+        return paid_instances(sight, updated) * paid_usd_per_hour(sight, updated)
+
+    one = {"instances": 1, "desired": 1}
+    assert hourly(seen(**one)) == old, "it is yet to move"
+    assert hourly(seen("Updating", **one)) == hourly(seen("RollingBack", **one)) == old + new
+    assert hourly(seen("Updating", **one, pending=2)) == pytest.approx(old + 2 * new)
+    assert hourly(seen("Deleting", **one)) == old + new
+    assert hourly(seen(**one).changed(config_name="e-v2")) == new, "it has moved"
+    assert hourly(seen(**one).changed(config_name="e-v12")) == max(old, new), "nobody knows where to"
+    assert hourly(seen("UpdateRollbackFailed", **one)) == max(old, new)
 
 
 def test_between_looks_the_instances_of_both_revisions_are_believed_to_run():

@@ -96,8 +96,8 @@ MUTANTS = (
         "the new instances of an update are free",
         "that there are those of both revisions for a while",
         "domain.uptime:paid_instances",
-        "return told + max(told, seen.pending, 1)",
-        "return told",
+        "return _old_instances(seen) + _new_instances(seen)",
+        "return _old_instances(seen)",
         (Hunt("update-fails"),),
     ),
     Mutant(

@@ -132,6 +132,7 @@ class EndpointRuntime(AnsweringRuntime):
             self.revising,
             self.creating,
             self.removing,
+            self.metering,
             self.spending,
             self.notifying,
             self.clock,

@@ -85,7 +85,9 @@ class SageMakerEndpoints:
             config_name=told["EndpointConfigName"],
             pending_config_name=deployment.get("EndpointConfigName"),
             instances=sum(each.get("CurrentInstanceCount") or 0 for each in variants),
-            pending=sum(each.get("CurrentInstanceCount") or 0 for each in pending),
+            pending=sum(
+                max(each.get("CurrentInstanceCount") or 0, each.get("DesiredInstanceCount") or 0) for each in pending
+            ),
             desired=sum(each.get("DesiredInstanceCount") or 0 for each in variants),
             failure_reason=told.get("FailureReason"),
             created_at=told.get("CreationTime"),

@@ -54,7 +54,7 @@ class EndpointFailure(Model):
 class Update(Model):
     """An update under way: to which revision, from which, and how. `number` counts the updates of an endpoint.
 
-    While it runs there are instances of both: `usd_per_hour` is the price of the dearer, `most` how many instances the
+    While it runs there are instances of both: `usd_per_hour` is the price of a new one, `most` how many instances the
     one may have that may have more. `scaling` is how the deployment shall scale when it is over; None, in records of
     before 2026-11-29, is as the revision was made.
     """
@@ -190,6 +190,10 @@ class Seen(Model):
     def asked_for(self) -> int:
         """How many instances it has or shall have; where components are used, how many copies of the model."""
         return max(self.instances, self.desired) if self.copies is None else self.copies
+
+    def runs(self, revision: int) -> bool:
+        """Say whether its config is that of a revision; while it is moved to another one, that is the former."""
+        return self.config_name.endswith(f"-v{revision}")
 
     @property
     def is_settled(self) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from pilotlight.domain.endpoint import Endpoint, Seen
+from pilotlight.domain.endpoint import IN_SERVICE, Endpoint, Seen
 from pilotlight.domain.pricing import HOUR
 from pilotlight.domain.values import Model, Moment
 
@@ -125,15 +125,51 @@ def paid_instances(seen: Seen | None, endpoint: Endpoint) -> int:
     """Return how many instances of an endpoint are to be paid for, by what SageMaker tells of it; None: it is gone.
 
     One that starts is paid for before it counts, and one that stops until it is gone. While an endpoint is made or
-    changed, not all of its new instances are told: they are as many as its config asks for, beside the old ones.
+    changed, not all of its new instances are told: a new one has as many as its config asks for, and an update brings
+    as many as there are, beside the old ones. It brings none where there is none.
     """
     if seen is None:
         return 0
-    if endpoint.update and seen.status != "Creating" and not seen.is_settled:
-        told = max(seen.instances, seen.desired)
-        return told + max(told, seen.pending, 1)
+    if endpoint.update and _is_moving(seen):
+        return _old_instances(seen) + _new_instances(seen)
     told = max(seen.instances + seen.pending, seen.desired)
     return max(told, endpoint.scaling.initial, 1) if seen.status == "Creating" else told
+
+
+def paid_usd_per_hour(seen: Seen | None, endpoint: Endpoint) -> float:
+    """Return the price of one of the instances that are to be paid for: while an update moves them, on the average.
+
+    Before it moves they are all old, and when it is over all new; where SageMaker tells neither, the dearest.
+    """
+    update = endpoint.update
+    if seen is None or update is None:
+        return endpoint.usd_per_hour
+    if _is_moving(seen):
+        old, new = _old_instances(seen), _new_instances(seen)
+        return _average(old, endpoint.usd_per_hour, new, update.usd_per_hour)
+    if seen.status in (IN_SERVICE, "Creating") and seen.runs(update.previous):
+        return endpoint.usd_per_hour
+    if seen.status == IN_SERVICE and seen.runs(update.revision):
+        return update.usd_per_hour
+    return endpoint.dearest_usd_per_hour
+
+
+def _is_moving(seen: Seen) -> bool:
+    """Say whether there may be instances of both revisions, where there is an update."""
+    return seen.status != "Creating" and not seen.is_settled
+
+
+def _old_instances(seen: Seen) -> int:
+    return max(seen.instances, seen.desired)
+
+
+def _new_instances(seen: Seen) -> int:
+    """Return how many instances an update may have brought: it keeps the count, and not all of them are told."""
+    return max(_old_instances(seen), seen.pending)
+
+
+def _average(old: int, old_usd: float, new: int, new_usd: float) -> float:
+    return (old * old_usd + new * new_usd) / (old + new) if old + new else max(old_usd, new_usd)
 
 
 def believed_instances(endpoint: Endpoint) -> int:
@@ -141,7 +177,21 @@ def believed_instances(endpoint: Endpoint) -> int:
     if not endpoint.exists:
         return 0
     told = max(endpoint.instances, endpoint.desired)
-    return told + max(told, 1) if endpoint.update and endpoint.status in MOVED else told
+    return 2 * told if endpoint.update and endpoint.status in MOVED else told
+
+
+def believed_usd_per_hour(endpoint: Endpoint) -> float:
+    """Return the price of one of the instances that are believed to run.
+
+    The record does not tell whether an update that does not move them is yet to move them, or has. So it is the lower
+    price: the ledger knows what the last look saw, and charges that where it was more.
+    """
+    update = endpoint.update
+    if update is None:
+        return endpoint.usd_per_hour
+    if endpoint.status in MOVED:
+        return _average(1, endpoint.usd_per_hour, 1, update.usd_per_hour)
+    return min(endpoint.usd_per_hour, update.usd_per_hour)
 
 
 def none_before(endpoint: Endpoint | None) -> datetime | None:

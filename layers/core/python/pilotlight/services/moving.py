@@ -22,9 +22,11 @@ from pilotlight.domain.endpoint import (
 )
 from pilotlight.domain.errors import ConcurrentChange, EndpointFailed, InvalidInput, Superseded
 from pilotlight.domain.spending import Purpose
+from pilotlight.domain.uptime import paid_instances, paid_usd_per_hour
 from pilotlight.ports import Clock, Deployments, Executions
 from pilotlight.ports.endpoints import Autoscaling, Endpoints
 from pilotlight.services.creating import Creating, asked_lately
+from pilotlight.services.metering import Metering
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend
 from pilotlight.services.removing import Removing
@@ -48,6 +50,7 @@ class Moving:
         revising: Revising,
         creating: Creating,
         removing: Removing,
+        metering: Metering,
         spending: Spending,
         notifying: Notifying,
         clock: Clock,
@@ -59,6 +62,7 @@ class Moving:
         self._revising = revising
         self._creating = creating
         self._removing = removing
+        self._metering = metering
         self._spending = spending
         self._notifying = notifying
         self._clock = clock
@@ -90,7 +94,7 @@ class Moving:
             return UpdateStarted(wait_seconds=BUSY_SECONDS)
         self._require_money(deployment, endpoint, seen)
         self._under_way(task)  # it may have ended while this was made ready: the next one would be undone
-        return self._move(deployment, endpoint, update, revision)
+        return self._move(deployment, endpoint, seen, update, revision)
 
     def _require_money(self, deployment: Deployment, endpoint: Endpoint, seen: Seen) -> None:
         """Ask again for both fleets, just before nothing can stop them. Raises: EndpointFailed, and as `require`.
@@ -103,13 +107,20 @@ class Moving:
             raise EndpointFailed(f"Endpoint {endpoint.name} is to be stopped, and not updated: {reason}.")
         self._spending.require_possible(deployment, Purpose.UPDATE)
 
-    def _move(self, deployment: Deployment, endpoint: Endpoint, update: Update, revision: Revision) -> UpdateStarted:
-        """Begin to move an endpoint that is in service to a revision."""
+    def _move(
+        self, deployment: Deployment, endpoint: Endpoint, seen: Seen, update: Update, revision: Revision
+    ) -> UpdateStarted:
+        """Begin to move an endpoint that is in service to a revision.
+
+        What is there by now is metered before, so that the time since the last look is not charged for what begins.
+        """
         if endpoint.instance_type != revision.instance_type:
             self._unbind(deployment, endpoint)
         # One that rings of what serves would end the very update that is to mend it.
         rings = endpoint.most is None or self._autoscaling.fails(endpoint.name, deployment.backend, self._clock.now())
         alarms = [] if rings else [rollback_alarm_name(endpoint.name)]
+        instances, price = paid_instances(seen, endpoint), paid_usd_per_hour(seen, endpoint)
+        self._metering.observe(deployment, instances, self._clock.now(), usd_per_hour=price)
         try:
             self._endpoints.update(endpoint.name, revision.config_name, update.strategy, alarms)
         except ConcurrentChange:

@@ -18,7 +18,7 @@ from pilotlight.domain.endpoint import (
     last_lines,
 )
 from pilotlight.domain.errors import EndpointFailed, PilotlightError, Terminal
-from pilotlight.domain.uptime import paid_instances
+from pilotlight.domain.uptime import paid_instances, paid_usd_per_hour
 from pilotlight.domain.values import Model
 from pilotlight.ports import Clock, Deployments
 from pilotlight.ports.endpoints import ContainerLogs, TaskTokens
@@ -75,7 +75,7 @@ class Observing:
         sight = self._see(deployment, endpoint, now, making=making)
         if sight is None:
             return deployment
-        instances, price = paid_instances(sight.seen, endpoint), endpoint.dearest_usd_per_hour
+        instances, price = paid_instances(sight.seen, endpoint), paid_usd_per_hour(sight.seen, endpoint)
         self._metering.observe(deployment, instances, now, usd_per_hour=price)
         deployment = self._record(deployment, sight, now)
         if not _is_same_life(endpoint, deployment.endpoint):
@@ -232,7 +232,7 @@ def outcome(
 
 def _moved(endpoint: Endpoint, seen: Seen) -> bool:
     """Say whether an endpoint has another config than the one that the record takes to be in service."""
-    return not seen.config_name.endswith(f"-v{endpoint.revision}")
+    return not seen.runs(endpoint.revision)
 
 
 def _failed(endpoint: Endpoint, seen: Seen) -> EndpointFailed:

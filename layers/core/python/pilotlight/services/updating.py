@@ -211,7 +211,7 @@ def _update(
         previous=endpoint.revision,
         strategy=strategy,
         started_at=now,
-        usd_per_hour=max(revision.usd_per_hour, endpoint.usd_per_hour),
+        usd_per_hour=revision.usd_per_hour,
         most=max(most, endpoint.scaling.max),
         scaling=settings,
     )

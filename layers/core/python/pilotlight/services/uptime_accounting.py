@@ -10,7 +10,14 @@ from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import InstanceTariff
 from pilotlight.domain.spending import Per, month_of
 from pilotlight.domain.throughput import Measurement
-from pilotlight.domain.uptime import Metered, Uptime, believed_instances, metered, none_before
+from pilotlight.domain.uptime import (
+    Metered,
+    Uptime,
+    believed_instances,
+    believed_usd_per_hour,
+    metered,
+    none_before,
+)
 from pilotlight.domain.values import Money
 from pilotlight.domain.values import seconds as span
 from pilotlight.domain.warmth import Belief, warmth_of
@@ -122,7 +129,7 @@ class UptimeAccounting:
             latest,
             generation=deployment.generation,
             instances=believed_instances(endpoint),
-            usd_per_hour=endpoint.dearest_usd_per_hour,
+            usd_per_hour=believed_usd_per_hour(endpoint),
             at=now,
             none_before=none_before(endpoint),
         )
