@@ -90,6 +90,26 @@ def test_other_settings_become_the_next_revision_which_serves_in_the_end(world):
     assert statuses(world) == {1: RevisionStatus.RETIRED, 2: RevisionStatus.IN_SERVICE}
 
 
+def test_the_timeline_tells_why_somebody_wanted_an_update_and_else_why_that_instance(world):
+    world.host()
+
+    update(world, reason="because of the variable")
+    with_a_reason = timeline(world)[-1]
+    world.fail_update(BROKE)
+    update(world, "c")
+
+    assert with_a_reason == "to revision 2, blue-green: because of the variable"
+    assert timeline(world)[-1] == f"to revision 3, blue-green: {world.revisions.find('llama', 1, 3).why}"
+
+
+def test_the_timeline_tells_why_somebody_wanted_other_bounds(world):
+    world.host()
+
+    world.updating.update("llama", wanted(scaling={"max": 4}, reason="more callers"))
+
+    assert timeline(world)[-1] == "scales between 0 and 4 instances from now on: more callers"
+
+
 def test_the_proposal_is_that_of_the_revision_that_serves_and_so_is_what_is_measured(world):
     world.host()
     first = world.deployment().proposal

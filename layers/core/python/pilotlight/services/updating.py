@@ -62,7 +62,7 @@ class Updating:
             return deployment
         scaling = hosting.scaling.for_backend(deployment.backend)
         if self._is_about_bounds_only(deployment, endpoint, hosting):
-            return self._rescale(deployment, hosting)
+            return self._rescale(deployment, hosting, wanted.reason)
         self._spending.require_creation()
         _require_no_components(endpoint)
         if scaling.components:
@@ -72,7 +72,7 @@ class Updating:
         proposal = self._judging.require(pinned, deployment.backend, hosting)
         revision = self._revising.of(deployment, hosting, proposal, reason=wanted.reason or "updated")
         with self._creating.forgetting_if_over(deployment, revision):
-            reason = f"to revision {revision.number}"
+            reason = f"to revision {revision.number}, {wanted.strategy}: {wanted.reason or revision.why}"
             return self._begin(deployment, revision, wanted.strategy, reason, scaling=hosting.scaling)
 
     def roll_back(self, name: str, number: int | None, strategy: Strategy) -> Deployment:
@@ -88,7 +88,7 @@ class Updating:
         self._spending.require_creation()
         _require_no_components(endpoint)
         revision = self._revising.find(deployment, number) if number else self._former(deployment, endpoint)
-        reason = f"rolling back to revision {revision.number}"
+        reason = f"rolling back to revision {revision.number}, {strategy}: {revision.why}"
         return self._begin(deployment, revision, strategy, reason)
 
     def _begin(
@@ -114,8 +114,7 @@ class Updating:
             newest = max(endpoint.newest_revision, revision.number)
             changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest)
             after = before.changed(endpoint=changed)
-            told = f"{reason}, {strategy}: {revision.why}"
-            return change(before, after, EventKind.ENDPOINT, told, now, revision=revision.number)
+            return change(before, after, EventKind.ENDPOINT, reason, now, revision=revision.number)
 
         endpoint = self._updatable(deployment)
         if endpoint.exists:  # a parked one has its room claimed when it is woken
@@ -135,7 +134,7 @@ class Updating:
         fixed = set(OF_THE_CONFIG) - ({"initial"} if endpoint.exists else set())
         return all(getattr(before.scaling, name) == getattr(hosting.scaling, name) for name in fixed)
 
-    def _rescale(self, deployment: Deployment, hosting: Hosting) -> Deployment:
+    def _rescale(self, deployment: Deployment, hosting: Hosting, why: str | None) -> Deployment:
         """Change bounds and policies: the next look registers them. What costs less is changed whatever is spent.
 
         How many it begins with stays as its config has it, and is as wished from the next revision on.
@@ -149,7 +148,7 @@ class Updating:
         def rescaled(before: Deployment) -> Change:
             before.require(deployment.generation, Status.SERVING)
             after = self._updatable(before).changed(scaling=scaling, floor=None)
-            reason = f"scales between {scaling.min} and {scaling.max} instances from now on"
+            reason = f"scales between {scaling.min} and {scaling.max} instances from now on{f': {why}' if why else ''}"
             return change(before, before.changed(hosting=hosting, endpoint=after), EventKind.ENDPOINT, reason, now)
 
         self._require_room(deployment, endpoint, scaling)
