@@ -53,6 +53,9 @@ def endpoint_facts(facts: Table, view: EndpointView, now: datetime) -> None:
         since = wording.moment(update["started_at"], now)
         told = f"from revision {update['previous']} to {update['revision']} ({update['strategy']}), begun {since}"
         facts.add_row("update", _plain(told, "yellow"))
+    if failed := view.get("failed_update"):
+        told = f"to revision {failed['revision']}, {wording.moment(failed['at'], now)}: {failed['reason']}"
+        facts.add_row("update failed", _plain(told, "red"))
     if failure := view.get("failure"):
         facts.add_row("it failed", _plain("\n".join([failure["reason"], *(failure.get("log_lines") or [])]), "red"))
 

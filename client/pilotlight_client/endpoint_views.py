@@ -70,6 +70,14 @@ class UpdateView(TypedDict):
     started_at: str
 
 
+class FailedUpdateView(TypedDict):
+    """The update that failed last, and why; it is forgotten when the next one begins."""
+
+    revision: int
+    reason: str
+    at: str
+
+
 class EndpointFailureView(TypedDict):
     """Why an endpoint failed, and the last that its container wrote."""
 
@@ -112,6 +120,7 @@ class EndpointView(TypedDict):
     revision: int
     seen_at: NotRequired[str | None]
     update: NotRequired[UpdateView | None]
+    failed_update: NotRequired[FailedUpdateView | None]
     failure: NotRequired[EndpointFailureView | None]
 
 

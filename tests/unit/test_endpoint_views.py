@@ -4,7 +4,7 @@ import pytest
 from pilotlight.contracts import UpdateRequest
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.endpoint import RevisionStatus, Strategy
-from pilotlight.domain.errors import NotFound
+from pilotlight.domain.errors import NotFound, PilotlightError
 from pilotlight.domain.values import Backend
 from pilotlight.domain.warmth import Warmth
 
@@ -87,6 +87,19 @@ def test_an_update_under_way_is_shown_from_where_to_where_and_how(world):
 
     assert (shown.revision, shown.update.previous, shown.update.revision) == (1, 1, 2)
     assert (shown.update.strategy, shown.update.started_at) == (Strategy.BLUE_GREEN, world.clock.now())
+
+
+def test_why_an_update_failed_is_shown_until_the_next_one_begins(world):
+    world.host()
+    updating(world)
+    world.fail_update(PilotlightError("no capacity"))
+    failed = view(world).endpoint.failed_update
+
+    updating(world)
+
+    assert (failed.revision, failed.at) == (2, world.clock.now())
+    assert "no capacity" in failed.reason
+    assert view(world).endpoint.failed_update is None
 
 
 def test_why_an_endpoint_failed_is_shown_with_the_last_lines_of_its_log(world):

@@ -126,7 +126,8 @@ def _revision_to_come(view: DeploymentView) -> int | None:
 def _what_became_of(view: DeploymentView, wanted: int | None) -> str:
     endpoint = view.get("endpoint")
     is_on = f"stays on revision {endpoint['revision']}" if endpoint else "has no endpoint"
-    return (
-        f"Revision {wanted} of {view['name']} is not in service: the deployment is {view['status']} and {is_on}; "
-        f"pilotlight events {view['name']} says why."
-    )
+    told = f"Revision {wanted} of {view['name']} is not in service: the deployment is {view['status']} and {is_on}"
+    failed = endpoint.get("failed_update") if endpoint else None
+    if failed and failed["revision"] == wanted:
+        return f"{told}. {failed['reason']}"
+    return f"{told}; pilotlight events {view['name']} says why."

@@ -366,6 +366,20 @@ def test_an_update_that_is_rolled_back_ends_with_1_and_says_where_it_stands(comm
     assert "pilotlight events demo says why" in told
 
 
+def test_an_update_that_failed_says_why_where_it_is_watched_and_in_the_status(command, api, a_described_endpoint):
+    reason = "no capacity of [bold]ml.p5.48xlarge"
+    failed = {"revision": 2, "reason": reason, "at": "2026-11-20T11:58:00Z"}
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.will_go("demo", {}, {}, {"endpoint": a_described_endpoint(failed_update=failed)})
+
+    told = command("update", "demo", "--option", "a=b", "--watch", code=1).stderr
+
+    assert f"stays on revision 1. {reason}" in told
+    assert "pilotlight events" not in told
+    assert "to revision 2, 2 min ago" in (shown := command("status", "demo").stdout)
+    assert reason in shown
+
+
 def test_a_change_that_needs_no_new_revision_is_over_at_once(command, api, a_described_endpoint):
     api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
     api.will_go("demo", {"endpoint": a_described_endpoint(max=4)})

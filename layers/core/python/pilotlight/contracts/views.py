@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.deployment import Event, Status
-from pilotlight.domain.endpoint import EndpointFailure, RevisionStatus, Strategy
+from pilotlight.domain.endpoint import EndpointFailure, FailedUpdate, RevisionStatus, Strategy
 from pilotlight.domain.hosting import InstanceSettings, Scaling
 from pilotlight.domain.invocation import InvocationStatus, Output, Usage
 from pilotlight.domain.invocation_phase import Estimate, Phase
@@ -101,6 +101,7 @@ class EndpointView(Model):
     revision: int
     seen_at: Moment | None = None
     update: UpdateView | None = None
+    failed_update: FailedUpdate | None = None
     failure: EndpointFailure | None = None
 
 

@@ -69,6 +69,14 @@ class Update(Model):
     scaling: ScalingSettings | None = None
 
 
+class FailedUpdate(Model):
+    """The update that failed last, to which revision and why."""
+
+    revision: int
+    reason: str
+    at: Moment
+
+
 class Endpoint(Model):
     """What a deployment's record keeps of its endpoint. `instances`, `desired` and `status` are as seen at `seen_at`.
 
@@ -76,7 +84,8 @@ class Endpoint(Model):
     `parked` says that it was removed to cost nothing, or never made, and is made when it is woken. `floor`, `most` and
     `suspended` are what its autoscaling was registered with. Of those in `waiting` each waits for something else: an
     update and a wake may go on at the same time. `former_revision` served before the one that does. `updates` counts
-    the updates that were begun, and `updated` is the number of the last one that came into service.
+    the updates that were begun, and `updated` is the number of the last one that came into service. `failed_update` is
+    forgotten when the next one begins.
     """
 
     name: str
@@ -106,6 +115,7 @@ class Endpoint(Model):
     update: Update | None = None
     updates: int = 0
     updated: int = 0
+    failed_update: FailedUpdate | None = None
     failure: EndpointFailure | None = None
 
     @property

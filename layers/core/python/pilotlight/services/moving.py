@@ -14,6 +14,7 @@ from pilotlight.domain.endpoint import (
     ROLLING_BACK,
     Awaited,
     Endpoint,
+    FailedUpdate,
     Revision,
     RevisionStatus,
     Seen,
@@ -247,7 +248,8 @@ class Moving:
             if known is None or not ours[0]:
                 return None
             others = tuple(each for each in known.waiting if each.awaited is not Awaited.UPDATED)
-            after = before.changed(endpoint=known.changed(update=None, waiting=others))
+            failed = FailedUpdate(revision=update.revision, reason=reason, at=now)
+            after = before.changed(endpoint=known.changed(update=None, waiting=others, failed_update=failed))
             told = f"the update to revision {update.revision} failed, revision {update.previous} serves on: {reason}"
             return change(before, after, EventKind.ENDPOINT, told, now, revision=update.revision)
 

@@ -112,7 +112,7 @@ class Updating:
             ):
                 return None
             newest = max(endpoint.newest_revision, revision.number)
-            changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest)
+            changed = endpoint.changed(update=update, updates=update.number, newest_revision=newest, failed_update=None)
             after = before.changed(endpoint=changed)
             return change(before, after, EventKind.ENDPOINT, reason, now, revision=revision.number)
 

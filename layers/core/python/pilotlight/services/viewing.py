@@ -234,6 +234,7 @@ def _endpoint_view(deployment: Deployment) -> EndpointView | None:
         revision=endpoint.revision,
         seen_at=endpoint.seen_at,
         update=UpdateView.model_validate(update.model_dump()) if update else None,
+        failed_update=endpoint.failed_update,
         failure=endpoint.failure,
     )
 
