@@ -37,6 +37,24 @@ def instances(view: EndpointView) -> str:
     return f"{count} × {view['instance_type']}"
 
 
+def replacement(view: EndpointView) -> str | None:
+    """Return which instances an update replaces by which, and at what prices; None where that is not told.
+
+    "1 × ml.g5.xlarge at $1.41 an hour each → 1 × ml.g5.12xlarge at $7.09 an hour each".
+    """
+    update = view.get("update")
+    new = update.get("instance_type") if update else None
+    if not update or not new:
+        return None
+    old_count, new_count = max(view["instances"], view["desired"]), update.get("instances", 0)
+    old = _priced(old_count, view["instance_type"], view["usd_per_instance_hour"])
+    return f"{old} → {_priced(new_count, new, update.get('usd_per_instance_hour', 0.0))}"
+
+
+def _priced(count: int, instance_type: str, usd_per_hour: float) -> str:
+    return f"{count} × {instance_type} at ${usd_per_hour:,.2f} an hour each"
+
+
 def cost_per_hour(view: EndpointView, hourly: Money) -> str:
     """Return what an hour costs as things are, and what each instance adds: at zero and with several they differ."""
     if view["instances"] == view["desired"] == 1:
@@ -53,6 +71,8 @@ def endpoint_facts(facts: Table, view: EndpointView, now: datetime) -> None:
         since = wording.moment(update["started_at"], now)
         told = f"from revision {update['previous']} to {update['revision']} ({update['strategy']}), begun {since}"
         facts.add_row("update", _plain(told, "yellow"))
+        if replaced := replacement(view):
+            facts.add_row("", _plain(replaced, "yellow"))
     if failed := view.get("failed_update"):
         told = f"to revision {failed['revision']}, {wording.moment(failed['at'], now)}: {failed['reason']}"
         facts.add_row("update failed", _plain(told, "red"))

@@ -62,12 +62,15 @@ class Hosting(Sections, total=False):
 
 
 class UpdateView(TypedDict):
-    """An update under way: to which revision, from which, and how instances are replaced."""
+    """An update under way: to which revision, from which, how instances are replaced, and by how many of which."""
 
     revision: int
     previous: int
     strategy: str
     started_at: str
+    instance_type: NotRequired[str | None]
+    instances: NotRequired[int]
+    usd_per_instance_hour: NotRequired[float]
 
 
 class FailedUpdateView(TypedDict):

@@ -5,6 +5,7 @@ from pilotlight.contracts import UpdateRequest
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.endpoint import RevisionStatus, Strategy
 from pilotlight.domain.errors import NotFound, PilotlightError
+from pilotlight.domain.instance_rates import rate_of
 from pilotlight.domain.values import Backend
 from pilotlight.domain.warmth import Warmth
 
@@ -87,6 +88,18 @@ def test_an_update_under_way_is_shown_from_where_to_where_and_how(world):
 
     assert (shown.revision, shown.update.previous, shown.update.revision) == (1, 1, 2)
     assert (shown.update.strategy, shown.update.started_at) == (Strategy.BLUE_GREEN, world.clock.now())
+
+
+@pytest.mark.parametrize(("before", "after"), [("ml.g5.xlarge", "ml.g5.12xlarge"), ("ml.g5.12xlarge", "ml.g5.xlarge")])
+def test_what_an_update_will_cost_is_shown_before_it_begins(world, before, after):
+    world.host(instance={"type": before})
+
+    world.updating.update("llama", UpdateRequest.model_validate({"instance": {"type": after}}))
+
+    shown = view(world).endpoint
+    assert (shown.instance_type, shown.usd_per_instance_hour) == (before, rate_of(before, "us-east-1").usd_per_hour)
+    assert (shown.update.instances, shown.update.instance_type) == (1, after)
+    assert shown.update.usd_per_instance_hour == rate_of(after, "us-east-1").usd_per_hour
 
 
 def test_why_an_update_failed_is_shown_until_the_next_one_begins(world):

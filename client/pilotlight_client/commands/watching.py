@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from pilotlight_client import rendering
+from pilotlight_client import endpoint_rendering, rendering
 from pilotlight_client.commands.session import Session
 from pilotlight_client.errors import DeploymentFailed, TimedOut
 from pilotlight_client.progress import DeploymentProgress
@@ -84,6 +84,9 @@ def follow_update(session: Session, view: DeploymentView, *, timeout_seconds: fl
     name, wanted = view["name"], _revision_to_come(view)
     told: str | None = None
     screen.if_interrupted = goes_on(name)
+    endpoint = view.get("endpoint")
+    if replaced := endpoint_rendering.replacement(endpoint) if endpoint else None:
+        screen.note(rendering.plain(replaced))
 
     def tell(revision: int | None, state: str, at: str) -> None:
         nonlocal told

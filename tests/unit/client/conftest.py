@@ -58,6 +58,7 @@ class FakeApi:
         self.failures: list[httpx.Response | Exception] = []
         self.replies: dict[str, tuple[bytes, httpx.Response]] = {}
         self.revisions: list[dict[str, Any]] = []
+        self.new_instances: dict[str, Any] = {}  # what an update tells of those that it brings
         self.objects: dict[str, tuple[bytes, httpx.Headers]] = {}
         self.store_failures: list[httpx.Response | Exception] = []
         self.health = {
@@ -219,7 +220,7 @@ class FakeApi:
             return _unknown(name)
         before = self.deployments[name].get("endpoint") or an_endpoint()
         update = {"revision": revision, "previous": before["revision"], "strategy": strategy, "started_at": NOW}
-        return self._become(name, endpoint={**before, "update": update})
+        return self._become(name, endpoint={**before, "update": {**update, **self.new_instances}})
 
     def _revisions(self, request: httpx.Request, name: str) -> httpx.Response:
         start = int(request.url.params.get("cursor", "0"))

@@ -366,6 +366,21 @@ def test_an_update_that_is_rolled_back_ends_with_1_and_says_where_it_stands(comm
     assert "pilotlight events demo says why" in told
 
 
+def test_an_update_says_what_the_new_instances_cost_beside_the_old_ones(command, api, a_described_endpoint):
+    api.new_instances = {"instance_type": "ml.p5.48xlarge", "instances": 1, "usd_per_instance_hour": 63.296}
+    told = "1 × ml.g5.2xlarge at $1.51 an hour each → 1 × ml.p5.48xlarge at $63.30 an hour each"
+    change = ("update", "demo", "--instance-type", "ml.p5.48xlarge")
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+
+    at_once = command(*change).stdout
+    api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint())
+    api.will_go("demo", {}, {}, {"endpoint": a_described_endpoint(revision=2)})
+    watched = command(*change, "--watch").stderr
+
+    assert told in at_once
+    assert watched.splitlines()[:2] == [told, "revision 2: queued"]
+
+
 def test_an_update_that_failed_says_why_where_it_is_watched_and_in_the_status(command, api, a_described_endpoint):
     reason = "no capacity of [bold]ml.p5.48xlarge"
     failed = {"revision": 2, "reason": reason, "at": "2026-11-20T11:58:00Z"}

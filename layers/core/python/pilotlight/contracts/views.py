@@ -74,12 +74,15 @@ class KillSwitchView(Model):
 
 
 class UpdateView(Model):
-    """An update under way."""
+    """An update under way, and the instances that it brings: as many as there are of the former revision."""
 
     revision: int
     previous: int
     strategy: Strategy
     started_at: Moment
+    instance_type: str | None = None
+    instances: int
+    usd_per_instance_hour: float
 
 
 class EndpointView(Model):

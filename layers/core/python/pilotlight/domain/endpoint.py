@@ -54,9 +54,9 @@ class EndpointFailure(Model):
 class Update(Model):
     """An update under way: to which revision, from which, and how. `number` counts the updates of an endpoint.
 
-    While it runs there are instances of both: `usd_per_hour` is the price of a new one, `most` how many instances the
-    one may have that may have more. `scaling` is how the deployment shall scale when it is over; None, in records of
-    before 2026-11-29, is as the revision was made.
+    While it runs there are instances of both: `instance_type` and `usd_per_hour` are of the new ones, `most` is how
+    many instances the one may have that may have more. `scaling` is how the deployment shall scale when it is over.
+    Records of before 2026-11-29 have neither type nor scaling: that is as the revision was made.
     """
 
     number: int
@@ -64,6 +64,7 @@ class Update(Model):
     previous: int
     strategy: Strategy = Strategy.BLUE_GREEN
     started_at: Moment
+    instance_type: str | None = None
     usd_per_hour: float = 0.0
     most: int = 0
     scaling: ScalingSettings | None = None

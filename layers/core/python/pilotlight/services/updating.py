@@ -210,6 +210,7 @@ def _update(
         previous=endpoint.revision,
         strategy=strategy,
         started_at=now,
+        instance_type=revision.instance_type,
         usd_per_hour=revision.usd_per_hour,
         most=max(most, endpoint.scaling.max),
         scaling=settings,

@@ -22,7 +22,7 @@ from pilotlight.contracts import (
     WarmthView,
 )
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
-from pilotlight.domain.endpoint import Revision, RevisionStatus
+from pilotlight.domain.endpoint import Endpoint, Revision, RevisionStatus, Update
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.hosting import OF_THE_CONFIG
 from pilotlight.domain.keep_warm import Policy
@@ -233,9 +233,21 @@ def _endpoint_view(deployment: Deployment) -> EndpointView | None:
         usd_per_instance_hour=endpoint.usd_per_hour,
         revision=endpoint.revision,
         seen_at=endpoint.seen_at,
-        update=UpdateView.model_validate(update.model_dump()) if update else None,
+        update=_update_view(endpoint, update) if update else None,
         failed_update=endpoint.failed_update,
         failure=endpoint.failure,
+    )
+
+
+def _update_view(endpoint: Endpoint, update: Update) -> UpdateView:
+    return UpdateView(
+        revision=update.revision,
+        previous=update.previous,
+        strategy=update.strategy,
+        started_at=update.started_at,
+        instance_type=update.instance_type,
+        instances=max(endpoint.instances, endpoint.desired),
+        usd_per_instance_hour=update.usd_per_hour,
     )
 
 
