@@ -88,7 +88,7 @@ def _add_hourly(facts: Table, view: DeploymentView) -> None:
     hourly, endpoint = view.get("cost_per_hour"), view.get("endpoint")
     if hourly and endpoint:
         facts.add_row("cost per hour", endpoint_rendering.cost_per_hour(endpoint, hourly))
-    elif hourly:
+    elif hourly and view["backend"] == "bedrock":
         facts.add_row("cost while warm", wording.money(hourly, "/h"))
 
 

@@ -129,6 +129,13 @@ def test_why_an_endpoint_failed_is_shown_with_the_last_lines_of_its_log(world):
     assert shown.endpoint.failure.log_lines == ("CUDA out of memory.",)
 
 
+@pytest.mark.parametrize("to", [Status.REQUESTED, Status.STAGING], ids=str)
+def test_what_has_no_endpoint_yet_has_no_price_by_the_hour(world, to):
+    world.host(to)
+
+    assert view(world).cost_per_hour is None
+
+
 def test_a_failed_deployment_costs_by_the_hour_for_as_long_as_its_endpoint_is_there(world):
     world.host(Status.CREATING)
     world.look()

@@ -242,6 +242,14 @@ def test_status_says_what_an_instance_costs_also_where_there_is_none(
     )
 
 
+def test_what_has_no_instance_yet_is_not_said_to_cost_nothing_while_it_is_warm(command, api):
+    api.has("demo", "STAGING", backend="sagemaker-async", cost_per_hour={"usd": 0.0, "basis": "estimated"})
+
+    assert "$0.00/h" not in command("status", "demo").stdout
+    api.has("demo", "STAGING", cost_per_hour={"usd": 27.45, "basis": "estimated"})
+    assert "cost while warm  $27.45/h (estimated)" in command("status", "demo").stdout
+
+
 def test_a_step_that_should_have_been_taken_is_due_now(command, api, a_described_endpoint):
     step = {"what": "look at its endpoint", "at": "2026-11-20T11:59:41Z"}
     api.has("demo", backend="sagemaker-async", endpoint=a_described_endpoint(status="Parked"), next=step)

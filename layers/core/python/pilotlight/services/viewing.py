@@ -151,7 +151,7 @@ class Viewing:
             warmth=self._warmth(deployment),
             progress=self._progress(deployment),
             cost_so_far=self._accounting.cost_so_far(deployment, now),
-            cost_per_hour=self._accounting.tariff(deployment).hour if _may_bill(deployment) else None,
+            cost_per_hour=self._accounting.tariff(deployment).hour if _has_hourly_price(deployment) else None,
             spending=self._spending.view(deployment),
             next=NextStep(what=step, at=deployment.next_look_at) if step and deployment.next_look_at else None,
             waiting_for=deployment.waiting_for if _waits(deployment, now) else None,
@@ -183,8 +183,13 @@ class Viewing:
         return Progress(staged_bytes=staged, total_bytes=artifact.total_bytes, percent=percent)
 
 
-def _may_bill(deployment: Deployment) -> bool:
-    """Say whether it costs something by the hour, or will; an endpoint does for as long as it is there."""
+def _has_hourly_price(deployment: Deployment) -> bool:
+    """Say whether it costs something by the hour, or will; an endpoint does for as long as it is there.
+
+    Before one is planned nothing runs that could have a price: what it will be is in the proposal.
+    """
+    if deployment.backend.is_endpoint and deployment.endpoint is None:
+        return False
     return deployment.status in MAY_BILL or bool(deployment.endpoint and deployment.endpoint.exists)
 
 
