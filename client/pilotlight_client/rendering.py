@@ -1,6 +1,6 @@
 """What a person sees of the API's documents: tables and facts. Whatever others wrote is shown as plain text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -17,6 +17,7 @@ from pilotlight_client.views import (
     SpendView,
     UploadView,
     Usage,
+    Verdict,
     WarmthView,
 )
 
@@ -37,6 +38,8 @@ _STYLES = {
     "GONE": "dim",
     "COLD": "cyan",
 }
+ABOUT_INSTANCES = frozenset({"instance", "size", "context", "tensor parallel"})
+"""The checks that the proposal of a refused preflight leaves out of account: it is what would do instead."""
 MOST_NAMES = 4  # of a list that is in order
 _MARKS = {"passed": "✓", "warned": "!", "refused": "✗"}
 
@@ -151,9 +154,19 @@ def preflight(view: PreflightView) -> RenderableType:
         )
     said = Text("accepted", style="bold green") if verdict["accepted"] else Text("refused", style="bold red")
     subject = f"{view['source'].split('@')[0]} at {view['revision'][:12]} for {view['backend']} in {view['region']}: "
+    return Group(Text.assemble(plain(subject), said), table, *_runs_on(verdict), plain(_staging(view), "dim"))
+
+
+def _runs_on(verdict: Verdict) -> Iterator[Text]:
+    """Yield the instance to run on. What is refused would run on one only where nothing but the instance is wrong."""
     proposal = verdict.get("proposal")
-    runs_on = [plain(f"Runs on {endpoint_rendering.proposal(proposal)}.")] if proposal else []
-    return Group(Text.assemble(plain(subject), said), table, *runs_on, plain(_staging(view), "dim"))
+    refused = {check["name"] for check in verdict["checks"] if check["outcome"] == "refused"}
+    if not proposal:
+        return
+    if verdict["accepted"]:
+        yield plain(f"Runs on {endpoint_rendering.proposal(proposal)}.")
+    elif refused <= ABOUT_INSTANCES:
+        yield plain(f"With that put right, it would run on {endpoint_rendering.proposal(proposal)}.")
 
 
 def uploads(views: Iterable[UploadView], bucket: str, prefix: str, now: datetime) -> RenderableType:

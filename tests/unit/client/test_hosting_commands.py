@@ -209,6 +209,29 @@ def test_preflight_takes_the_same_sections(command, api):
     command("preflight", "hf://org/model", "--min", "0", code=2)
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["tensor parallel"], "With that put right, it would run on ml.g5.12xlarge"),
+        (["instance", "size"], "With that put right, it would run on ml.g5.12xlarge"),
+        (["format"], None),
+        (["tensor parallel", "format"], None),
+    ],
+)
+def test_what_is_refused_runs_on_nothing_and_would_only_where_nothing_but_the_instance_is_wrong(
+    command, api, names, told
+):
+    refused = {"outcome": "refused", "found": "3", "supported": "1, 2, 4, 8", "advice": "Leave it out."}
+    passed = {"name": "region", "outcome": "passed", "found": "us-east-1", "supported": "us-east-1"}
+    checks = [{"name": name, **refused} for name in names]
+    api.verdict = {"accepted": False, "checks": [passed, *checks], "facts": {}, "proposal": A_PROPOSAL}
+
+    shown = " ".join(command("preflight", "hf://org/model", *ASYNC, code=3).stdout.split())
+
+    assert "Runs on" not in shown
+    assert (told in shown) if told else ("ml.g5.12xlarge" not in shown)
+
+
 def test_status_and_list_show_the_endpoint(command, api, a_described_endpoint):
     update = {"revision": 3, "previous": 2, "strategy": "rolling", "started_at": "2026-11-20T11:58:00Z"}
     endpoint = a_described_endpoint(status="Updating", instances=0, desired=1, revision=2, update=update)
