@@ -335,6 +335,33 @@ def test_executions_under_way_are_ended(world):
     assert (execution.status, execution.stopped_because) == ("ABORTED", "the deployment is being torn down")
 
 
+def test_a_wake_under_way_is_ended_and_that_of_another_deployment_is_not(world):
+    world.bring(Status.SERVING, name="llama")
+    world.bring(Status.SERVING, name="alpaca")
+    for name in ("llama", "alpaca"):
+        world.warming.wake(name, reason="somebody calls", correlation_id="c-wake")
+
+    tear_down(world)
+
+    ended = {each.name.partition("-")[0]: each.stopped_because for each in running_wakes(world)}
+    assert ended == {"llama": "the deployment is being torn down", "alpaca": None}
+
+
+def test_a_wake_that_the_record_has_forgotten_is_ended_too(world):
+    world.bring(Status.SERVING)
+    world.warming.wake("llama", reason="somebody calls", correlation_id="c-wake")
+    world.warming.scale_down("llama")
+
+    tear_down(world)
+
+    assert [each.status for each in running_wakes(world)] == ["ABORTED"]
+
+
+def running_wakes(world):
+    """Return the executions of wakes, without those that ended by themselves."""
+    return [each for each in world.executions.of("warm") if each.status != "SUCCEEDED"]
+
+
 def test_a_step_of_an_older_generation_must_not_act(world):
     world.bring(Status.TEARING_DOWN)
     task = world.task()

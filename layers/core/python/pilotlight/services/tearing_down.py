@@ -27,6 +27,7 @@ from pilotlight.services.notifying import Notifying
 from pilotlight.services.records import amend, amend_artifact
 
 MACHINE = "teardown"
+STOPPED = "the deployment is being torn down"
 IMPORT_POLL_SECONDS = 60
 IN_FLIGHT_SECONDS = 90  # longer than a Lambda that starts an import job may run
 
@@ -102,11 +103,15 @@ class TearingDown:
         deployment = self._torn(task)
         for attempt in range(1, deployment.attempt + 1):
             run = names.run_name(deployment.name, deployment.generation, attempt, deployment.created_at)
-            self._executions.stop("deploy", run, "the deployment is being torn down")
+            self._executions.stop("deploy", run, STOPPED)
         if deployment.endpoint and deployment.endpoint.update:
             number = deployment.endpoint.update.number
             run = names.update_name(deployment.name, deployment.generation, number, deployment.created_at)
-            self._executions.stop("update", run, "the deployment is being torn down")
+            self._executions.stop("update", run, STOPPED)
+        for wake in self._executions.running("warm"):  # the record forgets a wake that its execution has not ended
+            whose = names.parse_run(wake.name)
+            if whose and (whose.owner, whose.generation) == (deployment.name, deployment.generation):
+                self._executions.stop("warm", wake.name, STOPPED)
         return Wait(done=True)
 
     def delete_model(self, task: DeploymentTask) -> Wait:
