@@ -12,8 +12,8 @@ def handler(work: QueueBatch) -> dict[str, Any]:
     """Deliver each notice of the batch, and name those that are to come back."""
     webhooks = runtime().webhooks
     undelivered = [
-        message.id
-        for message in work.messages
-        if not webhooks.deliver(message.body.invocation_id, receipt=message.receipt, receives=message.receives)
+        each.id
+        for each in work.messages
+        if not webhooks.deliver(each.body.invocation_id, message=each.id, receipt=each.receipt, receives=each.receives)
     ]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in undelivered]}

@@ -40,8 +40,8 @@ def work(world):
     return world.queue_work.run(record(world).id, receipt="r-1")
 
 
-def deliver(world, receives=1):
-    return world.webhooks.deliver(record(world).id, receipt="w-1", receives=receives)
+def deliver(world, receives=1, message="m-1"):
+    return world.webhooks.deliver(record(world).id, message=message, receipt="w-1", receives=receives)
 
 
 def test_a_question_whose_answer_somebody_is_told_waits_for_a_worker_though_the_model_is_warm(asked):
@@ -141,6 +141,37 @@ def test_a_notice_is_queued_before_the_end_is_written_and_waits_for_it(asked):
     assert len(asked.webhook_sender.sent) == 1
 
 
+def test_of_several_messages_of_one_end_the_first_tells_and_the_others_are_dropped(over):
+    over.webhook_sender.answers.extend([500, 200])
+
+    assert not deliver(over, message="m-1")
+    assert deliver(over, message="m-2")
+    assert len(over.webhook_sender.sent) == 1
+    assert deliver(over, 2, message="m-1")
+
+    assert len(over.webhook_sender.sent) == 2
+    assert record(over).webhook.attempts == 2
+
+
+def test_of_two_messages_at_the_same_moment_one_tells(over):
+    over.invocations.shelf.meanwhile.append(lambda: deliver(over, message="m-2"))
+
+    assert deliver(over, message="m-1")
+
+    assert len(over.webhook_sender.sent) == 1
+
+
+def test_no_notice_is_tried_more_often_than_is_promised_however_rarely_its_message_came(over):
+    over.webhook_sender.answers.extend([500] * MOST_ATTEMPTS)
+    for _ in range(MOST_ATTEMPTS):
+        deliver(over, receives=1)
+
+    assert deliver(over)
+
+    webhook = record(over).webhook
+    assert (webhook.status, webhook.attempts) == (WebhookStatus.FAILED, MOST_ATTEMPTS)
+
+
 @pytest.mark.parametrize("answer", [500, 301, 404, Unavailable("the host was not reached")])
 def test_a_notice_that_is_not_taken_comes_back_ever_later(over, answer):
     over.webhook_sender.answers.extend([answer, answer, 200])
@@ -198,7 +229,7 @@ def test_a_notice_of_a_record_that_has_expired_is_dropped(over):
     invocation_id = record(over).id
     over.invocations.shelf.lose()
 
-    assert over.webhooks.deliver(invocation_id, receipt="w-1")
+    assert over.webhooks.deliver(invocation_id, message="m-1", receipt="w-1")
 
 
 def test_a_record_that_others_write_just_then_is_noted_all_the_same(over):

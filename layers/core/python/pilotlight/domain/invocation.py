@@ -169,6 +169,7 @@ class Invocation(Model):
     submission: Submission | None = None
     result: Result | None = None
     webhook: Webhook | None = None
+    told_by: str | None = None  # the message that tells its webhook; others of the same end are dropped
     version: int = 0
     schema_version: int = 1
 

@@ -1,4 +1,8 @@
-"""Telling somebody's server that an invocation is over, until it takes the notice or hours have passed."""
+"""Telling somebody's server that an invocation is over, until it takes the notice or hours have passed.
+
+An end may be queued more than once: whoever writes it queues it before, and again where somebody else wrote meanwhile.
+The first message that finds it over tells of it, and the others are dropped.
+"""
 
 import json
 
@@ -44,10 +48,11 @@ class Webhooks:
         self._secret = secret
         self._clock = clock
 
-    def deliver(self, invocation_id: str, *, receipt: str, receives: int = 1) -> bool:
+    def deliver(self, invocation_id: str, *, message: str, receipt: str, receives: int = 1) -> bool:
         """Tell of an invocation's end; False when its message must come back, after a wait that is set here.
 
-        A message that came as often as it may is left to the queue's dead letters, and the record says so.
+        `message` is the same at each receipt. One that came as often as it may is left to the queue's dead letters, and
+        the record says so.
         """
         invocation = self._invocations.find(invocation_id)
         if invocation is None or invocation.webhook is None:
@@ -57,14 +62,28 @@ class Webhooks:
         if not invocation.is_over:
             self._queue.hide(receipt, NOT_OVER_SECONDS)
             return False
-        reason, may_come_back = self._told(invocation, self._secret())
-        last = receives >= MOST_ATTEMPTS
-        self._note(invocation, reason, final=last or not may_come_back)
+        ours = self._claimed(invocation, message)
+        if ours is None or ours.webhook is None:
+            return True
+        reason, may_come_back = self._told(ours, self._secret())
+        last = max(receives, ours.webhook.attempts + 1) >= MOST_ATTEMPTS
+        self._note(ours, reason, final=last or not may_come_back)
         if reason is None or not may_come_back:
             return True
         if not last:
             self._queue.hide(receipt, retry_seconds(receives))
         return False
+
+    def _claimed(self, invocation: Invocation, message: str) -> Invocation | None:
+        """Return the record as one that this message tells of; None where another message does. Raises: as `_note`."""
+        for _ in range(ATTEMPTS):
+            if invocation.told_by:
+                return invocation if invocation.told_by == message else None
+            try:
+                return self._invocations.save(invocation, invocation.changed(told_by=message))
+            except ConcurrentChange:
+                invocation = self._invocations.get(invocation.id)
+        raise ConcurrentChange(f"Others keep writing invocation {invocation.id}.")
 
     def _told(self, invocation: Invocation, secret: str) -> tuple[str | None, bool]:
         """Make one attempt; return why it failed, if it did, and whether another one can help."""
