@@ -668,6 +668,32 @@ def test_a_call_that_ran_for_too_long_says_how_long_it_had(hosted):
     assert "120 s" in error["message"]
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'ModelError: Received client error (400) from primary with message "unknown field timeout_seconds".',
+        'ModelError: Received server error (500) from primary with message "the upstream call timed out".',
+        'ModelError: Received client error (403) from primary with message "your token has expired".',
+    ],
+)
+def test_what_a_container_says_of_time_is_no_timeout_of_the_call(hosted, reason):
+    invocation_id = hand_over(hosted)
+
+    note(hosted, hosted.async_backend.fail(reason))
+
+    error = view(hosted, invocation_id).error
+    assert (error["code"], error["told"]) == ("invocation-failed", reason)
+
+
+def test_a_container_that_said_nothing_in_time_is_a_timeout_though_it_is_quoted(hosted):
+    invocation_id = hand_over(hosted)
+    said = "Your invocation timed out while waiting for a response from container primary."
+
+    note(hosted, hosted.async_backend.fail(f'Received server error (0) from primary with message "{said}"'))
+
+    assert view(hosted, invocation_id).error["code"] == "invocation-timed-out"
+
+
 # ---- the net ---------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from pilotlight.contracts import AsyncResult
 from pilotlight.domain import lmi
+from pilotlight.domain.async_failures import Cause, cause_of
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.errors import (
     ConcurrentChange,
@@ -242,12 +243,12 @@ class AsyncResults:
         """Fail a call; what the container or the service said is for its caller alone."""
         kept = self._bodies.read(failure_location, MOST_TOLD_BYTES) if failure_location else None
         told = (kept or b"").decode(errors="replace").strip() or reason or ""
-        lower = f"{reason or ''} {told}".lower()
-        if "expired" in lower and kept is None:
+        cause = cause_of(reason or told)
+        if cause is Cause.EXPIRED and kept is None:
             self._ending.fail(invocation, self._expired(told))
             return
         name = invocation.deployment
-        if "timed out" in lower or "timeout" in lower:
+        if cause is Cause.TIMED_OUT:
             limit = invocation.timeout_seconds or DEFAULT_RUN_SECONDS
             error: PilotlightError = InvocationTimedOut(
                 f"The container of {name} did not answer within the {limit} s that the call may run. Send it again "
