@@ -211,11 +211,21 @@ def test_a_body_of_any_other_type_goes_as_it_is(hosted):
 
 @pytest.mark.parametrize("location", ["s3://ours-of-old/some/key", "s3://artifacts-bucket/invocations/inputs/01m7x"])
 def test_an_input_that_may_be_read_is_named_and_never_copied(hosted, location):
+    hosted.bodies.write(location, b"png", "image/png")
+
     hand_over(hosted, input=location, content_type="image/png")
 
     (call,) = hosted.async_backend.calls
     assert (call.content.location, call.content.content_type) == (location, "image/png")
-    assert hosted.bodies.stores == {}
+    assert set(hosted.bodies.stores) == {location}
+
+
+def test_an_input_that_was_never_uploaded_is_refused_before_anything_starts(hosted):
+    with pytest.raises(InvalidInput, match="no input at s3://artifacts-bucket/invocations/inputs/nothere") as caught:
+        invoke(hosted, input="s3://artifacts-bucket/invocations/inputs/nothere")
+
+    assert caught.value.detail["field"] == "input"
+    assert hosted.queue.messages == []
 
 
 @pytest.mark.parametrize(
@@ -685,6 +695,27 @@ def test_what_a_container_says_of_time_is_no_timeout_of_the_call(hosted, reason)
     assert (error["code"], error["told"]) == ("invocation-failed", reason)
 
 
+def test_an_input_that_could_not_be_read_is_not_the_containers_fault(hosted):
+    invocation_id = hand_over(hosted, input="s3://ours-of-old/some/key")
+    reason = "ClientError: the input s3://ours-of-old/some/key could not be read with the role hosting."
+
+    note(hosted, hosted.async_backend.fail(reason))
+
+    error = view(hosted, invocation_id).error
+    assert (error["code"], error["told"]) == ("invocation-failed", reason)
+    assert "input of this call could not be read" in error["message"]
+    assert "broke" not in error["message"]
+
+
+def test_what_a_container_says_of_its_input_is_its_own_word(hosted):
+    invocation_id = hand_over(hosted)
+    said = "the input could not be read"
+
+    note(hosted, hosted.async_backend.fail(f'Received client error (400) from primary with message "{said}"'))
+
+    assert "broke this call" in view(hosted, invocation_id).error["message"]
+
+
 def test_a_container_that_said_nothing_in_time_is_a_timeout_though_it_is_quoted(hosted):
     invocation_id = hand_over(hosted)
     said = "Your invocation timed out while waiting for a response from container primary."
@@ -923,6 +954,7 @@ def test_an_input_is_given_a_place_and_may_be_named_then(hosted):
 
     assert (place.upload.method, place.upload.headers) == ("PUT", {"Content-Type": "image/png"})
     assert place.expires_at > hosted.clock.now()
+    hosted.bodies.write(place.input, b"png", "image/png")
     assert hand_over(hosted, input=place.input, content_type="image/png")
 
 

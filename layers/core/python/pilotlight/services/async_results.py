@@ -256,6 +256,13 @@ class AsyncResults:
                 deployment=name,
                 told=told,
             )
+        elif cause is Cause.INPUT:
+            error = InvocationFailed(
+                f"The input of this call could not be read, and the container of {name} was not asked; SageMaker's "
+                "words are in `told`. Look whether it is there, and whether the stack's HostingRole may read it.",
+                deployment=name,
+                told=told,
+            )
         else:
             error = InvocationFailed(
                 f"The container of {name} broke this call; its own words are in `told`.", deployment=name, told=told

@@ -44,9 +44,12 @@ class Inputs:
         """Refuse an input that SageMaker's role could not read, or that is somebody else's. Raises: InvalidInput.
 
         In our own bucket only what was uploaded as an input may be named: its other objects are others' requests and
-        answers, and weights.
+        answers, and weights. It must be there: an instance would be started for nothing. Into others' we do not look.
         """
-        if location is None or self._bodies.is_input(location):
+        if location is None:
+            return
+        if self._bodies.is_input(location):
+            self._require_uploaded(location)
             return
         bucket = location.removeprefix("s3://").partition("/")[0]
         is_ours = location.startswith(f"s3://{self._bodies.bucket}/")
@@ -59,3 +62,12 @@ class Inputs:
             field="input",
             rule="a bucket that SourceBuckets names, or an uploaded input",
         )
+
+    def _require_uploaded(self, location: str) -> None:
+        if self._bodies.stored(location) is None:
+            raise InvalidInput(
+                f"There is no input at {location}: it was never uploaded there, or more than seven days ago. Upload it "
+                "to the address that POST /deployments/{name}/inputs gives, and name that then.",
+                field="input",
+                rule="an uploaded input",
+            )
