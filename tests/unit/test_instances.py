@@ -11,8 +11,8 @@ from pilotlight.domain.throughput import (
     Measurement,
     estimated_speed,
     seconds_per_token,
+    speed_of,
     usd_per_million_tokens,
-    with_measurement,
 )
 from pilotlight.domain.values import Basis
 
@@ -160,29 +160,53 @@ def test_no_speed_is_made_up_for_what_nobody_measured():
 
 
 def test_a_measurement_of_ours_replaces_the_estimate_and_the_latest_one_counts():
-    estimate = estimated_speed(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION)
     measurements = [a_measurement(900), a_measurement(1100, at=NOON + timedelta(days=1)), a_measurement(5, degree=4)]
 
-    speed = with_measurement(estimate, "ml.g5.xlarge", 1, measurements)
+    speed = speed_of(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION, measurements)
 
     assert (speed.seconds_per_token, speed.basis) == (1 / 1100, Basis.MEASURED)
     assert "llama on 2026-11-29" in speed.source
 
 
-def test_what_all_callers_get_together_is_scaled_by_what_one_was_measured_to_get():
-    estimate = estimated_speed(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION)
-    half = 0.5 / estimate.seconds_per_token
+def half_of_the_estimate(instance_type="ml.g5.xlarge"):
+    estimate = estimated_speed(instance_of(instance_type), 1, SEVEN_BILLION)
+    return a_measurement(0.5 / estimate.seconds_per_token, instance_type=instance_type)
 
-    speed = with_measurement(estimate, "ml.g5.xlarge", 1, [a_measurement(half)])
+
+def test_what_all_callers_get_together_is_scaled_by_what_one_was_measured_to_get():
+    speed = speed_of(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION, [half_of_the_estimate()])
 
     assert speed.tokens_per_second == pytest.approx(1600)
 
 
-def test_a_measurement_elsewhere_leaves_the_estimate():
-    estimate = estimated_speed(instance_of("ml.g5.xlarge"), 1, SEVEN_BILLION)
+@pytest.mark.parametrize("instance_type", ["ml.g5.2xlarge", "ml.g6.xlarge", "ml.g4dn.xlarge"])
+def test_what_was_not_measured_is_scaled_likewise_and_stays_in_its_place(instance_type):
+    other = instance_of(instance_type)
+    estimate = estimated_speed(other, 1, SEVEN_BILLION)
 
-    assert with_measurement(estimate, "ml.g5.xlarge", 1, [a_measurement(9, instance_type="ml.g6.xlarge")]) == estimate
-    assert with_measurement(estimate, "ml.g5.xlarge", 1) == estimate
+    speed = speed_of(other, 1, SEVEN_BILLION, [half_of_the_estimate()])
+
+    assert speed.tokens_per_second == pytest.approx(estimate.tokens_per_second / 2, abs=0.1)
+    assert speed.seconds_per_token == pytest.approx(estimate.seconds_per_token * 2)
+    assert speed.basis is Basis.ESTIMATED
+    assert "llama" in speed.source
+    assert "ml.g5.xlarge" in speed.source
+
+
+def test_a_measurement_of_the_same_gpu_says_more_than_a_later_one_of_another():
+    other = a_measurement(1, instance_type="ml.g4dn.xlarge", at=NOON + timedelta(days=1))
+
+    speed = speed_of(instance_of("ml.g5.2xlarge"), 1, SEVEN_BILLION, [half_of_the_estimate(), other])
+
+    assert speed.tokens_per_second == pytest.approx(1600)
+
+
+def test_without_a_measurement_or_with_one_of_what_is_not_known_the_estimate_stays():
+    instance = instance_of("ml.g5.xlarge")
+    estimate = estimated_speed(instance, 1, SEVEN_BILLION)
+
+    assert speed_of(instance, 1, SEVEN_BILLION) == estimate
+    assert speed_of(instance, 1, SEVEN_BILLION, [a_measurement(9, instance_type="ml.x9.large")]) == estimate
 
 
 def test_a_lone_caller_waits_less_where_memory_is_faster_and_shared():

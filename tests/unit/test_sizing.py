@@ -20,7 +20,6 @@ from pilotlight.domain.sizing import (
     possible_degrees,
 )
 from pilotlight.domain.throughput import Measurement
-from pilotlight.domain.values import Basis
 from pilotlight.domain.weight_formats import FormatKind, WeightFormat
 
 REGION = "us-west-2"
@@ -235,18 +234,31 @@ def test_nobody_who_asks_for_speed_is_sent_to_the_dearest_machine_for_a_small_mo
     assert "ml.p5.48xlarge" in types(propose(a_need(LLAMA_70B), REGION, optimize_for))
 
 
-def test_a_measurement_changes_who_gives_the_most():
-    measured = Measurement(
-        instance_type="ml.g6.xlarge",
-        tensor_parallel_degree=1,
-        tokens_per_second=99_999,
+def measured(instance_type, tokens_per_second, degree=1):
+    return Measurement(
+        instance_type=instance_type,
+        tensor_parallel_degree=degree,
+        tokens_per_second=tokens_per_second,
         measured_at=datetime(2026, 11, 28, tzinfo=UTC),
         deployment="llama",
     )
 
-    best = propose(a_need(), REGION, OptimizeFor.THROUGHPUT, measurements=[measured])[0]
 
-    assert (best.instance_type, best.speed_basis) == ("ml.g6.xlarge", Basis.MEASURED)
+def test_measurements_of_two_change_which_of_them_gives_more():
+    measurements = [measured("ml.g5.xlarge", 10), measured("ml.g6.xlarge", 300)]
+
+    estimated = types(propose(a_need(), REGION, OptimizeFor.THROUGHPUT))
+    found = types(propose(a_need(), REGION, OptimizeFor.THROUGHPUT, measurements=measurements))
+
+    assert estimated.index("ml.g5.xlarge") < estimated.index("ml.g6.xlarge")
+    assert found.index("ml.g6.xlarge") < found.index("ml.g5.xlarge")
+
+
+@pytest.mark.parametrize("optimize_for", OptimizeFor)
+def test_a_measurement_of_one_alone_puts_none_before_another(optimize_for):
+    estimated = types(propose(a_need(), REGION, optimize_for))
+
+    assert types(propose(a_need(), REGION, optimize_for, measurements=[measured("ml.g5.xlarge", 3)])) == estimated
 
 
 def test_a_degree_that_is_asked_for_leaves_those_that_can_have_it():

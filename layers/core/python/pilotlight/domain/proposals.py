@@ -9,9 +9,8 @@ from pilotlight.domain.instances import GIB, INSTANCES, Instance
 from pilotlight.domain.sizing import FOUR_BITS, Fit, Need, all_fits
 from pilotlight.domain.throughput import (
     Measurement,
-    estimated_speed,
+    speed_of,
     usd_per_million_tokens,
-    with_measurement,
 )
 from pilotlight.domain.values import Basis, Model
 
@@ -92,8 +91,7 @@ def proposal_of(fit: Fit, need: Need, region: str, measurements: Sequence[Measur
     """Return an instance, as a model fits it, with its price and its speed, and no reason yet."""
     instance, degree = fit.instance, fit.tensor_parallel_degree
     rate = rate_of(instance.type, region)
-    estimate = estimated_speed(instance, degree, need.weight_bytes)
-    speed = with_measurement(estimate, instance.type, degree, measurements)
+    speed = speed_of(instance, degree, need.weight_bytes, measurements)
     tokens = speed.tokens_per_second
     return Proposal(
         instance_type=instance.type,

@@ -9,11 +9,11 @@ instances in an order, not for a promise.
 
 import math
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 from pydantic import Field
 
-from pilotlight.domain.instances import A10G, A100, T4, Accelerator, Instance, Kind
+from pilotlight.domain.instances import A10G, A100, T4, Accelerator, Instance, Kind, instance_of
 from pilotlight.domain.values import Basis, Model, Moment
 
 REFERENCE_BYTES = 14_000_000_000
@@ -83,29 +83,43 @@ def estimated_speed(instance: Instance, degree: int, weight_bytes: int) -> Speed
     )
 
 
-def with_measurement(
-    speed: Speed, instance_type: str, degree: int, measurements: Iterable[Measurement] | None = None
-) -> Speed:
-    """Return what was measured last of the same model, on that instance in as many shares, or the speed as it is.
+def speed_of(instance: Instance, degree: int, weight_bytes: int, measurements: Iterable[Measurement] = ()) -> Speed:
+    """Return the speed of a model: as it was measured last on that instance in as many shares, else as estimated.
 
-    One caller is what is measured; what all get together is estimated to be faster or slower by as much.
+    One caller is what is measured, from the question to the end of the answer, which takes longer than the reading of
+    weights that estimates count. So by as much as that is slower, or faster, than its estimate, all that is estimated
+    of the same model is taken to be: what was measured and what was not can be compared.
     """
-    same = [
-        each
-        for each in measurements or ()
-        if each.instance_type == instance_type and each.tensor_parallel_degree == degree
-    ]
-    if not same:
-        return speed
-    latest = max(same, key=lambda each: each.measured_at)
-    ratio = latest.tokens_per_second * speed.seconds_per_token
-    together = speed.tokens_per_second
+    estimate = estimated_speed(instance, degree, weight_bytes)
+    latest = _closest(measurements, instance, degree)
+    measured_on = instance_of(latest.instance_type) if latest else None
+    if latest is None or measured_on is None:
+        return estimate
+    ratio = latest.tokens_per_second * seconds_per_token(measured_on, latest.tensor_parallel_degree, weight_bytes)
+    together = estimate.tokens_per_second
+    is_here = _is_of(latest, instance, degree)
+    measured = f"measured with one caller of {latest.deployment} on {latest.measured_at:%Y-%m-%d}"
     return Speed(
         tokens_per_second=None if together is None else round(together * ratio, 1),
-        seconds_per_token=1 / latest.tokens_per_second,
-        basis=Basis.MEASURED,
-        source=f"measured with one caller of {latest.deployment} on {latest.measured_at:%Y-%m-%d}",
+        seconds_per_token=1 / latest.tokens_per_second if is_here else estimate.seconds_per_token / ratio,
+        basis=Basis.MEASURED if is_here else Basis.ESTIMATED,
+        source=measured if is_here else f"{estimate.source}, and by what was {measured}, {latest.instance_type}",
     )
+
+
+def _closest(measurements: Iterable[Measurement], instance: Instance, degree: int) -> Measurement | None:
+    """Return the measurement that says most of an instance: its own, else one of the same GPU, else any; the latest."""
+
+    def worth(each: Measurement) -> tuple[bool, bool, datetime]:
+        other = instance_of(each.instance_type)
+        same = other is not None and other.accelerator == instance.accelerator
+        return _is_of(each, instance, degree), same, each.measured_at
+
+    return max(measurements, key=worth, default=None)
+
+
+def _is_of(measured: Measurement, instance: Instance, degree: int) -> bool:
+    return (measured.instance_type, measured.tensor_parallel_degree) == (instance.type, degree)
 
 
 def seconds_per_token(instance: Instance, degree: int, weight_bytes: int) -> float:
