@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 from pilotlight.domain.capacity import Caps, Unit
-from pilotlight.domain.errors import CapacityReached, KillSwitchOn, LeaseEnded, SpendCeilingReached, Unavailable
+from pilotlight.domain.errors import CapacityReached, Held, KillSwitchOn, LeaseEnded, SpendCeilingReached, Unavailable
 from pilotlight.domain.hosting import Hosting, InstanceSettings, ScalingSettings
 from pilotlight.domain.kill_switch import Position
 from pilotlight.domain.spending import Per, Purpose, SpendCeiling
 from pilotlight.domain.values import Backend
+from pilotlight.services.holding import hold
 
 from tests.factories import NOON, a_deployment, a_hosted_deployment
 from tests.world import World
@@ -76,6 +77,37 @@ def test_a_deployment_for_which_there_is_no_room_is_not_woken_and_is_when_there_
     assert crowded.spending.require(second, Purpose.WAKE).allowed
 
 
+def test_who_finds_no_room_is_told_what_fits_and_not_to_scale_down_what_may_grow_again(crowded):
+    with pytest.raises(CapacityReached) as refusal:
+        crowded.spending.require(crowded.deployment("second"), Purpose.WAKE)
+
+    assert "give it a `max` of 1, for which there is room" in refusal.value.message
+    assert "`pilotlight update NAME --max N`" in refusal.value.message
+    assert "scale one of them down" not in refusal.value.message
+
+
+def test_a_lowered_maximum_gives_the_difference_back_with_the_next_look(crowded):
+    crowded.deployments.shelf.write("first", a_hosted_deployment("first", scaling=at_most(1)), 2)
+
+    crowded.spending.prolong(crowded.deployment("first"))
+
+    assert claims(crowded) == {"first-g1": 1}
+    assert crowded.spending.require(crowded.deployment("second"), Purpose.WAKE).allowed
+
+
+def test_what_waits_for_room_tells_the_claims_of_now_and_no_amount_of_money_twice(crowded):
+    second = crowded.deployment("second")
+
+    def hold_for(error):
+        hold(crowded.deployments, second, error, crowded.clock)
+        return crowded.deployment("second").waiting_for
+
+    assert hold_for(CapacityReached("of 4 are held: first-g1 3")) == "of 4 are held: first-g1 3"
+    assert hold_for(CapacityReached("of 4 are held: first-g1 1")) == "of 4 are held: first-g1 1"
+    assert hold_for(Held("$1.20 are spent")) == "$1.20 are spent"
+    assert hold_for(Held("$1.30 are spent")) == "$1.20 are spent"
+
+
 def test_an_endpoint_that_is_looked_at_keeps_its_room(crowded):
     for _ in range(10):
         crowded.clock.advance(minutes=5)
@@ -114,7 +146,7 @@ def test_more_than_all_may_have_together_can_never_be(world):
     permission = world.spending.permission(deployment, Purpose.START)
 
     assert (permission.allowed, permission.passes) == (False, False)
-    with pytest.raises(CapacityReached, match="raise the cap") as refusal:
+    with pytest.raises(CapacityReached, match="a `max` of 4, for which there is room, or raise") as refusal:
         world.spending.require(deployment, Purpose.START)
     assert refusal.value.detail["never"]
 

@@ -68,6 +68,17 @@ class Shortage(Model):
         """Whether waiting cannot help."""
         return self.wanted > self.cap
 
+    @property
+    def advice(self) -> str:
+        """What helps: an endpoint that is scaled down keeps its room, because autoscaling may add to it again."""
+        if self.unit is Unit.MODEL_UNITS:
+            raised = "raise the stack's MaxCustomModelUnits"
+            return raised if self.never else f"wait, scale one of them down, or {raised}"
+        left = self.cap - sum(self.holders.values())
+        own = f"give it a `max` of {left}, for which there is room, " if left > 0 else ""
+        others = "" if self.never else "lower another's (`pilotlight update NAME --max N`), tear one down, "
+        return f"{own}{others}or raise the stack's MaxInstances"
+
     def __str__(self) -> str:
         """Return it in words."""
         if self.never:

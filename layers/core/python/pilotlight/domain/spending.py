@@ -83,7 +83,7 @@ class Refusal(StrEnum):
 class Permission(Model):
     """Whether money may be spent, and why not; `until` is the moment by which what is permitted must be over.
 
-    `passes` is false for a refusal that waiting does not help.
+    `passes` is false for a refusal that waiting does not help; `advice` is what helps, where that differs.
     """
 
     allowed: bool
@@ -91,6 +91,7 @@ class Permission(Model):
     reason: str | None = None
     until: Moment | None = None
     passes: bool = True
+    advice: str | None = None
 
 
 class Standing(Model, ABC):

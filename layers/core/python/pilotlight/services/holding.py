@@ -8,7 +8,7 @@ from pilotlight.domain.errors import PilotlightError
 from pilotlight.ports import Clock, Deployments
 from pilotlight.services.records import amend
 
-_FIGURES = re.compile(r"[\d.,]+")
+_AMOUNTS = re.compile(r"\$[\d.,]+")
 HELD_SECONDS = 60  # between two looks: a switch that is turned off soon is noticed within a minute …
 LONGEST_HELD_SECONDS = 900  # … and after hours within a quarter: an execution has room for 25,000 lines of history
 
@@ -20,7 +20,7 @@ def held_seconds(deployment: Deployment, now: datetime) -> int:
 
 
 def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError, clock: Clock) -> None:
-    """Say once on the record what a deployment waits for: not again where only the figures in it are others."""
+    """Say once on the record what a deployment waits for: not again where only the amounts in it are others."""
     now = clock.now()
 
     def held(before: Deployment) -> Change | None:
@@ -33,7 +33,7 @@ def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError,
 
 
 def _alike(told: str | None, now: str) -> bool:
-    return told is not None and _FIGURES.sub("", told) == _FIGURES.sub("", now)
+    return told is not None and _AMOUNTS.sub("", told) == _AMOUNTS.sub("", now)
 
 
 def go_on(deployments: Deployments, deployment: Deployment, clock: Clock, said: str = "goes on") -> Deployment:

@@ -285,8 +285,13 @@ class Spending:
 
 
 def _no_room(shortage: Shortage) -> Permission:
-    reason = f"{shortage}"
-    return Permission(allowed=False, refusal=Refusal.CAPACITY_REACHED, reason=reason, passes=not shortage.never)
+    return Permission(
+        allowed=False,
+        refusal=Refusal.CAPACITY_REACHED,
+        reason=f"{shortage}",
+        passes=not shortage.never,
+        advice=shortage.advice,
+    )
 
 
 def _period(ceiling: SpendCeiling, deployment: Deployment, now: datetime) -> str:
@@ -318,9 +323,10 @@ def refused(permission: Permission, deployment: Deployment) -> PilotlightError:
         case Refusal.KILL_SWITCH_ON:
             return KillSwitchOn(f"Nothing is spent on deployment {name}: {why}.", deployment=name, reason=why)
         case Refusal.CAPACITY_REACHED:
-            advice = "wait, scale one of them down, or raise the stack's cap" if permission.passes else "raise the cap"
             return CapacityReached(
-                f"Deployment {name} is not woken: {why}; {advice}.", deployment=name, never=not permission.passes
+                f"Deployment {name} is not woken: {why}; {permission.advice}.",
+                deployment=name,
+                never=not permission.passes,
             )
         case _:
             return SpendCeilingReached(
