@@ -465,6 +465,35 @@ def test_a_call_did_not_run_before_its_instance_was_up(world):
     assert world.in_flight.latencies("llama", 1) == (12.0,)
 
 
+def test_a_call_that_waits_for_an_instance_on_its_way_is_cold_like_the_one_that_asked_for_it(world):
+    host(world, instances=0, desired=1)
+
+    assert record(world, hand_over(world)).was_cold
+
+
+def test_a_call_that_was_taken_for_warm_is_cold_when_its_endpoint_is_seen_to_have_none(hosted):
+    invocation_id = hand_over(hosted)
+    host(hosted, **AT_ZERO)
+
+    look(hosted)
+
+    assert record(hosted, invocation_id).was_cold
+    version = record(hosted, invocation_id).version
+    look(hosted)
+    assert record(hosted, invocation_id).version == version
+
+
+def test_a_call_that_was_answered_after_an_instance_came_up_was_cold(hosted):
+    invocation_id = hand_over(hosted)
+    up = WakeOutcome(id="w-1", warm=True, reason="up", at=hosted.clock.advance(minutes=8))
+    hosted.deployments.shelf.write("llama", hosted.deployment().changed(last_wake=up), 1)
+    hosted.clock.advance(seconds=12)
+
+    note(hosted, hosted.async_backend.answer(b"1"))
+
+    assert record(hosted, invocation_id).was_cold
+
+
 @pytest.mark.parametrize("told", [None, 5])
 def test_a_call_whose_instance_was_told_to_be_up_after_its_answer_measures_nothing(world, told):
     host(world, **AT_ZERO)

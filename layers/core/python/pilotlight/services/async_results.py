@@ -4,6 +4,7 @@ A notice comes in any order, twice, before the record says that its call was han
 believed but whose call it is: the answer is what lies in the bucket, and the record is written once.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pilotlight.contracts import AsyncResult
@@ -90,9 +91,12 @@ class AsyncResults:
         """
         ended = 0
         there = deployment.endpoint is not None and deployment.endpoint.exists
+        at_zero = there and deployment.endpoint is not None and not deployment.endpoint.instances
         most = MOST_LOOKED_AT if there else MOST_COUNTED
         for invocation_id in self._in_flight.oldest(deployment.name, deployment.generation, most):
             invocation = self._still_open(deployment, invocation_id)
+            if invocation is not None and at_zero:
+                invocation = self._noted_cold(invocation)
             if invocation is not None and self._look_at(invocation, is_orphan=_is_orphan(invocation, deployment)):
                 ended += 1
         return ended
@@ -125,6 +129,14 @@ class AsyncResults:
             return invocation
         self._in_flight.forget_id(deployment.name, deployment.generation, invocation_id)
         return None
+
+    def _noted_cold(self, invocation: Invocation) -> Invocation:
+        """Return a call as one that met no instance: it was handed over in the belief that there was one yet."""
+        if invocation.submission is None or invocation.was_cold:
+            return invocation
+        with suppress(Retryable):  # the next look sees to it
+            return self._invocations.save(invocation, invocation.changed(was_cold=True))
+        return invocation
 
     def _look_at(self, invocation: Invocation, *, is_orphan: bool) -> bool:
         now = self._clock.now()
@@ -183,6 +195,8 @@ class AsyncResults:
             return
         ended = self._ended(invocation, stored, told.at if told else None)
         began, is_known = self._began(invocation, deployment, ended)
+        if _was_waited_for(invocation, deployment, ended):
+            invocation = invocation.changed(was_cold=True)
         took = max((ended - began).total_seconds(), 0.0)
         answered = answered.changed(latency_ms=round(took * 1000), answered_at=ended)
         if answered.is_text:
@@ -218,7 +232,7 @@ class AsyncResults:
         """
         submitted = invocation.submission.at if invocation.submission else invocation.created_at
         woken = deployment.last_wake
-        if woken and woken.warm and submitted < woken.at <= ended:
+        if woken and _was_waited_for(invocation, deployment, ended):
             return woken.at, True
         return submitted, not invocation.was_cold
 
@@ -274,6 +288,13 @@ class AsyncResults:
         return DeadlinePassed(
             "It waited at its endpoint for as long as it may, and no instance took it; send it again.", told=told or ""
         )
+
+
+def _was_waited_for(invocation: Invocation, deployment: Deployment, ended: datetime) -> bool:
+    """Say whether an instance came up between a call and its answer: it met none, whatever was believed then."""
+    submitted = invocation.submission.at if invocation.submission else invocation.created_at
+    woken = deployment.last_wake
+    return woken is not None and woken.warm and submitted < woken.at <= ended
 
 
 def _is_orphan(invocation: Invocation, deployment: Deployment) -> bool:

@@ -59,7 +59,7 @@ class Submitting:
         """
         request = self._bodies.get_request(invocation.id)
         ask = self._answering.ask(deployment, request)
-        cold = self._accounting.warmth(deployment, self._clock.now()).state is Warmth.COLD
+        warmth = self._accounting.warmth(deployment, self._clock.now()).state
         self._spending.require(deployment, Purpose.CALL)
         self._in_flight.put(invocation)  # as it was when it was taken: a mark that was lost is made again
         now = self._clock.now()
@@ -80,8 +80,8 @@ class Submitting:
             failure_location=taken.failure_location,
             thinking_opened=ask.thinking_opened,
         )
-        self._mark(invocation, submission, was_cold=cold)
-        if cold:
+        self._mark(invocation, submission, was_cold=warmth is not Warmth.WARM)
+        if warmth is Warmth.COLD:
             self._wake(deployment, invocation)
 
     def _carried(self, invocation: Invocation, content: Content) -> Content:
