@@ -134,11 +134,18 @@ def test_an_unknown_model_is_answered_with_near_names():
         chosen("meta-text-lama-3-8b", *manifest)
     with pytest.raises(SourceNotFound) as part:
         chosen("vision", *manifest)
-    with pytest.raises(SourceNotFound, match="AWS lists them at https:"):
-        chosen("0000", *manifest)
+    with pytest.raises(SourceNotFound, match="has 11; AWS lists them at https:"):
+        chosen("0000", *(entry(f"text-{number}") for number in range(11)))
 
     assert mistyped.value.detail["near"][0] == "meta-text-llama-3-8b"
     assert part.value.detail["near"] == ["vision-small"]
+
+
+def test_a_small_catalogue_is_named_whole_to_whoever_asks_for_what_it_has_not():
+    manifest = [entry("text-small", "1.0.0"), entry("text-small", "1.1.0"), entry("vision-small")]
+
+    with pytest.raises(SourceNotFound, match=r"catalogue there has text-small, vision-small\.$"):
+        chosen("0000", *manifest)
 
 
 def test_an_unknown_version_is_answered_with_those_that_exist_newest_first():

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pilotlight_client import rendering, wording
 from pilotlight_client.api import Pilotlight
-from pilotlight_client.commands.refusals import spoken
+from pilotlight_client.commands.refusals import is_about_terms, spoken
 from pilotlight_client.errors import (
     ApiError,
     DeploymentFailed,
@@ -71,6 +71,7 @@ class Screen:
         self.out = _console(to_stderr=False)
         self.err = _console(to_stderr=True)
         self.if_interrupted = "Interrupted."
+        self.s3_endpoint: str | None = None
 
     def result(self, document: Mapping[str, Any], *picture: RenderableType) -> None:
         """Print a document, or its picture for a person."""
@@ -97,7 +98,7 @@ class Screen:
 
     def fail(self, error: PilotlightError) -> None:
         """Say what went wrong: a sentence, or with --json the problem."""
-        self._complain(error.problem(), spoken(error))
+        self._complain(error.problem(), spoken(error, self.s3_endpoint))
 
     def interrupted(self) -> None:
         """Say what an interruption did not stop."""
@@ -125,13 +126,25 @@ def session(ctx: typer.Context, url: str | None, *, as_json: bool) -> Iterator[S
     screen = Screen(as_json=as_json)
     try:
         with surroundings(ctx).connect(url) as pilotlight:
-            yield Session(pilotlight, screen)
+            try:
+                yield Session(pilotlight, screen)
+            except PilotlightError as error:
+                if is_about_terms(error):  # they lie in S3, which may be simulated
+                    screen.s3_endpoint = _s3_endpoint(pilotlight)
+                raise
     except PilotlightError as error:
         screen.fail(error)
         raise typer.Exit(exit_code(error)) from None
     except KeyboardInterrupt:
         screen.interrupted()
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _s3_endpoint(pilotlight: Pilotlight) -> str | None:
+    try:
+        return pilotlight.health().get("s3_endpoint")
+    except PilotlightError:
+        return None
 
 
 def exit_code(error: PilotlightError) -> int:

@@ -297,6 +297,16 @@ def test_terms_that_are_not_accepted_are_told_in_the_command_s_words(command, ap
     assert '"accept_eula": true' not in shown
 
 
+def test_terms_of_a_simulated_catalogue_are_read_where_it_is(command, api, a_problem):
+    address = "s3://jumpstart-cache-prod-us-east-1/fmhMetadata/eula/smallLlamaEula.txt"
+    api.failures = [a_problem(422, "source-gated", "Read them.", field="accept_eula", eula=[address])]
+    api.health["s3_endpoint"] = "http://127.0.0.1:46001"
+
+    shown = command("preflight", "jumpstart://llama", *ASYNC, code=1).stderr
+
+    assert f" aws --endpoint-url http://127.0.0.1:46001 s3 cp {address} -\n" in shown
+
+
 def test_a_long_list_in_which_what_was_found_stands_is_cut(command, api):
     regions = ", ".join(f"us-east-{number}" for number in range(1, 31))
     passed = {"name": "region", "outcome": "passed", "found": "us-east-1", "supported": regions}

@@ -129,7 +129,12 @@ def _unknown_model(model_id: str, entries: Sequence[Mapping[str, Any]], region: 
     ids = sorted({str(each.get("model_id", "")) for each in entries})
     near = [each for each in ids if model_id.lower() in each.lower()][:NAMED]
     near += [each for each in get_close_matches(model_id, ids, n=5, cutoff=0.6) if each not in near]
-    advice = f"Did you mean {_some(near)}?" if near else f"AWS lists them at {LIST_OF_MODELS}"
+    if near:
+        advice = f"Did you mean {_some(near)}?"
+    elif len(ids) <= NAMED:
+        advice = f"Its catalogue there has {_some(ids) or 'none'}."
+    else:
+        advice = f"Its catalogue there has {len(ids)}; AWS lists them at {LIST_OF_MODELS}"
     return SourceNotFound(f"JumpStart has no model {model_id} in {region}. {advice}", near=near)
 
 
