@@ -26,7 +26,7 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test faults check lint format types architecture openapi machines template \
+.PHONY: help setup demo up test test-slow faults check lint format types architecture openapi machines template \
 	security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
@@ -38,8 +38,11 @@ demo: $(READY) ## take a model from a hub to an answered prompt, on this machine
 up: $(READY) ## start the embedded cloud and the API, and stay (PORT=8000 ARGS=)
 	@$(BIN)/python -m local up --port $(PORT) $(ARGS)
 
-test: $(READY) ## run all tests (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY) ## run the tests but those that take minutes (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## run those: endpoints by the real state machines, workflows as each of their roles
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m slow $(ARGS)
 
 faults: $(READY) ## break every call of every workflow, and say what came of it (ARGS= such as --replay)
 	@$(BIN)/python -m tests.faults $(ARGS)

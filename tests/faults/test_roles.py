@@ -18,6 +18,8 @@ from tests.faults.grants import unmissed
 from tests.faults.occasions import OCCASIONS, come_to
 from tests.faults.workflows import WORKFLOWS
 
+pytestmark = pytest.mark.slow
+
 # Grants that nothing drives, whole, each with the reason why it stands all the same.
 DELIVERED = "Step Functions delivers logs of machines; here nothing delivers them."
 DIED_SINCE = "asked for a wake whose execution another caller started a while ago, and which may have died since."

@@ -15,6 +15,8 @@ from tests.workflows.canaries import FORMS, Canary
 from tests.workflows.holdings import Heard, Held, everything
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 TOKEN = Canary("hfQ7canaryT0kenW4x9")
 PROMPT = Canary("askedQ7canaryPr0mptZ2")
 PLANTED = Canary("plantedQ7canaryB5n8")

@@ -7,6 +7,8 @@ import pytest
 from tests.workflows.hosted import REALTIME, hosted, left_of, running, told, until, until_at_zero
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def component(the_world: World, staged: str) -> Iterator[str]:

@@ -27,6 +27,8 @@ from tests.workflows.hosted import (
 )
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
+pytestmark = pytest.mark.slow
+
 TO_THE_ENDPOINT = (
     *("StartStaging", "Staged?", "OnInstances?", "CreateEndpoint", "EndpointCreated?", "AwaitEndpoint"),
     *("StartWarmUp", "MayWarmUp?"),

@@ -7,6 +7,8 @@ from local.jumpstart.offers import GATED, OPEN
 from tests.workflows.hosted import ASYNC, BACKENDS, REALTIME, endpoint, hosted, told
 from tests.workflows.world import World
 
+pytestmark = pytest.mark.slow
+
 PAYLOAD = {"inputs": "A small model says", "parameters": {"max_new_tokens": 16}}
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.workflows.hosted import ASYNC, BACKENDS, REALTIME, asked, hosted, running, told, until_at_zero, until_warm
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 PRICED = {"instance": {"type": "ml.g5.xlarge"}}
 
 

@@ -13,6 +13,8 @@ from tests.workflows.hooks import Hook, listening
 from tests.workflows.hosted import ASYNC, asked, hosted, told
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 CANARY = "no-shape-7f3e1b"
 STALLED_SECONDS = 600  # for which a call is allowed to keep the one place that there is
 UNTIL_EXPIRED = timedelta(minutes=4)

@@ -9,6 +9,8 @@ from local.leftovers import left_behind
 from tests.workflows.hosted import ASYNC, LONG, REALTIME, endpoint, hosted, left_of, running, told, until, until_parked
 from tests.workflows.world import ROOT, SMALL, World, eventually
 
+pytestmark = pytest.mark.slow
+
 HANDLER = ROOT / "examples/bart-feature-extraction/model.py"
 SHOWN_BY_A_DEMO = {
     *("endpoint pilotlight-", "endpoint configuration pilotlight-", "model pilotlight-", "object bundles/"),

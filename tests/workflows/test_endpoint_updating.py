@@ -8,6 +8,8 @@ import pytest
 from tests.workflows.hosted import ASYNC, REALTIME, endpoint, hosted, kept, told
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 LONG_ENOUGH = 1800  # for instances to come that are rolled back before they do
 
 

@@ -22,6 +22,8 @@ from tests.workflows.hosted import (
 )
 from tests.workflows.world import World, eventually
 
+pytestmark = pytest.mark.slow
+
 NEVER_BY_ITSELF = 24 * 3600  # a cooldown, in seconds: what goes before it was let go
 
 

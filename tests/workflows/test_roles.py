@@ -14,6 +14,8 @@ from local.authorization import Decision, watching
 from tests.workflows.hosted import ASYNC, LONG, REALTIME, hosted, told, until_at_zero, until_updated
 from tests.workflows.world import SMALL, World, eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def watch() -> Iterator[list[Decision]]:
