@@ -30,7 +30,7 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 	security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## take a model from a hub to an answered prompt, on this machine (ARGS=--json)
 	@$(BIN)/python -m local demo $(ARGS)

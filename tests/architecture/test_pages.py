@@ -13,10 +13,10 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_make_command_that_the_pages_name_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
-    named = {command for page in pages for command in re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.M)}
+    named = {command for page in pages for command in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text(), re.M)}
 
     assert named <= targets
 
