@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pilotlight.contracts import DeploymentRequest
-from pilotlight.domain.artifact import MIB, Artifact, ModelFacts, SpanLimits, UploadedPart
+from pilotlight.domain.artifact import Artifact, ModelFacts
 from pilotlight.domain.deployment import Deployment, Event, EventKind, ImportedModel, Status
 from pilotlight.domain.endpoint import Endpoint
 from pilotlight.domain.hosting import ScalingSettings
@@ -16,6 +16,7 @@ from pilotlight.domain.lease import lease_from
 from pilotlight.domain.pricing import BillingWindow, WindowOpener
 from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.spans import MIB, SpanLimits, UploadedPart
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Uptime
 from pilotlight.domain.values import Backend, seconds
@@ -25,7 +26,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 HUB_SOURCE = "hf://acme/llama-8b"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"  # pragma: allowlist secret (a commit)
 TEMPLATE = "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}<|assistant|>"
-FIVE_MIB_PARTS = SpanLimits(part_bytes=5 * MIB, span_seconds=1, worst_bytes_per_second=10 * MIB)
+FIVE_MIB_PARTS = SpanLimits(part_bytes=5 * MIB, span_seconds=1, worst_bytes_per_second=10 * MIB, streams=1)
 
 
 def at(text: str) -> datetime:

@@ -57,6 +57,7 @@ from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.queueing import Queueing
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Staging
 from pilotlight.services.submitting import Submitting
@@ -167,6 +168,7 @@ class World(EndpointWorld):
             bucket_name=ARTIFACT_BUCKET,
             limits=FIVE_MIB_PARTS,
         )
+        self.span_copying = SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=1)
         self.deploying = Deploying(
             self.deployments,
             self.artifacts,
@@ -424,7 +426,7 @@ class World(EndpointWorld):
         """Do what `stage_artifact` does."""
         task = self.staging_task(name)
         for span in self.plan(task):
-            self.staging.copy(span)
+            self.span_copying.copy(span)
         sealed = self.staging.seal(task)
         run = names.staging_name(sealed.id, task.attempt, sealed.created_at)
         self.executions.end_if_running("stage_artifact", run)

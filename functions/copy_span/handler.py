@@ -8,4 +8,4 @@ from pilotlight.task import task
 @task(SpanTask)
 def handler(work: SpanTask) -> None:
     """Copy one span of a checkpoint: the parts of it that S3 does not hold yet."""
-    runtime().staging.copy(work)
+    runtime().span_copying.copy(work)

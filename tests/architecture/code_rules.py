@@ -25,7 +25,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         {"pydantic", "ulid", "pilotlight.domain", "pilotlight.contracts", "pilotlight.ports", "pilotlight.services"}
     ),
     "pilotlight.adapters": frozenset(
-        {"pydantic", "ulid", "boto3", "botocore", "urllib3", "jinja2", "mypy_boto3", "aws_lambda_powertools"}
+        {"pydantic", "ulid", "boto3", "botocore", "awscrt", "urllib3", "jinja2", "mypy_boto3", "aws_lambda_powertools"}
         | {"pilotlight.domain", "pilotlight.ports", "pilotlight.adapters"}
     ),
     "pilotlight.settings": frozenset({"pydantic", "pilotlight.domain"}),

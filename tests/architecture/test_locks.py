@@ -9,7 +9,7 @@ import pytest
 
 from tools.cloudformation import ROOT
 
-LOCKS = [*ROOT.glob("requirements/*.lock"), *ROOT.glob("layers/dependencies/*.lock")]
+LOCKS = [*ROOT.glob("requirements/*.lock"), *ROOT.glob("layers/*/*.lock")]
 ADDRESS = re.compile(r"://|--(extra-)?index-url|--find-links| @ ")
 
 
@@ -21,7 +21,7 @@ def pins(lock: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: f"{lock.parent.name}/{lock.name}")
 def test_a_lock_pins_everything_with_hashes_and_names_no_address(lock: Path) -> None:
     text = lock.read_text()
 
@@ -41,8 +41,9 @@ def test_an_address_would_be_seen(line: str) -> None:
 def test_functions_run_the_versions_that_the_tests_ran() -> None:
     tested = pins(ROOT / "requirements/dev.lock")
 
-    for lock in ("requirements.lock", "chalice.lock"):
-        deployed = pins(ROOT / "layers/dependencies" / lock)
+    for lock in ROOT.glob("layers/*/*.lock"):
+        deployed = pins(lock)
+        assert deployed
         assert {name: versions for name, versions in deployed.items() if tested.get(name) != versions} == {}
 
 

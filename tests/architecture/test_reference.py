@@ -19,6 +19,8 @@ SET_BY_THE_TEMPLATE = {
     "reconcile_dry_run",
     "reconcile_most_removals",
     "part_mib",
+    "copiers",
+    "copy_streams",
     "held_requests",
     "default_spend_ceiling_usd",
     "max_custom_model_units",

@@ -1,20 +1,20 @@
 """Hubs and buckets in memory: revisions that change, multipart uploads, bodies that expire."""
 
 import hashlib
-import zlib
-from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pilotlight.adapters.crc64nvme import crc64nvme, encoded
 from pilotlight.domain.archive import Entry, packed, packed_bytes
-from pilotlight.domain.artifact import SMALLEST_PART_BYTES, UploadedPart
+from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, SourceNotFound, SourceRefused, Terminal
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.orphans import FoundFolder
 from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind
+from pilotlight.domain.spans import SMALLEST_PART_BYTES, UploadedPart
 from pilotlight.domain.upload import version_of
 from pilotlight.ports import StoredBody, UnfinishedUpload, UploadAddress
 
@@ -88,7 +88,15 @@ class FakeSource:
             raise SourceRefused(f"{path} is larger than {limit_bytes} bytes.")
         return content
 
-    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+    def stream(
+        self,
+        source: Source,
+        file: SourceFile,
+        *,
+        offset: int,
+        size_bytes: int,
+        cutting: Cutting | None = None,  # noqa: ARG002 (nothing to cut)
+    ) -> Iterator[bytes]:
         self.ranges.append((file.path, offset, size_bytes))
         content = self._content(source, file.path)
         if file.etag and file.etag != _etag(content):
@@ -155,10 +163,13 @@ class FakeBucket:
         held = self._upload(key, upload_id).parts
         return {number: _part(number, body) for number, body in held.items()}
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
+    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+        self._upload(key, upload_id)
+        body = b"".join(pieces)
+        assert len(body) == size_bytes, "IncompleteBody"
         self._upload(key, upload_id).parts[number] = body
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str:
         upload = self._upload(key, upload_id)
         listed = sorted(parts, key=lambda part: part.number)
         bodies = [upload.parts[part.number] for part in listed]
@@ -166,7 +177,7 @@ class FakeBucket:
         assert all(len(body) >= SMALLEST_PART_BYTES for body in bodies[:-1]), "EntityTooSmall"
         self.put(key, b"".join(bodies))
         del self.uploads[upload_id]
-        return f"{_crc32(self.objects[key])}-{len(bodies)}"
+        return encoded(crc64nvme(self.objects[key]))
 
     def abort_uploads(self, prefix: str) -> int:
         below = [each for each, upload in self.uploads.items() if upload.key.startswith(prefix)]
@@ -344,9 +355,6 @@ def _etag(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _crc32(content: bytes) -> str:
-    return b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
-
-
 def _part(number: int, body: bytes) -> UploadedPart:
-    return UploadedPart(number=number, size_bytes=len(body), etag=f'"{_etag(body)}"', checksum_crc32=_crc32(body))
+    checksum = encoded(crc64nvme(body))
+    return UploadedPart(number=number, size_bytes=len(body), etag=f'"{_etag(body)}"', checksum_crc64nvme=checksum)

@@ -34,7 +34,7 @@ QUIET = {
 
 def deployed(client: Any, **parameters: str) -> Any:
     """Deploy the template, and give what was made of it; `client` gives clients by service."""
-    given = {"PartMib": "5", "HubEndpoint": NO_HUB, **parameters}
+    given = {"PartMib": "5", "CopyStreams": "1", "HubEndpoint": NO_HUB, **parameters}
     translated = translate(ROOT / "template.yaml", given)
     return deploy(translated, stack_name=STACK, parameters=given, client=client)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
+from botocore import auth
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.parsers import BaseJSONParser
@@ -25,7 +26,7 @@ from moto.dynamodb.parsing.key_condition_expression import parse_expression
 
 from local.attribute_values import on_the_wire
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults.replacing import replace
+from tests.faults.replacing import keep, replace
 
 BY_KEY = frozenset({"TableName", "Key", "ConsistentRead"})  # how the product reads an item: whole, by its key
 PAGE = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"})
@@ -47,6 +48,8 @@ def install() -> None:
     _addresses.cache_clear()
     replace(BotocoreStubber, "process_request", _straight)
     replace(BaseJSONParser, "_handle_structure", _attributes_as_they_are)
+    keep(auth, "AUTH_TYPE_MAPS")
+    auth.AUTH_TYPE_MAPS = {**auth.AUTH_TYPE_MAPS, "v4": SigV4Auth, "s3v4": S3SigV4Auth}  # and not those of awscrt
     replace(SigV4Auth, "add_auth", _unsigned)
     replace(ParamValidator, "validate", _of_all_but_items)
     replace(responses, "gen_amzn_requestid_long", lambda _: lambda _headers: REQUEST_ID)
@@ -195,12 +198,12 @@ def _attributes_as_they_are(original: Any) -> Callable[..., Any]:
 def _unsigned(original: Any) -> Callable[..., None]:
     """Say who asks, and sign nothing; what is signed for later is signed as ever."""
 
-    def add_auth(auth: SigV4Auth, request: AWSRequest) -> None:
-        if type(auth) not in (SigV4Auth, S3SigV4Auth) or auth.credentials is None:
-            original(auth, request)
+    def add_auth(signer: SigV4Auth, request: AWSRequest) -> None:
+        if type(signer) not in (SigV4Auth, S3SigV4Auth) or signer.credentials is None:
+            original(signer, request)
             return
         request.context["timestamp"] = SIGNED_AT
-        auth._modify_request_before_signing(request)
-        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}"
+        signer._modify_request_before_signing(request)
+        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}"
 
     return add_auth

@@ -185,7 +185,7 @@ def test_items_of_a_map_take_turns(clean: dict[str, Result]):
 
 
 def test_as_many_items_of_a_map_act_at_once_as_it_says(bench: Bench, monkeypatch):
-    rewrite(monkeypatch, "stage-artifact", '"MaxConcurrency":8', '"MaxConcurrency":2')
+    rewrite(monkeypatch, "stage-artifact", '"MaxConcurrencyPath":"$.plan.copiers"', '"MaxConcurrency":2')
 
     result = bench.run(Run("stage"))
 

@@ -36,7 +36,7 @@ def s3() -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(s3: Any) -> S3ArtifactBucket:
-    return S3ArtifactBucket(s3, BUCKET)
+    return S3ArtifactBucket(s3, s3, BUCKET)
 
 
 def entries(**changed: int) -> list[Entry]:

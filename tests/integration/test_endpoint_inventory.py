@@ -317,7 +317,7 @@ class Account:
             SageMakerEndpoints(by("sagemaker"), rules, Place()),
             FakeRevisions(),
             S3Inventory(by("s3"), BUCKET, "weights"),
-            S3ArtifactBucket(by("s3"), BUCKET),
+            S3ArtifactBucket(by("s3"), by("s3"), BUCKET),
             self.deployments,
             self.clock,
             region=REGION,

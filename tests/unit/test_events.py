@@ -412,11 +412,11 @@ def test_a_wake_ends_with_an_error_or_with_the_reason_for_which_it_gave_up() -> 
 def test_the_parts_of_a_span_cover_it_exactly() -> None:
     span = SpanTask.model_validate(example("copy_span", "run-of-parts")).span
 
-    parts = span.parts()
-
-    assert sum(part.size_bytes for part in parts) == span.size_bytes
-    assert [part.number for part in parts] == list(range(span.first_part, span.first_part + len(parts)))
-    assert parts[0].offset == span.offset
+    for run in span.runs:
+        parts = run.parts()
+        assert sum(part.size_bytes for part in parts) == run.size_bytes
+        assert [part.number for part in parts] == list(range(run.first_part, run.first_part + len(parts)))
+        assert parts[0].offset == run.offset
 
 
 def test_an_ended_execution_tells_which_deployment_it_worked_on() -> None:

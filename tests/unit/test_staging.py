@@ -3,9 +3,11 @@
 import json
 
 import pytest
-from pilotlight.domain.artifact import MIB, ArtifactStatus, Manifest, manifest_key
+from pilotlight.domain.artifact import ArtifactStatus, Manifest, manifest_key
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, Superseded, Throttled
+from pilotlight.domain.spans import MIB
+from pilotlight.services.copying import TRIES
 from pilotlight.services.staging import Staging
 
 from tests.factories import FIVE_MIB_PARTS, a_checkpoint
@@ -20,6 +22,20 @@ def task(world):
     world.source.push("acme/llama-8b", {**FILES, "README.md": b"# Llama", "original/consolidated.00.pth": b"x" * 2048})
     world.bring(Status.STAGING)
     return world.staging_task()
+
+
+def large(span):
+    """Say whether a span is of a file in parts."""
+    return span.span.runs[0].upload_id is not None
+
+
+def span_of(spans, path):
+    """Return the span that holds a file, or its first part."""
+    return next(span for span in spans if any(run.file.path == path for run in span.span.runs))
+
+
+def upload_of(span):
+    return span.span.runs[0].upload_id
 
 
 def weights(world):
@@ -59,7 +75,7 @@ def test_the_manifest_says_what_is_there_and_what_was_left_behind(world, task):
 
 def test_nothing_looks_sealed_before_everything_is(world, task):
     for span in world.plan(task):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
 
     assert manifest(world) is None
     assert world.artifact().status is ArtifactStatus.STAGING
@@ -83,12 +99,12 @@ def test_a_separate_chat_template_is_folded_into_a_tokenizer_config_of_our_own(w
 def test_a_span_that_is_given_twice_is_copied_once(world, task):
     spans = world.plan(task)
     for span in spans:
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     before = copied(world)
 
     for span in spans:
-        if span.span.upload_id:
-            world.staging.copy(span)
+        if large(span):
+            world.span_copying.copy(span)
 
     assert copied(world) == before
     assert world.artifacts.staged_bytes(task.artifact_id, 1) == sum(map(len, FILES.values()))
@@ -97,7 +113,7 @@ def test_a_span_that_is_given_twice_is_copied_once(world, task):
 def test_the_next_attempt_copies_only_what_is_missing(world, task):
     spans = world.plan(task)
     for span in spans[:-2]:
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     left = sum(span.span.size_bytes for span in spans[-2:])
     world.fail_staging("throttled", "too many requests")
     world.fail()
@@ -107,7 +123,7 @@ def test_the_next_attempt_copies_only_what_is_missing(world, task):
     world.source.ranges.clear()
 
     for span in missing:
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     world.staging.seal(world.staging_task())
 
     assert sum(size for _, _, size in world.source.ranges) == left
@@ -119,7 +135,7 @@ def test_progress_begins_with_what_s3_holds_already_and_reaches_the_whole(world,
     spans = world.plan(task)
     assert world.artifacts.staged_bytes(task.artifact_id, 1) == 0
     for span in spans[:-1]:
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     world.fail_staging("throttled", "too many requests")
     world.fail()
     world.requesting.retry("llama", correlation_id="c-2")
@@ -127,7 +143,7 @@ def test_progress_begins_with_what_s3_holds_already_and_reaches_the_whole(world,
 
     (last,) = world.plan(world.staging_task())
     assert world.artifacts.staged_bytes(task.artifact_id, 2) == total - last.span.size_bytes
-    world.staging.copy(last)
+    world.span_copying.copy(last)
 
     assert world.artifacts.staged_bytes(task.artifact_id, 2) == total
 
@@ -142,7 +158,7 @@ def test_a_plan_asks_for_no_quota_and_judges_nothing(world, task):
 
 def test_sealing_goes_by_the_part_size_of_the_plan_whatever_the_settings_say_by_then(world, task):
     for span in world.plan(task):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     other = FIVE_MIB_PARTS.changed(part_bytes=6 * MIB)
     restarted = Staging(
         world.artifacts,
@@ -175,7 +191,7 @@ def test_a_hub_that_asks_to_wait_is_waited_for_and_asked_again(world, task):
     began = world.clock.now()
     throttled(world, 20, 30)
 
-    world.staging.copy(spans[0])
+    world.span_copying.copy(spans[0])
 
     assert (world.clock.now() - began).total_seconds() == 50
     assert world.artifacts.trouble(task.artifact_id, 1) is None
@@ -188,18 +204,19 @@ def test_a_wait_that_does_not_fit_into_its_lambda_is_left_to_the_next(world, tas
     throttled(world, *waits)
 
     with pytest.raises(Throttled):
-        world.staging.copy(spans[0])
+        world.span_copying.copy(spans[0])
 
     assert (world.clock.now() - began).total_seconds() == waited
 
 
 def test_a_file_that_is_put_whole_and_is_not_what_its_source_lists_is_never_sealed(world, task):
-    small = next(span for span in world.plan(task) if span.span.upload_id is None)
+    small = span_of(world.plan(task), "config.json")
+    forged = tuple(run.changed(file=run.file.changed(sha256="0" * 64)) for run in small.span.runs)
 
     with pytest.raises(SourceChanged, match="not what its source lists"):
-        world.staging.copy(small.changed(file=small.file.changed(sha256="0" * 64)))
+        world.span_copying.copy(small.changed(span=small.span.changed(runs=forged)))
 
-    assert small.span.path not in weights(world)
+    assert "config.json" not in weights(world)
 
 
 def test_the_manifest_says_which_files_were_hashed(world, task):
@@ -210,8 +227,9 @@ def test_the_manifest_says_which_files_were_hashed(world, task):
 
 
 def test_a_part_that_arrived_short_is_copied_again(world, task):
-    big = next(span for span in world.plan(task) if span.span.path == "model-1.safetensors")
-    world.bucket.upload_part(f"artifacts/{task.artifact_id}/weights/{big.span.path}", big.span.upload_id, 1, b"short")
+    big = span_of(world.plan(task), "model-1.safetensors")
+    key = f"artifacts/{task.artifact_id}/weights/model-1.safetensors"
+    world.bucket.upload_part(key, upload_of(big), 1, 5, [b"short"])
 
     world.run_staging()
 
@@ -220,13 +238,13 @@ def test_a_part_that_arrived_short_is_copied_again(world, task):
 
 def test_a_body_that_ends_early_is_told_and_a_repeat_makes_it_whole(world, task):
     spans = world.plan(task)
-    world.source.cuts = [100]
+    world.source.cuts = [100] * TRIES
 
     with pytest.raises(BodyCutShort, match="gave 100 of"):
-        world.staging.copy(spans[0])
+        world.span_copying.copy(spans[0])
     code, reason = world.artifacts.trouble(task.artifact_id, 1)
     assert code == "body-cut-short"
-    assert spans[0].span.path in reason
+    assert spans[0].span.runs[0].file.path in reason
     world.run_staging()
 
     assert weights(world) == FILES
@@ -235,8 +253,8 @@ def test_a_body_that_ends_early_is_told_and_a_repeat_makes_it_whole(world, task)
 def test_an_incomplete_file_is_not_sealed_and_named(world, task):
     spans = world.plan(task)
     for span in spans:
-        if span.span.path != "model-1.safetensors":
-            world.staging.copy(span)
+        if span.span.runs[0].file.path != "model-1.safetensors":
+            world.span_copying.copy(span)
 
     with pytest.raises(BodyCutShort, match=r"model-1\.safetensors lacks 3 of 3 parts"):
         world.staging.seal(task)
@@ -246,7 +264,7 @@ def test_an_incomplete_file_is_not_sealed_and_named(world, task):
 
 def test_a_small_file_that_is_missing_is_not_sealed_over(world, task):
     for span in world.plan(task):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     del world.bucket.objects[f"artifacts/{task.artifact_id}/weights/config.json"]
 
     with pytest.raises(BodyCutShort, match=r"config\.json has 0 of"):
@@ -255,7 +273,7 @@ def test_a_small_file_that_is_missing_is_not_sealed_over(world, task):
 
 def test_a_seal_that_broke_after_joining_is_finished_by_its_repeat(world, task):
     for span in world.plan(task):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
     world.artifacts.shelf.meanwhile.append(lambda: (_ for _ in ()).throw(Throttled("slow down")))
     with pytest.raises(Throttled):
         world.staging.seal(task)
@@ -267,22 +285,22 @@ def test_a_seal_that_broke_after_joining_is_finished_by_its_repeat(world, task):
 def test_a_late_copier_finds_its_file_joined_already(world, task):
     spans = world.plan(task)
     for span in spans:
-        world.staging.copy(span)
-    big = next(span for span in spans if span.span.upload_id)
-    key = f"artifacts/{task.artifact_id}/weights/{big.span.path}"
-    world.bucket.complete(key, big.span.upload_id, list(world.bucket.parts(key, big.span.upload_id).values()))
+        world.span_copying.copy(span)
+    big = span_of(spans, "model-1.safetensors")
+    key = f"artifacts/{task.artifact_id}/weights/model-1.safetensors"
+    world.bucket.complete(key, upload_of(big), list(world.bucket.parts(key, upload_of(big)).values()))
 
-    world.staging.copy(big)
+    world.span_copying.copy(big)
 
     assert world.staging.seal(task).status is ArtifactStatus.SEALED
 
 
 def test_an_upload_that_was_aborted_meanwhile_is_told(world, task):
-    big = next(span for span in world.plan(task) if span.span.upload_id)
+    big = next(span for span in world.plan(task) if large(span))
     world.bucket.abort_uploads("")
 
     with pytest.raises(NotFound, match="over or was aborted"):
-        world.staging.copy(big)
+        world.span_copying.copy(big)
 
 
 def test_a_source_that_changed_before_the_plan_is_refused(world):
@@ -299,11 +317,11 @@ def test_a_source_that_changes_during_the_copy_is_noticed_and_never_sealed(world
     world.bring(Status.STAGING, source="s3://weights/llama/")
     spans = world.plan(world.staging_task())
     world.source.upload("weights/llama/", {"model-1.safetensors": b"z" * 12 * MIB})
-    changed = [span for span in spans if span.span.path == "model-1.safetensors"]
+    changed = [span for span in spans if span.span.runs[0].file.path == "model-1.safetensors"]
 
     for span in changed:
         with pytest.raises(SourceChanged, match="replaced"):
-            world.staging.copy(span)
+            world.span_copying.copy(span)
     world.fail_staging("States.ExceedToleratedFailureThreshold", "too many items failed")
 
     artifact = world.artifact()
@@ -316,7 +334,7 @@ def test_another_attempts_copier_must_not_act(world, task, stale):
     spans = world.plan(task)
 
     with pytest.raises(Superseded):
-        world.staging.copy(spans[0].changed(**stale))
+        world.span_copying.copy(spans[0].changed(**stale))
     with pytest.raises(Superseded):
         world.staging.seal(task.changed(**stale))
 
@@ -327,7 +345,7 @@ def test_a_sealed_artifact_is_never_written_again(world, task):
     before = dict(world.bucket.objects)
 
     with pytest.raises(Superseded):
-        world.staging.copy(spans[0])
+        world.span_copying.copy(spans[0])
     with pytest.raises(Superseded):
         world.staging.plan(task)
     world.fail_staging("late", "an execution that was thought dead")

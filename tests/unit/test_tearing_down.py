@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 from pilotlight.contracts import FailureTask, Wait
-from pilotlight.domain.artifact import MIB, ArtifactStatus
+from pilotlight.domain.artifact import ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Status
 from pilotlight.domain.errors import AccessDenied, NotFound, NotOurs, Superseded, Terminal
+from pilotlight.domain.spans import MIB
 
 from tests.factories import a_checkpoint
 from tests.world import an_error
@@ -49,14 +50,14 @@ def staging(world):
 
 def copy_some_parts(world):
     spans = world.plan(staging(world))
-    big = next(span for span in spans if span.span.upload_id)
-    key = f"artifacts/{big.artifact_id}/weights/{big.span.path}"
-    world.bucket.upload_part(key, big.span.upload_id, 1, b"w" * (5 * MIB))
+    (run,) = next(span.span.runs for span in spans if span.span.runs[0].upload_id)
+    key = f"artifacts/{spans[0].artifact_id}/weights/{run.file.path}"
+    world.bucket.upload_part(key, run.upload_id, 1, 5 * MIB, [b"w" * (5 * MIB)])
 
 
 def copy_all(world):
     for span in world.plan(staging(world)):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
 
 
 def wait_for_slot(world):
@@ -256,7 +257,7 @@ def test_copiers_of_an_artifact_that_nobody_wants_any_more_must_not_act(world, s
     world.tearing_down.release_artifact(world.task())
 
     with pytest.raises(Superseded):
-        world.staging.copy(spans[0])
+        world.span_copying.copy(spans[0])
 
 
 def test_a_sealed_artifact_goes_at_once(world):

@@ -1,9 +1,9 @@
 """What a record looks like from outside: what it does, what it costs, what happens next and when."""
 
 import pytest
-from pilotlight.domain.artifact import MIB
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import InvalidInput, NotFound
+from pilotlight.domain.spans import MIB
 from pilotlight.domain.warmth import Warmth
 from pilotlight.services.viewing import page_limit
 
@@ -62,7 +62,7 @@ def test_staging_shows_its_progress_in_bytes_and_per_cent(world):
     assert (view(world).progress.staged_bytes, view(world).progress.percent) == (0, 0)
 
     for span in world.plan(world.staging_task()):
-        world.staging.copy(span)
+        world.span_copying.copy(span)
 
     progress = view(world).progress
     assert progress.staged_bytes == progress.total_bytes > 12 * MIB

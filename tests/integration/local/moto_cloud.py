@@ -17,6 +17,7 @@ from moto.awslambda.models import LambdaFunction
 
 from local.moto_server import forget_everything, moto_server
 
+ONE_TRY = Config(retries={"total_max_attempts": 1})
 ROLE = "arn:aws:iam::123456789012:role/tester"
 Handler = Callable[[dict[str, Any]], Any]
 
@@ -27,19 +28,20 @@ class MotoCloud:
     def __init__(self, url: str) -> None:
         self.url = url
         self.handlers: dict[str, Handler] = {}
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[Any, Any] = {}
 
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = boto3.session.Session().client(
+    def client(self, service: str, config: Config = ONE_TRY) -> Any:
+        key = (service, config)
+        if key not in self._clients:
+            self._clients[key] = boto3.session.Session().client(
                 service,
                 region_name="us-east-1",
                 endpoint_url=self.url,
                 aws_access_key_id="test",
                 aws_secret_access_key="test",  # pragma: allowlist secret
-                config=Config(retries={"total_max_attempts": 1}),
+                config=config,
             )
-        return self._clients[service]
+        return self._clients[key]
 
     def function(self, name: str, handler: Handler) -> str:
         """Make a Lambda that runs the handler here; give its ARN."""

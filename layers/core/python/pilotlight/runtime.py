@@ -17,6 +17,7 @@ from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.staging import Staging
 from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping
@@ -51,11 +52,17 @@ class Runtime(EndpointRuntime):
 
     @cached_property
     def staging(self) -> Staging:
-        """Copying weights."""
+        """What is copied, and whether all of it is there."""
         name, limits = self.settings.artifact_bucket, self.settings.span_limits
         return Staging(
             self.artifacts, self.bucket, self.source, self.preflight, self.clock, bucket_name=name, limits=limits
         )
+
+    @cached_property
+    def span_copying(self) -> SpanCopying:
+        """Copying weights."""
+        streams = self.settings.copy_streams
+        return SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=streams)
 
     @cached_property
     def deploying(self) -> Deploying:

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from pilotlight.domain.artifact import MIB, SpanLimits
 from pilotlight.domain.capacity import Caps
 from pilotlight.domain.place import Place
 from pilotlight.domain.reconciliation import MOST_REMOVALS, Rules
+from pilotlight.domain.spans import MIB, SpanLimits
 from pilotlight.domain.spending import SpendingRules
 from pilotlight.domain.values import Model
 from pilotlight.domain.warmth import WakeBudget, WakeBudgets
@@ -40,9 +40,11 @@ class Settings(Model):
     hub_token: str | None = Field(default=None, alias="HF_TOKEN", repr=False)
     hub_token_secret_arn: str | None = Field(default=None, alias="HUB_TOKEN_SECRET_ARN")
 
-    part_mib: int = Field(default=64, ge=5, alias="PART_MIB")
+    part_mib: int = Field(default=128, ge=5, alias="PART_MIB")
     span_seconds: int = Field(default=150, ge=1, alias="SPAN_SECONDS")
     worst_bytes_per_second: int = Field(default=25_000_000, ge=1, alias="WORST_BYTES_PER_SECOND")
+    copiers: int = Field(default=8, ge=1, alias="COPIERS")
+    copy_streams: int = Field(default=4, ge=1, alias="COPY_STREAMS")
 
     import_poll_seconds: int = Field(default=60, ge=1, alias="IMPORT_POLL_SECONDS")
     import_deadline_seconds: int = Field(default=10_800, ge=60, alias="IMPORT_DEADLINE_SECONDS")
@@ -100,6 +102,8 @@ class Settings(Model):
             part_bytes=self.part_mib * MIB,
             span_seconds=self.span_seconds,
             worst_bytes_per_second=self.worst_bytes_per_second,
+            copiers=self.copiers,
+            streams=self.copy_streams,
         )
 
     @property

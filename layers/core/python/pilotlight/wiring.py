@@ -53,6 +53,10 @@ CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=2)
 # Whole parts of weights, and the joining of thousands of them, take longer; so may whoever moves them.
 TRANSFER = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=60)
+# A part that is still coming can be sent but once, and brings its own checksum.
+ONCE = TRANSFER.merge(
+    Config(retries={"mode": "standard", "total_max_attempts": 1}, request_checksum_calculation="when_required")
+)
 
 
 class Wiring:
@@ -136,7 +140,7 @@ class Wiring:
     @cached_property
     def bucket(self) -> S3ArtifactBucket:
         """The bucket of weights."""
-        return S3ArtifactBucket(self.client("s3", TRANSFER), self.settings.artifact_bucket)
+        return S3ArtifactBucket(self.client("s3", TRANSFER), self.client("s3", ONCE), self.settings.artifact_bucket)
 
     @cached_property
     def executions(self) -> StepFunctionsExecutions:

@@ -1,34 +1,42 @@
 """The bucket of weights: multipart uploads that can be taken up again, small objects, whole prefixes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from pilotlight.adapters.archive_upload import MISSING, ArchiveUpload, crc32
 from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.adapters.crc64nvme import decoded, encoded, joined
+from pilotlight.adapters.part_upload import UPLOAD_GONE, PartUpload
 from pilotlight.domain.archive import Entry, packed_bytes
-from pilotlight.domain.artifact import UploadedPart
-from pilotlight.domain.errors import NotFound
+from pilotlight.domain.errors import BodyCutShort, NotFound
+from pilotlight.domain.spans import UploadedPart
 
-UPLOAD_GONE = "NoSuchUpload"
+CHECKSUM = "CRC64NVME"
 MOST_DELETES = 1000  # of one DeleteObjects call. Source: Amazon S3 API reference
 
 
 class S3ArtifactBucket:
     """Implements `ports.ArtifactBucket`."""
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Any, part_client: Any, bucket: str) -> None:
         self._client = client
+        self._parts = PartUpload(part_client, bucket)
         self._bucket = bucket
 
     def start_upload(self, key: str) -> str:
-        """Return the id of a multipart upload of that key: the oldest one under way, or a fresh one."""
-        under_way = [upload for upload in self._uploads(key) if upload["Key"] == key]
+        """Return the id of a multipart upload of that key: the oldest one under way, or a fresh one.
+
+        One that was begun with another checksum, by an older version, is left to the bucket's own rule.
+        """
+        under_way = [each for each in self._uploads(key) if each["Key"] == key and _is_ours(each)]
         if under_way:
             return str(min(under_way, key=lambda upload: upload["Initiated"])["UploadId"])
         with translated(f"starting the upload of {key}"):
-            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ChecksumAlgorithm="CRC32")
+            upload = self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, ChecksumAlgorithm=CHECKSUM, ChecksumType="FULL_OBJECT"
+            )
         return str(upload["UploadId"])
 
     def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
@@ -41,7 +49,7 @@ class S3ArtifactBucket:
                         number=part["PartNumber"],
                         size_bytes=part["Size"],
                         etag=part["ETag"],
-                        checksum_crc32=part.get("ChecksumCRC32"),
+                        checksum_crc64nvme=part.get("ChecksumCRC64NVME"),
                     )
                     for page in pages
                     for part in page.get("Parts", [])
@@ -51,41 +59,40 @@ class S3ArtifactBucket:
                     raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
                 raise
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
-        """Upload one part with its CRC32, which S3 checks. Raises: NotFound when the upload is gone."""
-        with translated(f"uploading part {number} of {key}"):
-            try:
-                self._client.upload_part(
-                    Bucket=self._bucket,
-                    Key=key,
-                    UploadId=upload_id,
-                    PartNumber=number,
-                    Body=body,
-                    ChecksumCRC32=crc32(body),
-                )
-            except ClientError as exc:
-                if code_of(exc) == UPLOAD_GONE:
-                    raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
-                raise
+    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+        """Upload one part as its pieces come, with its CRC64NVME, which S3 checks.
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
-        """Join the parts; return the object's checksum as S3 gives it. Raises: NotFound when the upload is gone."""
+        Raises: NotFound when the upload is gone; what `pieces` raises.
+        """
+        self._parts.send(key, upload_id, number, size_bytes, pieces)
+
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str:
+        """Join the parts to an object with the CRC64NVME that these make, which S3 checks; return it.
+
+        Raises: NotFound when the upload is gone; BodyCutShort where S3 tells no checksum of a part.
+        """
+        in_order = sorted(parts, key=lambda part: part.number)
+        checksum = encoded(joined((_crc_of(part, key), part.size_bytes) for part in in_order))
         listed = [
-            {"PartNumber": part.number, "ETag": part.etag}
-            | ({"ChecksumCRC32": part.checksum_crc32} if part.checksum_crc32 else {})
-            for part in sorted(parts, key=lambda part: part.number)
+            {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC64NVME": part.checksum_crc64nvme}
+            for part in in_order
         ]
         with translated(f"completing the upload of {key}"):
             try:
-                done = self._client.complete_multipart_upload(
-                    Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": listed},
+                    ChecksumCRC64NVME=checksum,
+                    ChecksumType="FULL_OBJECT",
+                    MpuObjectSize=sum(part.size_bytes for part in in_order),
                 )
             except ClientError as exc:
                 if code_of(exc) == UPLOAD_GONE:
                     raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
                 raise
-        checksum = done.get("ChecksumCRC32")
-        return str(checksum) if checksum else None
+        return checksum
 
     def abort_uploads(self, prefix: str) -> int:
         """Abort every upload below a prefix; return how many there were."""
@@ -150,3 +157,14 @@ class S3ArtifactBucket:
         with translated(f"listing the uploads below {prefix}"):
             for page in pages:
                 yield from page.get("Uploads", [])
+
+
+def _is_ours(upload: dict[str, Any]) -> bool:
+    """Say whether parts with our checksum fit into an upload."""
+    return bool(upload.get("ChecksumAlgorithm") == CHECKSUM)
+
+
+def _crc_of(part: UploadedPart, key: str) -> int:
+    if part.checksum_crc64nvme is None:
+        raise BodyCutShort(f"S3 tells no CRC64NVME of part {part.number} of {key}.", key=key)
+    return decoded(part.checksum_crc64nvme)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
+from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import (
     BodyCutShort,
     PilotlightError,
@@ -83,8 +84,16 @@ class BucketSource:
             raise SourceRefused(f"{path} of {source} is larger than the {limit_bytes} bytes that such a file may have.")
         return b"".join(self.stream(source, file, offset=0, size_bytes=file.size_bytes))
 
-    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
-        """Yield exactly that range of a file of a pinned source.
+    def stream(
+        self,
+        source: Source,
+        file: SourceFile,
+        *,
+        offset: int,
+        size_bytes: int,
+        cutting: Cutting | None = None,  # noqa: ARG002
+    ) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source; S3 ends what is cut by its own timeout.
 
         Raises: BodyCutShort, SourceChanged, SourceGated, Throttled, Unavailable.
         """

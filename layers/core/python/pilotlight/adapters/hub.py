@@ -16,6 +16,7 @@ from pilotlight.adapters.hub_ranges import exactly, require_commit, require_rang
 from pilotlight.adapters.hub_refusals import refusal
 from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
 from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
+from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import SourceChanged, SourceRefused, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
@@ -103,8 +104,10 @@ class HubSource:
         require_commit(answer, source, path)
         return whole(answer, limit_bytes, f"{path} of {source}")
 
-    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
-        """Yield exactly that range of a file of a pinned source.
+    def stream(
+        self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
+    ) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source, until it is cut.
 
         Raises: BodyCutShort, SourceChanged, SourceGated, SourceNotFound, Throttled, Unavailable.
         """
@@ -116,7 +119,8 @@ class HubSource:
         except (SourceChanged, Unavailable):
             answer.discard()
             raise
-        yield from exactly(answer, file.path, size_bytes)
+        with (cutting or Cutting()).by(answer.cut):
+            yield from exactly(answer, file.path, size_bytes)
 
     def _open(self, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
         """Return an answer to a range request, through the signed address that we know or a fresh one."""

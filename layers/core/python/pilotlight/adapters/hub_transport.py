@@ -6,9 +6,9 @@ carries no Authorization. Neither a token nor such an address is ever part of an
 
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from time import monotonic
 from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse, Timeout
@@ -67,30 +67,42 @@ class Answer:
 
         Raises: BodyCutShort when it ends early, stands still, or drips so slowly that it would never be whole.
         """
-        began, received = monotonic(), 0
+        seconds = self.patience_seconds + (self.response.length_remaining or 0) / SLOWEST_BYTES_PER_SECOND
+        received = 0
         try:
-            while piece := self.response.read1(PIECE_BYTES, decode_content=False):
-                received += len(piece)
-                if monotonic() - began > self.patience_seconds + received / SLOWEST_BYTES_PER_SECOND:
-                    raise BodyCutShort(f"{_host(self.url)} sent {received} bytes too slowly to wait for the rest.")
-                yield piece
+            with cut_off(self._socket, seconds) as late:
+                while piece := self.response.read(PIECE_BYTES, decode_content=False):
+                    received += len(piece)
+                    yield piece
         except (HTTPError, OSError) as exc:
-            raise BodyCutShort(f"The connection to {_host(self.url)} broke: {type(exc).__name__}.") from exc
+            if not late.is_set():
+                raise BodyCutShort(f"The connection to {_host(self.url)} broke: {type(exc).__name__}.") from exc
         finally:
             self.discard()
+        if late.is_set():
+            raise BodyCutShort(f"{_host(self.url)} sent {received} bytes too slowly to wait for the rest.")
+
+    def cut(self) -> None:
+        """End the body from another thread, which may be waiting for a piece of it."""
+        if self._socket:
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def discard(self) -> None:
         """Let go of the connection: it is kept when the little that is left of the body comes at once."""
         left = getattr(self.response, "length_remaining", None)
-        sock = getattr(self.response.connection, "sock", None)
         try:
             if left and left <= _DISCARDED_BYTES:
-                with cut_off(sock, _DISCARD_SECONDS):
+                with cut_off(self._socket, _DISCARD_SECONDS):
                     self.response.read(decode_content=False)
         except (HTTPError, OSError):
             return  # a broken connection is closed already
         finally:
             self.response.close()
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        found: socket.socket | None = getattr(self.response.connection, "sock", None)
+        return found
 
 
 class HubTransport:

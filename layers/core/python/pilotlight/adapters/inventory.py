@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pilotlight.adapters.artifact_bucket import MOST_DELETES, UPLOAD_GONE
+from pilotlight.adapters.artifact_bucket import MOST_DELETES
 from pilotlight.adapters.aws_errors import code_of, translated
+from pilotlight.adapters.part_upload import UPLOAD_GONE
 from pilotlight.domain.orphans import FoundFolder
 from pilotlight.domain.source import SourceFile
 from pilotlight.domain.upload import ROOT, folder_of

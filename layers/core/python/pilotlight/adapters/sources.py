@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.source import SUPPORTED_FORMS, Listing, Source, SourceFile, SourceKind
 from pilotlight.ports import ModelSource
@@ -21,9 +22,11 @@ class Sources:
         """Return one small file of a pinned source."""
         return self._reader(source).read(source, path, limit_bytes=limit_bytes)
 
-    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
+    def stream(
+        self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
+    ) -> Iterator[bytes]:
         """Yield exactly that range of a file of a pinned source."""
-        return self._reader(source).stream(source, file, offset=offset, size_bytes=size_bytes)
+        return self._reader(source).stream(source, file, offset=offset, size_bytes=size_bytes, cutting=cutting)
 
     def _reader(self, source: Source) -> ModelSource:
         try:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pilotlight.domain.artifact import Span
 from pilotlight.domain.deployment import Deployment
 from pilotlight.domain.endpoint import Awaited
-from pilotlight.domain.source import Source, SourceFile
+from pilotlight.domain.source import Source
+from pilotlight.domain.spans import Span
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment
 from pilotlight.domain.warmth import ProbeDecision
 
@@ -110,10 +110,9 @@ class StagingTask(Model):
 
 
 class SpanTask(StagingTask):
-    """One item of the staging Map: a span, the file it is of, and the pinned source to read it from."""
+    """One item of the staging Map: a span, and the pinned source to read it from."""
 
     source: Source
-    file: SourceFile
     span: Span
 
 

@@ -1,6 +1,8 @@
 """What an attempt to stage an artifact decided: written beside its spans, and believed by whoever seals it."""
 
-from pilotlight.domain.artifact import SkippedFile, Span, StagedFile, is_multipart
+from pilotlight.domain.artifact import SkippedFile, StagedFile
+from pilotlight.domain.source import SourceFile
+from pilotlight.domain.spans import Run, in_parts, is_multipart
 from pilotlight.domain.values import Model
 
 
@@ -19,16 +21,10 @@ class PlannedFile(Model):
         """Whether its content was hashed on its way: a file that is put whole, where its source tells a SHA-256."""
         return self.sha256 is not None and not is_multipart(self.size_bytes)
 
-    def span(self, part_bytes: int) -> Span:
-        """Return the whole file as one span of parts."""
-        return Span(
-            path=self.path,
-            number=0,
-            offset=0,
-            size_bytes=self.size_bytes,
-            part_bytes=self.part_bytes or part_bytes,
-            upload_id=self.upload_id,
-        )
+    def run(self, part_bytes: int) -> Run:
+        """Return all its parts as one run; `part_bytes` is for a plan that does not tell."""
+        file = SourceFile(path=self.path, size_bytes=self.size_bytes, sha256=self.sha256)
+        return in_parts(file, self.upload_id or "", self.part_bytes or part_bytes)
 
     def staged(self) -> StagedFile:
         """Return its line of the manifest, before S3 has told parts and checksum."""

@@ -1,13 +1,14 @@
 """Where bytes are: sources of checkpoints, the artifact bucket, bodies of invocations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pilotlight.domain.archive import Entry
-from pilotlight.domain.artifact import UploadedPart
+from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.spans import UploadedPart
 from pilotlight.domain.values import Model, Moment
 
 
@@ -22,8 +23,13 @@ class ModelSource(Protocol):
         """Return one small file of a pinned source. Raises: SourceRefused when it is larger than the limit."""
         ...
 
-    def stream(self, source: Source, file: SourceFile, *, offset: int, size_bytes: int) -> Iterator[bytes]:
-        """Yield exactly that range of a file of a pinned source. Raises: BodyCutShort, SourceChanged."""
+    def stream(
+        self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
+    ) -> Iterator[bytes]:
+        """Yield exactly that range of a file of a pinned source, until it is cut.
+
+        Raises: BodyCutShort, SourceChanged.
+        """
         ...
 
 
@@ -38,12 +44,12 @@ class ArtifactBucket(Protocol):
         """Return the parts that S3 holds, by number. Raises: NotFound when the upload is gone."""
         ...
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> None:
-        """Upload one part with its CRC32."""
+    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+        """Upload one part, its pieces as they come, with its CRC64NVME. Raises: NotFound when the upload is gone."""
         ...
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
-        """Join the parts; return the object's checksum as S3 gives it."""
+        """Join the parts to an object with the CRC64NVME that these make; return it as S3 gives it."""
         ...
 
     def abort_uploads(self, prefix: str) -> int:
@@ -51,7 +57,7 @@ class ArtifactBucket(Protocol):
         ...
 
     def put(self, key: str, body: bytes) -> None:
-        """Write a small object with its CRC32."""
+        """Write a small object with its checksum."""
         ...
 
     def put_archive(self, key: str, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,164 @@
+"""How a checkpoint is cut into spans: what one copier copies, within its time, whatever the files are like.
+
+A span is made of runs: runs of parts of one file or of several, or small files that are put whole, many together.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pydantic import Field
+
+from pilotlight.domain.source import SourceFile
+from pilotlight.domain.values import Model
+
+MIB = 1024 * 1024
+SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 multipart upload limits
+MOST_PARTS = 10_000  # Source: Amazon S3 multipart upload limits
+WHOLE_FILE_BYTES = SMALLEST_PART_BYTES  # a file up to this is put whole
+MOST_SMALL_FILES = 64  # of one span: each costs the hub an answer, and is worth no Lambda of its own
+
+
+class Part(Model):
+    """One part of a multipart upload; `offset` counts from the file's beginning."""
+
+    number: int
+    offset: int
+    size_bytes: int
+
+
+class UploadedPart(Model):
+    """A part that S3 holds, as ListParts tells it; `checksum_crc64nvme` in base64."""
+
+    number: int
+    size_bytes: int
+    etag: str
+    checksum_crc64nvme: str | None = None
+
+
+class Run(Model):
+    """A run of parts of one file, or a small file whole (`upload_id` is None)."""
+
+    file: SourceFile
+    offset: int = Field(ge=0)
+    size_bytes: int = Field(ge=0)
+    part_bytes: int = Field(ge=1)
+    first_part: int = Field(default=1, ge=1)
+    upload_id: str | None = None
+
+    def parts(self) -> list[Part]:
+        """Return the parts of this run in order; only a file's last part may be shorter than the others."""
+        return [
+            Part(
+                number=self.first_part + index,
+                offset=self.offset + start,
+                size_bytes=min(self.part_bytes, self.size_bytes - start),
+            )
+            for index, start in enumerate(range(0, self.size_bytes, self.part_bytes))
+        ]
+
+
+class Span(Model):
+    """What one copier copies."""
+
+    number: int = Field(ge=0)
+    runs: tuple[Run, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of all its runs."""
+        return sum(run.size_bytes for run in self.runs)
+
+
+class SpanLimits(Model):
+    """How files are cut. A span must be copied well within a child execution's five minutes.
+
+    `copiers` is how many work at once, `streams` how many parts each of them copies at once.
+    """
+
+    part_bytes: int = Field(default=128 * MIB, ge=SMALLEST_PART_BYTES)
+    span_seconds: int = Field(default=150, ge=1)
+    worst_bytes_per_second: int = Field(default=25_000_000, ge=1)
+    copiers: int = Field(default=8, ge=1)
+    streams: int = Field(default=4, ge=1)
+
+
+def part_bytes_for(size_bytes: int, limits: SpanLimits) -> int:
+    """Return the part size of a file: the usual one, or as much larger as 10,000 parts demand, in whole MiB."""
+    needed = -(-size_bytes // MOST_PARTS)
+    return max(limits.part_bytes, -(-needed // MIB) * MIB)
+
+
+def is_multipart(size_bytes: int) -> bool:
+    """Say whether a file is uploaded in parts."""
+    return size_bytes > WHOLE_FILE_BYTES
+
+
+def whole(file: SourceFile) -> Run:
+    """Return a small file as a run."""
+    return Run(file=file, offset=0, size_bytes=file.size_bytes, part_bytes=WHOLE_FILE_BYTES)
+
+
+def in_parts(file: SourceFile, upload_id: str, part_bytes: int) -> Run:
+    """Return all parts of a file as a run."""
+    return Run(file=file, offset=0, size_bytes=file.size_bytes, part_bytes=part_bytes, upload_id=upload_id)
+
+
+def missing_parts(run: Run, held: Mapping[int, UploadedPart]) -> list[Part]:
+    """Return the parts of a run that S3 does not hold in full: what there is, is not copied again."""
+    return [part for part in run.parts() if part.number not in held or held[part.number].size_bytes != part.size_bytes]
+
+
+def missing_runs(run: Run, held: Mapping[int, UploadedPart]) -> list[Run]:
+    """Return what is missing of a run, as runs without holes."""
+    runs: list[Run] = []
+    for part in missing_parts(run, held):
+        last = runs[-1] if runs else None
+        if last and last.offset + last.size_bytes == part.offset:
+            runs[-1] = last.changed(size_bytes=last.size_bytes + part.size_bytes)
+        else:
+            runs.append(run.changed(offset=part.offset, size_bytes=part.size_bytes, first_part=part.number))
+    return runs
+
+
+def spans_of(runs: Sequence[Run], limits: SpanLimits) -> list[Span]:
+    """Cut runs into spans that together cover them exactly once: the large ones first, the small files after them."""
+    large = [run for run in runs if run.upload_id is not None]
+    small = [run for run in runs if run.upload_id is None]
+    longest = _parts_of_a_span(large, limits)
+    cut = [(piece,) for run in large for piece in _cut(run, min(longest, _parts_in_time(run, limits)))]
+    grouped = [*cut, *_together(small, limits)]
+    return [Span(number=number, runs=group) for number, group in enumerate(grouped)]
+
+
+def _parts_of_a_span(runs: Iterable[Run], limits: SpanLimits) -> int:
+    """Return how many parts a span has where all copiers are to have the same to do, and each of their streams one."""
+    parts = sum(-(-run.size_bytes // run.part_bytes) for run in runs)
+    return max(limits.streams, -(-parts // limits.copiers))
+
+
+def _parts_in_time(run: Run, limits: SpanLimits) -> int:
+    return max(1, limits.span_seconds * limits.worst_bytes_per_second // run.part_bytes)
+
+
+def _cut(run: Run, parts: int) -> Iterator[Run]:
+    step = run.part_bytes * parts
+    for index, start in enumerate(range(0, run.size_bytes, step)):
+        yield run.changed(
+            offset=run.offset + start,
+            size_bytes=min(step, run.size_bytes - start),
+            first_part=run.first_part + index * parts,
+        )
+
+
+def _together(runs: Sequence[Run], limits: SpanLimits) -> Iterator[tuple[Run, ...]]:
+    """Yield small files in groups that one copier has time for."""
+    group: list[Run] = []
+    size_bytes = 0
+    for run in runs:
+        full = len(group) == MOST_SMALL_FILES
+        if group and (full or size_bytes + run.size_bytes > limits.span_seconds * limits.worst_bytes_per_second):
+            yield tuple(group)
+            group, size_bytes = [], 0
+        group.append(run)
+        size_bytes += run.size_bytes
+    if group:
+        yield tuple(group)
