@@ -14,6 +14,7 @@ SAM_READY := .tools/sam/.ready
 SECURITY_READY := .tools/security/.ready
 CHECKOV_READY := .tools/checkov/.ready
 ASL_READY := .tools/asl/.ready
+BENCH_READY := .tools/bench/.ready
 
 # What lints and validates must not ask an account, nor somebody's profile, where it is, nor send home what it saw.
 OFFLINE := AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1 SAM_CLI_TELEMETRY=0
@@ -26,7 +27,7 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test test-slow faults check lint format types architecture openapi machines template \
+.PHONY: help setup demo up test test-slow faults bench-staging check lint format types architecture openapi machines template \
 	security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
@@ -46,6 +47,9 @@ test-slow: $(READY) ## run those: endpoints by the real state machines, workflow
 
 faults: $(READY) ## break every call of every workflow, and say what came of it (ARGS= such as --replay)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+bench-staging: $(READY) $(BENCH_READY) ## how fast weights are copied, against rclone and others; ends with JSON
+	@$(BIN)/python -m bench.staging $(ARGS)
 
 check: lint types architecture machines template security ## everything that needs no running
 
@@ -104,10 +108,13 @@ lock: $(READY) ## compile the lock files again (uv)
 	$(COMPILE) --output-file requirements/security.lock requirements/security.in
 	$(COMPILE) --output-file requirements/checkov.lock requirements/checkov.in
 	$(COMPILE) --output-file requirements/node.lock requirements/node.in
+	$(COMPILE) --output-file requirements/bench.lock requirements/bench.in
 	$(COMPILE_FOR_LAMBDA) --constraint requirements/dev.lock \
 		--output-file layers/dependencies/requirements.lock layers/dependencies/requirements.in
 	$(COMPILE_FOR_LAMBDA) --no-deps --constraint requirements/dev.lock \
 		--output-file layers/dependencies/chalice.lock layers/dependencies/chalice.in
+	$(COMPILE_FOR_LAMBDA) --constraint requirements/dev.lock \
+		--output-file layers/checksums/requirements.lock layers/checksums/requirements.in
 	cd requirements/asl && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean: ## remove everything that make made
@@ -127,6 +134,9 @@ $(SECURITY_READY): requirements/security.lock tools/install.py
 
 $(CHECKOV_READY): requirements/checkov.lock tools/install.py
 	@$(PYTHON) tools/install.py environment .tools/checkov --lock requirements/checkov.lock
+
+$(BENCH_READY): requirements/bench.lock tools/install.py
+	@$(PYTHON) tools/install.py environment .tools/bench --lock requirements/bench.lock
 
 $(ASL_READY): requirements/asl/package.json requirements/asl/package-lock.json requirements/node.lock tools/install.py
 	@$(PYTHON) tools/install.py validator .tools/asl
