@@ -27,8 +27,8 @@ COMPILE_FOR_LAMBDA := $(BIN)/uv pip compile --quiet --python-platform aarch64-ma
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help setup demo up test test-slow faults bench-staging check lint format types architecture openapi machines template \
-	security checkov parliament bandit secrets build deploy lock clean
+.PHONY: help setup demo up test test-slow faults bench-staging bench-fleet check lint format types architecture openapi \
+	machines template security checkov parliament bandit secrets build deploy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ faults: $(READY) ## break every call of every workflow, and say what came of it 
 
 bench-staging: $(READY) $(BENCH_READY) ## how fast weights are copied, against rclone and others; ends with JSON
 	@$(BIN)/python -m bench.staging $(ARGS)
+
+bench-fleet: $(READY) ## how long 17 to 1,000 copiers take for a model, and for how much; simulated; ends with JSON
+	@PYTHONPATH=layers/core/python $(BIN)/python -m bench.fleet $(ARGS)
 
 check: lint types architecture machines template security ## everything that needs no running
 
