@@ -43,6 +43,7 @@ from pilotlight.adapters.topic import SnsTopic
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.adapters.webhook import HttpsWebhooks
 from pilotlight.domain.source import SourceKind
+from pilotlight.domain.spans import FILES_AT_ONCE
 from pilotlight.domain.values import Backend
 from pilotlight.ports import Clock, InferenceBackend
 from pilotlight.settings import Settings
@@ -52,7 +53,12 @@ CONTROL = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 # What is only looked at before something else must not use up its time.
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=1, read_timeout=2)
 # Whole parts of weights, and the joining of thousands of them, take longer; so may whoever moves them.
-TRANSFER = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=60)
+TRANSFER = Config(
+    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=3,
+    read_timeout=60,
+    max_pool_connections=FILES_AT_ONCE,
+)
 # A part that is still coming can be sent but once, and brings its own checksum.
 ONCE = TRANSFER.merge(
     Config(retries={"mode": "standard", "total_max_attempts": 1}, request_checksum_calculation="when_required")

@@ -14,6 +14,7 @@ MIB = 1024 * 1024
 SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 multipart upload limits
 MOST_PARTS = 10_000  # Source: Amazon S3 multipart upload limits
 WHOLE_FILE_BYTES = SMALLEST_PART_BYTES  # a file up to this is put whole
+FILES_AT_ONCE = 16  # joining a large file takes S3 a second, and a model has a hundred
 MOST_SMALL_FILES = 64  # of one span: each costs the hub an answer, and is worth no Lambda of its own
 
 
@@ -79,6 +80,11 @@ class SpanLimits(Model):
     worst_bytes_per_second: int = Field(default=25_000_000, ge=1)
     copiers: int = Field(default=8, ge=1)
     streams: int = Field(default=4, ge=1)
+
+    @property
+    def files_at_once(self) -> int:
+        """Of how many files the planner and the sealer ask S3 at once; of one, where one part is copied at once."""
+        return 1 if self.streams == 1 else FILES_AT_ONCE
 
 
 def part_bytes_for(size_bytes: int, limits: SpanLimits) -> int:

@@ -36,6 +36,7 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.records import amend_artifact
+from pilotlight.services.side_by_side import side_by_side
 from pilotlight.services.span_copying import at_work
 
 MAP_FAILED = "States.ExceedToleratedFailureThreshold"
@@ -110,7 +111,8 @@ class Staging:
             raise NotFound(f"Artifact {artifact.id} has no plan of attempt {task.attempt}.", artifact_id=artifact.id)
         plan = StagingPlan.model_validate_json(stored)
         held = self._bucket.sizes(weights_prefix(artifact.id))
-        files = tuple(self._sealed(artifact.id, file, held) for file in plan.files)
+        at_once = self._limits.files_at_once
+        files = tuple(side_by_side(lambda file: self._sealed(artifact.id, file, held), plan.files, at_once))
         now = self._clock.now()
         if artifact.facts is None:
             raise NotFound(f"Artifact {artifact.id} has no facts to seal.", artifact_id=artifact.id)
@@ -150,7 +152,8 @@ class Staging:
         return amend_artifact(self._artifacts, task.artifact_id, failed)
 
     def _begin_uploads(self, artifact: Artifact, plan: CheckpointPlan, held: dict[str, int]) -> StagingPlan:
-        files = [self._planned(artifact.id, file, held) for file in plan.files]
+        at_once = self._limits.files_at_once
+        files = side_by_side(lambda file: self._planned(artifact.id, file, held), plan.files, at_once)
         for derived in plan.derived:
             self._bucket.put(weight_key(artifact.id, derived.path), derived.content)
             files.append(
@@ -171,17 +174,19 @@ class Staging:
 
     def _spans(self, task: StagingTask, listing: Listing, plan: StagingPlan, held: dict[str, int]) -> list[SpanTask]:
         """Return the items of the Map: spans of what S3 does not hold yet."""
-        runs: list[Run] = []
-        for planned in plan.files:
+
+        def missing(planned: PlannedFile) -> list[Run]:
             file = listing.file(planned.path)
             key = weight_key(task.artifact_id, planned.path)
             if planned.derived_from or file is None or held.get(key) == planned.size_bytes:
-                continue
+                return []
             if planned.upload_id is None:
-                runs.append(whole(file))
-            else:
-                run = planned.run(self._limits.part_bytes).changed(file=file)
-                runs += missing_runs(run, self._bucket.parts(key, planned.upload_id))
+                return [whole(file)]
+            run = planned.run(self._limits.part_bytes).changed(file=file)
+            return missing_runs(run, self._bucket.parts(key, planned.upload_id))
+
+        found = side_by_side(missing, plan.files, self._limits.files_at_once)
+        runs = [run for each in found for run in each]
         return [SpanTask(**dict(task), source=listing.source, span=span) for span in spans_of(runs, self._limits)]
 
     def _sealed(self, artifact_id: str, file: PlannedFile, held: dict[str, int]) -> StagedFile:
