@@ -21,6 +21,7 @@ from rich.text import Text
 from pilotlight_client import wording
 from pilotlight_client.rendering import plain, status_text
 from pilotlight_client.views import DeploymentView
+from pilotlight_client.views import Progress as StagingProgress
 
 STORIES = {
     "REQUESTED": "reads the model's small files, and judges them",
@@ -113,7 +114,7 @@ class DeploymentProgress:
         progress = view.get("progress")
         if self._running is None or self._task is None:
             if progress and view["status"] == "STAGING":
-                self._tell_percent(progress["percent"], progress["staged_bytes"], progress["total_bytes"])
+                self._tell_percent(progress)
         elif self._running is self._bytes:
             if progress:
                 self._bytes.update(self._task, total=progress["total_bytes"], completed=progress["staged_bytes"])
@@ -122,10 +123,11 @@ class DeploymentProgress:
             completed = min(elapsed_seconds, total) if total else 0
             self._steps.update(self._task, completed=completed, elapsed_seconds=elapsed_seconds)
 
-    def _tell_percent(self, percent: float, staged_bytes: int, total_bytes: int) -> None:
+    def _tell_percent(self, progress: StagingProgress) -> None:
+        percent = progress["percent"]
         if percent >= self._told_percent + LINE_EVERY_PERCENT:
             self._told_percent = int(percent // LINE_EVERY_PERCENT * LINE_EVERY_PERCENT)
-            self._console.print(f"  staged {wording.size(staged_bytes)} of {wording.size(total_bytes)}")
+            self._console.print(f"  staged {wording.staged(progress)}")
 
     def _tell_wait(self, waits: str | None) -> None:
         if waits and waits != self._told_wait:

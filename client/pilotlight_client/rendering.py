@@ -14,6 +14,7 @@ from pilotlight_client.views import (
     EventView,
     InvocationView,
     PreflightView,
+    Progress,
     SpendView,
     UploadView,
     Usage,
@@ -40,6 +41,7 @@ _STYLES = {
 }
 ABOUT_INSTANCES = frozenset({"instance", "size", "context", "tensor parallel"})
 """The checks that the proposal of a refused preflight leaves out of account: it is what would do instead."""
+MOST_FILES = 8  # that are told of those under way
 MOST_NAMES = 4  # of a list that is in order
 _MARKS = {"passed": "✓", "warned": "!", "refused": "✗"}
 
@@ -54,6 +56,19 @@ def status_text(status: str) -> Text:
     return Text(status, style=_STYLES.get(status, "blue"))
 
 
+def _files_under_way(progress: Progress) -> Text:
+    """Return the files that have begun and are not whole yet, and how many there are of the others."""
+    files = progress.get("files") or []
+    under_way = [file for file in files if 0 < file["staged_bytes"] < file["total_bytes"]]
+    whole = sum(file["staged_bytes"] == file["total_bytes"] for file in files)
+    lines = [
+        f"{file['path']}  {100 * file['staged_bytes'] / file['total_bytes']:.0f} %" for file in under_way[:MOST_FILES]
+    ]
+    if len(under_way) > MOST_FILES:
+        lines.append(f"and {len(under_way) - MOST_FILES} more")
+    return plain("\n".join([f"{whole} of {len(files)} large files are whole", *lines]), "dim")
+
+
 def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     """Return everything about one deployment at a glance."""
     facts = facts_table()
@@ -61,8 +76,9 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     facts.add_row("status", _status(view, now))
     _add_failure(facts, view)
     if (progress := view.get("progress")) and view["status"] == "STAGING":
-        done, total = wording.size(progress["staged_bytes"]), wording.size(progress["total_bytes"])
-        facts.add_row("staged", f"{done} of {total} ({progress['percent']:.0f} %)")
+        facts.add_row("staged", wording.staged(progress))
+        if progress.get("files"):
+            facts.add_row("", _files_under_way(progress))
     if waits := view.get("waiting_for"):
         facts.add_row("waits for", plain(waits, "yellow"))
     if step := view.get("next"):

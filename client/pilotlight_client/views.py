@@ -45,12 +45,23 @@ class KeepWarm(TypedDict):
     windows: NotRequired[list[Window]]
 
 
+class FileProgress(TypedDict):
+    """How far one large file is."""
+
+    path: str
+    staged_bytes: int
+    total_bytes: int
+
+
 class Progress(TypedDict):
     """How far staging is."""
 
     staged_bytes: int
     total_bytes: int
     percent: float
+    bytes_per_second: NotRequired[float | None]
+    seconds_left: NotRequired[float | None]
+    files: NotRequired[list[FileProgress]]
 
 
 class WarmthView(TypedDict):

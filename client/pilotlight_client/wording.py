@@ -3,7 +3,7 @@
 import unicodedata
 from datetime import datetime
 
-from pilotlight_client.views import KeepWarm, Money
+from pilotlight_client.views import KeepWarm, Money, Progress
 
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -23,6 +23,15 @@ def size(count: float) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count:.0f} bytes"
+
+
+def staged(progress: Progress) -> str:
+    """Return how far staging is: "4.0 GB of 16.1 GB (25 %) at 812.0 MB a second, 15 s left"."""
+    told = f"{size(progress['staged_bytes'])} of {size(progress['total_bytes'])} ({progress['percent']:.0f} %)"
+    if rate := progress.get("bytes_per_second"):
+        told += f" at {size(rate)} a second"
+    left = progress.get("seconds_left")
+    return told if left is None else f"{told}, {span(left)} left"
 
 
 def span(seconds: float) -> str:

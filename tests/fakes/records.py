@@ -13,6 +13,7 @@ from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyR
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
+from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Metered, Uptime
@@ -232,7 +233,7 @@ class FakeArtifacts:
 
     def __init__(self) -> None:
         self.shelf = Shelf(Artifact)
-        self._spans: dict[tuple[str, int, int], int] = {}
+        self._spans: dict[tuple[str, int, int], SpanMark] = {}
         self._troubles: dict[tuple[str, int], tuple[str, str]] = {}
 
     def find(self, artifact_id: str) -> Artifact | None:
@@ -249,11 +250,11 @@ class FakeArtifacts:
     def page(self, cursor: str | None, limit: int) -> tuple[list[Artifact], str | None]:
         return page_of(self.shelf.all(), cursor, limit)
 
-    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
-        self._spans[artifact_id, attempt, number] = size_bytes
+    def mark_span(self, artifact_id: str, attempt: int, number: int, mark: SpanMark) -> None:
+        self._spans[artifact_id, attempt, number] = mark
 
-    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
-        return sum(size for key, size in self._spans.items() if key[:2] == (artifact_id, attempt))
+    def span_marks(self, artifact_id: str, attempt: int) -> list[SpanMark]:
+        return [mark for key, mark in self._spans.items() if key[:2] == (artifact_id, attempt)]
 
     def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
         self._troubles[artifact_id, attempt] = (code, reason)

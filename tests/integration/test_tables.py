@@ -39,6 +39,7 @@ from pilotlight.domain.errors import (
     Throttled,
 )
 from pilotlight.domain.notice import Notice
+from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.uptime import metered
@@ -458,14 +459,18 @@ def test_an_artifact_is_written_once_as_new_and_then_under_its_fence(records):
 
 def test_copied_spans_are_counted_once_by_attempt_until_they_are_forgotten(records):
     for number, size in ((0, 100), (1, 50), (1, 50)):
-        records.artifacts.mark_span("a1", 1, number, size)
-    records.artifacts.mark_span("a1", 2, 0, 7)
-    records.artifacts.mark_span("a2", 1, 0, 1000)
+        records.artifacts.mark_span("a1", 1, number, SpanMark(at=NOON, files={"a.safetensors": size}, small_bytes=1))
+    records.artifacts.mark_span("a1", 2, 0, SpanMark(small_bytes=7))
+    records.artifacts.mark_span("a2", 1, 0, SpanMark(small_bytes=1000))
 
-    assert (records.artifacts.staged_bytes("a1", 1), records.artifacts.staged_bytes("a1", 2)) == (150, 7)
+    def staged(artifact_id, attempt):
+        return sum(mark.copied_bytes for mark in records.artifacts.span_marks(artifact_id, attempt))
+
+    assert (staged("a1", 1), staged("a1", 2)) == (152, 7)
+    assert records.artifacts.span_marks("a1", 1)[0].files == {"a.safetensors": 100}
     records.artifacts.forget_spans("a1")
-    assert records.artifacts.staged_bytes("a1", 1) == 0
-    assert records.artifacts.staged_bytes("a2", 1) == 1000
+    assert staged("a1", 1) == 0
+    assert staged("a2", 1) == 1000
 
 
 def test_the_newest_trouble_of_an_attempt_is_kept(records):

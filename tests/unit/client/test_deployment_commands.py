@@ -164,7 +164,18 @@ def test_status_shows_everything_at_a_glance(command, api, monkeypatch):
     api.has(
         "demo",
         "STAGING",
-        progress={"staged_bytes": 4_000_000, "total_bytes": 16_000_000, "percent": 25.0},
+        progress={
+            "staged_bytes": 4_000_000,
+            "total_bytes": 16_000_000,
+            "percent": 25.0,
+            "bytes_per_second": 2_000_000,
+            "seconds_left": 6,
+            "files": [
+                {"path": "one.safetensors", "staged_bytes": 3_000_000, "total_bytes": 3_000_000},
+                {"path": "[red]two.safetensors", "staged_bytes": 1_000_000, "total_bytes": 4_000_000},
+                {"path": "three.safetensors", "staged_bytes": 0, "total_bytes": 9_000_000},
+            ],
+        },
         next={"what": "the lease ends", "at": "2026-11-20T20:00:00Z"},
         keep_warm={"policy": "window", "windows": [{"days": "MON-FRI", "start": "09:00", "end": "18:00"}]},
         next_window={"opens_at": "2026-11-23T09:00:00Z", "closes_at": "2026-11-20T18:00:00Z"},
@@ -177,7 +188,9 @@ def test_status_shows_everything_at_a_glance(command, api, monkeypatch):
     for expected in (
         "demo  generation 1",
         "STAGING",
-        "4.0 MB of 16.0 MB (25 %)",
+        "4.0 MB of 16.0 MB (25 %) at 2.0 MB a second, 6 s left",
+        "1 of 3 large files are whole",
+        "[red]two.safetensors  25 %",
         "the lease ends, in 8 h (2026-11-20 20:00",
         "hf://org/model@c0ffeec0ffee",
         "8 custom model units",

@@ -18,13 +18,15 @@ from pilotlight.domain import (
     values,
     webhook,
 )
+from pilotlight.domain.staging_progress import FileProgress, StagingProgress
 from pilotlight_client import endpoint_rendering, endpoint_views, views
 from pilotlight_client.commands import hosting as hosting_options
 
 PAIRS = [
     (views.DeploymentView, contracts.DeploymentView),
     (views.WarmthView, contracts.WarmthView),
-    (views.Progress, contracts.Progress),
+    (views.Progress, StagingProgress),
+    (views.FileProgress, FileProgress),
     (views.NextStep, contracts.NextStep),
     (views.SpendView, contracts.SpendView),
     (views.SpendCeiling, spending.SpendCeiling),

@@ -1,12 +1,13 @@
 """Artifacts in the table: the record, a mark for each copied span, and the newest trouble of each attempt.
 
-SPAN#<attempt>#<number>  bytes of a span that is copied whole
+SPAN#<attempt>#<number>  how far a span is; the last one is what S3 held when the attempt began
 TROUBLE#<attempt>        why a span could not be copied
 """
 
 from pilotlight.adapters.table import Table, readable, record_of
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.errors import NotFound
+from pilotlight.domain.staging_progress import SpanMark
 
 KIND = "ARTIFACT"
 PAGE = 1000
@@ -45,18 +46,19 @@ class ArtifactTable:
         items, following = self._table.of_kind(KIND, limit=limit, cursor=cursor)
         return readable(Artifact, items), following
 
-    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
-        """Note that a span is copied whole: a repeat writes the same."""
-        self._table.put({"pk": _pk(artifact_id), "sk": f"SPAN#{attempt:04d}#{number:06d}", "size_bytes": size_bytes})
+    def mark_span(self, artifact_id: str, attempt: int, number: int, mark: SpanMark) -> None:
+        """Note how far a span is: a repeat writes the same."""
+        self._table.put({"pk": _pk(artifact_id), "sk": f"SPAN#{attempt:04d}#{number:06d}", **mark.dump()})
 
-    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
-        """Return the bytes of all spans copied in this attempt."""
-        total, cursor = 0, None
+    def span_marks(self, artifact_id: str, attempt: int) -> list[SpanMark]:
+        """Return the marks of this attempt: one of each span, and the plan's."""
+        marks: list[SpanMark] = []
+        cursor = None
         while True:
             items, cursor = self._table.query(_pk(artifact_id), f"SPAN#{attempt:04d}#", limit=PAGE, cursor=cursor)
-            total += sum(int(item["size_bytes"]) for item in items)
+            marks += readable(SpanMark, items)
             if cursor is None:
-                return total
+                return marks
 
     def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:
         """Keep why a span could not be copied: the newest reason of an attempt."""

@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.deployment import Event, Status
 from pilotlight.domain.endpoint import EndpointFailure, FailedUpdate, RevisionStatus, Strategy
@@ -16,18 +14,11 @@ from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.reconciliation import Finding, Kind
 from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.spending import SpendCeiling
+from pilotlight.domain.staging_progress import StagingProgress
 from pilotlight.domain.upload import UploadStatus
 from pilotlight.domain.values import Backend, Model, Moment, Money
 from pilotlight.domain.warmth import Warmth
 from pilotlight.domain.webhook import Webhook
-
-
-class Progress(Model):
-    """How far staging is."""
-
-    staged_bytes: int
-    total_bytes: int
-    percent: float = Field(ge=0, le=100)
 
 
 class WarmthView(Model):
@@ -165,7 +156,7 @@ class DeploymentView(Model):
     endpoint: EndpointView | None = None
     proposal: Proposal | None = None
     warmth: WarmthView | None = None
-    progress: Progress | None = None
+    progress: StagingProgress | None = None
     cost_so_far: Money
     cost_per_hour: Money | None = None
     spending: SpendView

@@ -10,6 +10,7 @@ from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
 from pilotlight.domain.reconciliation import Pass
+from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.domain.throughput import Measurement
 from pilotlight.domain.upload import Upload
 from pilotlight.domain.uptime import Metered, Uptime
@@ -132,12 +133,12 @@ class Artifacts(Protocol):
         """Return a page of records by id, and the cursor of the next one."""
         ...
 
-    def mark_span(self, artifact_id: str, attempt: int, number: int, size_bytes: int) -> None:
-        """Note that a span is copied whole."""
+    def mark_span(self, artifact_id: str, attempt: int, number: int, mark: SpanMark) -> None:
+        """Note how far a span is: the newest mark of it counts."""
         ...
 
-    def staged_bytes(self, artifact_id: str, attempt: int) -> int:
-        """Return the bytes of all spans copied in this attempt."""
+    def span_marks(self, artifact_id: str, attempt: int) -> list[SpanMark]:
+        """Return the marks of this attempt: one of each span, and the plan's."""
         ...
 
     def note_trouble(self, artifact_id: str, attempt: int, code: str, reason: str) -> None:

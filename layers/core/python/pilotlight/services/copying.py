@@ -3,7 +3,7 @@
 Nobody holds a part: a piece of some KiB is read, hashed and sent before the next one is asked for.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -18,6 +18,9 @@ TRIES = 3  # of one item; a Map's retry would copy its span's others, too
 
 Seconds = Callable[[], float]
 """A clock that only goes forward."""
+
+Note = Callable[[Counter[str]], None]
+"""What is told how many bytes have come, by the items' names."""
 
 
 @dataclass(eq=False)
@@ -67,8 +70,8 @@ class Copying:
         self._streams = streams
         self._seconds = seconds
 
-    def copy(self, items: Iterable[Item], note: Callable[[int], None]) -> None:
-        """Copy all items; `note` is told now and then how many bytes have come.
+    def copy(self, items: Iterable[Item], note: Note) -> None:
+        """Copy all items; `note` is told now and then, and at the end, how many bytes of each name have come.
 
         Raises: ItemFailedError of the first item that failed for good; the others are cut.
         """
@@ -77,12 +80,13 @@ class Copying:
             crossing.one_by_one()
         else:
             crossing.together()
+        crossing.tell()
 
 
 class _Crossing:
     """All items of one call of `Copying.copy`, on their way."""
 
-    def __init__(self, streams: int, waiting: deque[Item], seconds: Seconds, note: Callable[[int], None]) -> None:
+    def __init__(self, streams: int, waiting: deque[Item], seconds: Seconds, note: Note) -> None:
         self._streams = streams
         self._waiting = waiting
         self._seconds = seconds
@@ -100,7 +104,7 @@ class _Crossing:
             except PilotlightError as exc:
                 raise ItemFailedError(transfer.item, exc) from exc
             self._land(transfer)
-            self._tell()
+            self._tell_sometimes()
 
     def together(self) -> None:
         pool = ThreadPoolExecutor(self._streams, thread_name_prefix="stream")
@@ -110,7 +114,7 @@ class _Crossing:
                 done, _ = wait(self._flying, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._settle(future)
-                self._tell()
+                self._tell_sometimes()
         finally:
             for transfer in self._flying.values():
                 transfer.cutting.cut()
@@ -162,15 +166,22 @@ class _Crossing:
             if other.item is transfer.item:
                 other.cutting.cut()
 
-    def _tell(self) -> None:
+    def _tell_sometimes(self) -> None:
         if self._seconds() - self._noted >= PROGRESS_SECONDS:
             self._noted = self._seconds()
-            under_way: dict[int, int] = {}
-            for each in self._flying.values():
-                if each.item not in self._arrived:
-                    key = id(each.item)
-                    under_way[key] = max(under_way.get(key, 0), each.copied_bytes)
-            self._note(sum(item.size_bytes for item in self._arrived) + sum(under_way.values()))
+            self.tell()
+
+    def tell(self) -> None:
+        under_way: dict[Item, int] = {}
+        for each in self._flying.values():
+            if each.item not in self._arrived:
+                under_way[each.item] = max(under_way.get(each.item, 0), each.copied_bytes)
+        copied: Counter[str] = Counter()
+        for item in self._arrived:
+            copied[item.name] += item.size_bytes
+        for item, size_bytes in under_way.items():
+            copied[item.name] += size_bytes
+        self._note(copied)
 
     def _transfer(self, item: Item) -> Transfer:
         now = self._seconds()

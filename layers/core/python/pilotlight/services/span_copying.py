@@ -4,6 +4,7 @@ A span is copied by whoever gets it, as often as it is given.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from time import monotonic
@@ -13,6 +14,7 @@ from pilotlight.domain.artifact import Artifact, ArtifactStatus, weight_key
 from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, Superseded
 from pilotlight.domain.source import Source, SourceFile
 from pilotlight.domain.spans import Part, Run, missing_parts
+from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
 from pilotlight.services.copying import Copying, Item, ItemFailedError, Seconds, Transfer
 from pilotlight.services.patience import Patience
@@ -60,9 +62,20 @@ class SpanCopying:
     def _copy(self, task: SpanTask) -> None:
         patience = Patience(self._clock, PATIENCE_SECONDS)
         items = [item for run in task.span.runs for item in self._items(task, run, patience)]
-        note = partial(self._artifacts.mark_span, task.artifact_id, task.attempt, task.span.number)
+        large = {run.file.path for run in task.span.runs if run.upload_id is not None}
+        held: Counter[str] = Counter()
+        for run in task.span.runs:
+            held[run.file.path] += run.size_bytes
+        for item in items:
+            held[item.name] -= item.size_bytes
+
+        def note(copied: Counter[str]) -> None:
+            files = {path: held[path] + copied[path] for path in large}
+            small = sum(held[path] + copied[path] for path in held if path not in large)
+            mark = SpanMark(at=self._clock.now(), files=files, small_bytes=small)
+            self._artifacts.mark_span(task.artifact_id, task.attempt, task.span.number, mark)
+
         self._copying.copy(items, note)
-        note(task.span.size_bytes)
 
     def _items(self, task: SpanTask, run: Run, patience: Patience) -> list[Item]:
         """Return what is copied of a run: one small file, or the parts that S3 does not hold."""

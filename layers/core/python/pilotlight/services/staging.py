@@ -5,6 +5,8 @@ holds already is not copied again.
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 
 from pilotlight.contracts import SpanTask, StagingFailureTask, StagingTask
 from pilotlight.domain.artifact import (
@@ -32,6 +34,7 @@ from pilotlight.domain.spans import (
     whole,
 )
 from pilotlight.domain.staging_plan import PlannedFile, StagingPlan
+from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.domain.values import Model
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
 from pilotlight.services.preflight import Preflight
@@ -92,8 +95,7 @@ class Staging:
         held = self._bucket.sizes(weights_prefix(artifact.id))
         plan = self._begin_uploads(artifact, checkpoint.plan, held)
         spans = self._spans(task, listing, plan, held)
-        held_bytes = sum(file.size_bytes for file in plan.files) - sum(each.span.size_bytes for each in spans)
-        self._artifacts.mark_span(artifact.id, task.attempt, len(spans), held_bytes)  # progress begins with it
+        self._artifacts.mark_span(artifact.id, task.attempt, len(spans), self._held(plan, spans))
         self._bucket.put(plan_key(artifact.id, task.attempt, "plan"), plan.model_dump_json().encode())
         spans_key = plan_key(artifact.id, task.attempt, "spans")
         self._bucket.put(spans_key, json.dumps([span.dump() for span in spans]).encode())
@@ -188,6 +190,16 @@ class Staging:
         found = side_by_side(missing, plan.files, self._limits.files_at_once)
         runs = [run for each in found for run in each]
         return [SpanTask(**dict(task), source=listing.source, span=span) for span in spans_of(runs, self._limits)]
+
+    def _held(self, plan: StagingPlan, spans: Sequence[SpanTask]) -> SpanMark:
+        """Return what S3 holds of a plan: progress begins with it."""
+        missing: Counter[str] = Counter()
+        for run in (run for task in spans for run in task.span.runs):
+            missing[run.file.path] += run.size_bytes
+        large = {file.path: file.size_bytes for file in plan.files if is_multipart(file.size_bytes)}
+        held = sum(file.size_bytes for file in plan.files) - missing.total()
+        files = {path: size - missing[path] for path, size in large.items()}
+        return SpanMark(at=self._clock.now(), files=files, small_bytes=held - sum(files.values()), sizes=large)
 
     def _sealed(self, artifact_id: str, file: PlannedFile, held: dict[str, int]) -> StagedFile:
         key = weight_key(artifact_id, file.path)

@@ -12,7 +12,6 @@ from pilotlight.contracts import (
     NextStep,
     NextWindow,
     OrphanList,
-    Progress,
     RevisionList,
     RevisionScaling,
     RevisionView,
@@ -26,6 +25,7 @@ from pilotlight.domain.endpoint import Endpoint, Revision, RevisionStatus, Updat
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.hosting import OF_THE_CONFIG
 from pilotlight.domain.keep_warm import Policy
+from pilotlight.domain.staging_progress import StagingProgress, progress_of
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Passes, Uploads
 from pilotlight.ports.endpoints import Revisions
@@ -172,15 +172,14 @@ class Viewing:
             cold_start_seconds=deployment.cold_start_seconds,
         )
 
-    def _progress(self, deployment: Deployment) -> Progress | None:
+    def _progress(self, deployment: Deployment) -> StagingProgress | None:
         if deployment.status is not Status.STAGING or deployment.artifact_id is None:
             return None
         artifact = self._artifacts.find(deployment.artifact_id)
         if artifact is None or not artifact.total_bytes:
             return None
-        staged = min(self._artifacts.staged_bytes(artifact.id, artifact.attempt), artifact.total_bytes)
-        percent = round(100 * staged / artifact.total_bytes, 1)
-        return Progress(staged_bytes=staged, total_bytes=artifact.total_bytes, percent=percent)
+        marks = self._artifacts.span_marks(artifact.id, artifact.attempt)
+        return progress_of(marks, artifact.total_bytes, self._clock.now())
 
 
 def _has_hourly_price(deployment: Deployment) -> bool:
