@@ -74,6 +74,20 @@ def test_what_arrives_is_what_came_and_s3_knows_its_checksum(bucket: S3ArtifactB
     assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == BYTES
 
 
+def test_frames_leave_whole(bucket: S3ArtifactBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    read = FramedBody.read
+
+    def noting(body: FramedBody, size: int = -1) -> bytes:
+        asked.append(size)
+        return read(body, size)
+
+    monkeypatch.setattr(FramedBody, "read", noting)
+    bucket.upload_part(KEY, bucket.start_upload(KEY), 1, len(BYTES), in_pieces(BYTES))
+
+    assert set(asked) == {FRAME_BYTES}
+
+
 def test_an_object_whose_parts_do_not_make_its_checksum_is_refused_by_s3(bucket: S3ArtifactBucket, s3: Any) -> None:
     upload = bucket.start_upload(KEY)
     bucket.upload_part(KEY, upload, 1, len(BYTES), in_pieces(BYTES))
