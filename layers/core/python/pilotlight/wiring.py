@@ -20,6 +20,7 @@ from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.endpoint_scaling import EndpointScaling
 from pilotlight.adapters.executions import StepFunctionsExecutions
 from pilotlight.adapters.hub import HubSource
+from pilotlight.adapters.hub_memory import SharedMemory
 from pilotlight.adapters.in_flight_table import InFlightTable
 from pilotlight.adapters.invocation_bodies import SIGNING, S3InvocationBodies
 from pilotlight.adapters.invocation_queue import SqsInvocationQueue
@@ -210,7 +211,7 @@ class Wiring:
         )
         return Sources(
             {
-                SourceKind.HUB: HubSource(self.settings.hub_endpoint, token),
+                SourceKind.HUB: HubSource(self.settings.hub_endpoint, token, memory=SharedMemory(self.table)),
                 SourceKind.BUCKET: BucketSource(
                     self.client("s3", TRANSFER), self.settings.artifact_bucket, self.settings.upload_bucket
                 ),

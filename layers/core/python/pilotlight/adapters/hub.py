@@ -3,6 +3,7 @@
 Source: Hugging Face hub documentation, "Hub API Endpoints" (model info with blobs) and "Download files" (resolve).
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,12 +13,13 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from pilotlight.adapters.hub_memory import HubMemory, OwnMemory
 from pilotlight.adapters.hub_ranges import exactly, require_commit, require_range, require_same_file, whole
 from pilotlight.adapters.hub_refusals import refusal
 from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
 from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
 from pilotlight.domain.cutting import Cutting
-from pilotlight.domain.errors import SourceChanged, SourceRefused, Unavailable
+from pilotlight.domain.errors import SourceChanged, SourceRefused, Throttled, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.strict_json import UnreadableError, json_object
@@ -48,7 +50,7 @@ class _ModelInfo(Model):
 
 
 class HubSource:
-    """Reads checkpoints from a hub. Signed addresses are resolved once for each file and used until they expire."""
+    """Reads checkpoints from a hub. A file's signed address is asked for once, and used until it expires."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class HubSource:
         read_timeout_seconds: float = READ_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
         resolve: Resolve = resolve_by_dns,
+        memory: HubMemory | None = None,
     ) -> None:
         self._transport = HubTransport(
             endpoint,
@@ -66,7 +69,7 @@ class HubSource:
             answer_seconds=answer_seconds,
             resolve=resolve,
         )
-        self._addresses: dict[str, str] = {}
+        self._memory = memory or OwnMemory()
         self._resolving: defaultdict[str, Lock] = defaultdict(Lock)
 
     def resolve(self, source: Source) -> Listing:
@@ -76,7 +79,7 @@ class HubSource:
         """
         revision = quote(source.revision or "main", safe="")
         url = f"{self._transport.endpoint}/api/models/{quote(source.location)}/revision/{revision}?blobs=true"
-        answer = self._transport.get(url)
+        answer = self._ask(url)
         self._require_ok(answer, source, "the model's listing")
         info = self._info(source, whole(answer, MOST_LISTING_BYTES, f"The listing of {source}"))
         if _COMMIT.fullmatch(source.revision or "") and info.sha != source.revision:
@@ -99,7 +102,7 @@ class HubSource:
 
         Raises: SourceNotFound, SourceGated, SourceChanged, SourceRefused when it is larger than the limit.
         """
-        answer = self._transport.get(self._resolve_url(source, path))
+        answer = self._ask(self._resolve_url(source, path))
         self._require_ok(answer, source, path)
         require_commit(answer, source, path)
         return whole(answer, limit_bytes, f"{path} of {source}")
@@ -125,13 +128,15 @@ class HubSource:
     def _open(self, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
         """Return an answer to a range request, through the signed address that we know or a fresh one."""
         url = self._resolve_url(source, file.path)
-        known = self._addresses.get(url)
+        known = self._memory.address(url)
+        if known == url:
+            return self._open_fresh(url, source, file, byte_range)
         if known and (answer := self._open_known(known, source, file, byte_range)):
             return answer
         with self._resolving[url]:
-            newer = self._addresses.get(url)
-            if newer and newer != known and (answer := self._open_known(newer, source, file, byte_range)):
-                return answer  # another thread resolved it while this one waited
+            newer = self._memory.address(url, other_than=known) or self._memory.newer(url, known)
+            if newer and newer != url and (answer := self._open_known(newer, source, file, byte_range)):
+                return answer  # another thread, or another copier, asked for it while this one waited
             return self._open_fresh(url, source, file, byte_range)
 
     def _open_known(self, address: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer | None:
@@ -145,7 +150,7 @@ class HubSource:
 
     def _open_fresh(self, url: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
         """Return the answer of the hub, or of the signed address that it gives; the address is kept."""
-        answer = self._transport.get(url, byte_range=byte_range)
+        answer = self._ask(url, byte_range=byte_range)
         self._require_ok(answer, source, file.path)
         try:
             require_commit(answer, source, file.path)
@@ -153,8 +158,8 @@ class HubSource:
         except SourceChanged:
             answer.discard()
             raise
-        if not answer.from_hub:
-            self._addresses[url] = answer.url
+        if url != self._memory.address(url):
+            self._memory.keep(url, url if answer.from_hub else answer.url)
         return answer
 
     def _resolve_url(self, source: Source, path: str) -> str:
@@ -163,10 +168,22 @@ class HubSource:
         revision = quote(source.revision or "main", safe="")
         return f"{self._transport.endpoint}/{quote(source.location)}/resolve/{revision}/{quote(path)}"
 
+    def _ask(self, url: str, *, byte_range: tuple[int, int] | None = None) -> Answer:
+        """Return the hub's answer, unless it has asked one of us all to wait. Raises: Throttled."""
+        if (seconds := self._memory.rest_seconds(url)) > 0:
+            wait = math.ceil(seconds)
+            raise Throttled(
+                f"The hub {self._transport.host} has asked us to wait {wait} s more.", retry_after_seconds=wait
+            )
+        return self._transport.get(url, byte_range=byte_range)
+
     def _require_ok(self, answer: Answer, source: Source, what: str) -> None:
         if answer.status not in (200, 206):
             answer.discard()
-            raise refusal(answer, source=source, what=what, hub=self._transport.endpoint)
+            error = refusal(answer, source=source, what=what, hub=self._transport.endpoint)
+            if answer.from_hub and isinstance(error, Throttled):
+                self._memory.rest(self._transport.endpoint, error.detail.get("retry_after_seconds") or 0)
+            raise error
 
 
 def _file(source: Source, sibling: _Sibling) -> SourceFile:
