@@ -15,6 +15,7 @@ from pilotlight_client.endpoint_views import Container, Hosting, Instance, Revis
 from pilotlight_client.invoking import Invocations, given, path_of
 from pilotlight_client.transfers import Transfers
 from pilotlight_client.views import (
+    ArtifactPage,
     DeploymentView,
     EventView,
     HealthView,
@@ -263,6 +264,10 @@ class Pilotlight(Invocations):
         """Return one uploaded folder, or None where nothing of it has been noticed yet."""
         pages = self.iterate(cast(Callable[[str | None], Page[UploadView]], self.uploads))
         return next((upload for upload in pages if upload["folder"] == folder), None)
+
+    def artifacts(self, cursor: str | None = None) -> ArtifactPage:
+        """Return one page of the weights in the stack's bucket."""
+        return cast(ArtifactPage, self._ask("GET", "/artifacts", cursor=cursor))
 
     def orphans(self) -> OrphanPage:
         """Return what the newest reconciliation found."""

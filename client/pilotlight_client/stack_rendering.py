@@ -1,13 +1,31 @@
 """What a person sees of the stack itself: who answers, the kill switch, and what nobody owns."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from pilotlight_client import wording
-from pilotlight_client.rendering import facts_table, listing, plain
-from pilotlight_client.views import HealthView, KillSwitchView, OrphanPage, OrphanView
+from pilotlight_client.rendering import facts_table, listing, plain, status_text
+from pilotlight_client.views import ArtifactView, HealthView, KillSwitchView, OrphanPage, OrphanView
+
+
+def artifacts(items: Sequence[ArtifactView], now: datetime) -> RenderableType:
+    """Return artifacts as a table, or how to come by one."""
+    table = listing("artifact", "source", "status", "size", "used by", "cost", "since")
+    for each in items:
+        users = ", ".join(each["users"]) or "nobody"
+        table.add_row(
+            each["id"],
+            plain(f"{each['source']}@{each['revision'][:12]}"),
+            status_text(each["status"]),
+            wording.size(each["total_bytes"]),
+            plain(users),
+            wording.money(each["cost_per_month"], "/month"),
+            wording.moment(each["created_at"], now),
+        )
+    return table if table.row_count else plain("No weights are kept. pilotlight deploy brings some.")
 
 
 def orphans(view: OrphanPage, now: datetime) -> RenderableType:

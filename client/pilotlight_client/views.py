@@ -254,6 +254,28 @@ class UploadView(TypedDict):
     updated_at: str
 
 
+class ArtifactView(TypedDict):
+    """Weights in the stack's bucket."""
+
+    id: str
+    source: str
+    revision: str
+    status: str
+    total_bytes: int
+    users: list[str]
+    cost_per_month: Money
+    created_at: str
+    updated_at: str
+    failure_reason: NotRequired[str | None]
+
+
+class ArtifactPage(TypedDict):
+    """One page of artifacts."""
+
+    items: list[ArtifactView]
+    next: NotRequired[str | None]
+
+
 class UploadPage(TypedDict):
     """One page of uploaded folders, and where to upload to."""
 

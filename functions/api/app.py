@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from chalice.app import Response
 from pilotlight.contracts import (
+    ArtifactList,
     DeploymentList,
     DeploymentRequest,
     DeploymentView,
@@ -334,6 +335,13 @@ def list_uploads() -> Response:
     """List uploaded folders and what became of each."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.uploads(query.get("cursor"), page_limit(query.get("limit"))))
+
+
+@app.view("GET", "/artifacts", gives={HTTPStatus.OK: ArtifactList}, asks=PAGES, refuses=FROM_AWS)
+def list_artifacts() -> Response:
+    """List the weights in our bucket: how large they are, who uses them, and what they cost."""
+    query = app.current_request.query_params or {}
+    return answer(runtime().viewing.artifacts(query.get("cursor"), page_limit(query.get("limit"))))
 
 
 @app.view("GET", "/orphans", gives={HTTPStatus.OK: OrphanList}, refuses=FROM_AWS)

@@ -96,6 +96,7 @@ OUTCOMES = {
     "list-deployments": 200,
     "list-deployments-wrong-limit": 422,
     "list-events": 200,
+    "list-artifacts": 200,
     "list-orphans": 200,
     "list-revisions": 200,
     "list-uploads": 200,

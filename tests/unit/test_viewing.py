@@ -151,3 +151,21 @@ def test_a_page_has_as_many_items_as_were_asked_for(text, limit):
 def test_a_page_of_another_size_is_refused(text):
     with pytest.raises(InvalidInput, match="from 1 to 200"):
         page_limit(text)
+
+
+def test_artifacts_tell_their_size_their_users_and_what_they_cost(world):
+    world.source.push("acme/llama-8b", a_checkpoint(weights=b"w" * (12 * MIB)))
+    world.bring(Status.SERVING)
+    world.bring(Status.SERVING, "other")
+
+    (artifact,) = world.viewing.artifacts(None).items
+
+    assert (artifact.status, artifact.source) == ("SEALED", "hf://acme/llama-8b")
+    assert artifact.users == ("llama-g1", "other-g1")
+    assert artifact.cost_per_month.usd == pytest.approx(artifact.total_bytes / 1024**3 * 0.023, abs=1e-6)
+
+
+def test_an_artifact_that_is_gone_is_not_shown(world):
+    world.bring(Status.GONE)
+
+    assert world.viewing.artifacts(None).items == ()

@@ -35,6 +35,8 @@ PAIRS = [
     (views.InvocationView, contracts.InvocationView),
     (views.UploadView, contracts.UploadView),
     (views.UploadPage, contracts.UploadList),
+    (views.ArtifactView, contracts.ArtifactView),
+    (views.ArtifactPage, contracts.ArtifactList),
     (views.PreflightView, contracts.PreflightView),
     (views.HealthView, contracts.HealthView),
     (views.EventView, deployment.Event),

@@ -43,6 +43,8 @@ from pilotlight.contracts.tasks import (
     input_of,
 )
 from pilotlight.contracts.views import (
+    ArtifactList,
+    ArtifactView,
     DeploymentList,
     DeploymentView,
     EndpointView,
@@ -71,6 +73,8 @@ from pilotlight.contracts.views import (
 __all__ = [
     "LARGEST_PAGE",
     "PAGE",
+    "ArtifactList",
+    "ArtifactView",
     "AsyncResult",
     "AwaitTask",
     "DeploymentList",

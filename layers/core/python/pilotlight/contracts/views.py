@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from pilotlight.domain.artifact import ArtifactStatus
 from pilotlight.domain.containers import ContainerSettings
 from pilotlight.domain.deployment import Event, Status
 from pilotlight.domain.endpoint import EndpointFailure, FailedUpdate, RevisionStatus, Strategy
@@ -251,6 +252,31 @@ class UploadList(Model):
     next: str | None = None
     bucket: str
     prefix: str
+
+
+class ArtifactView(Model):
+    """Weights in our bucket: where they came from, who uses them, and what they cost.
+
+    `users` are deployments with their generation, as `name-g1`; `total_bytes` is what it shall have until it is sealed.
+    """
+
+    id: str
+    source: str
+    revision: str
+    status: ArtifactStatus
+    total_bytes: int
+    users: tuple[str, ...]
+    cost_per_month: Money
+    created_at: Moment
+    updated_at: Moment
+    failure_reason: str | None = None
+
+
+class ArtifactList(Model):
+    """A page of artifacts by id."""
+
+    items: tuple[ArtifactView, ...]
+    next: str | None = None
 
 
 class OrphanList(Model):

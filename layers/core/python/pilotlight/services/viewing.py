@@ -5,6 +5,8 @@ from datetime import datetime
 from pilotlight.contracts import (
     LARGEST_PAGE,
     PAGE,
+    ArtifactList,
+    ArtifactView,
     DeploymentList,
     DeploymentView,
     EndpointView,
@@ -20,12 +22,14 @@ from pilotlight.contracts import (
     UploadView,
     WarmthView,
 )
+from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.endpoint import Endpoint, Revision, RevisionStatus, Update
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.hosting import OF_THE_CONFIG
 from pilotlight.domain.keep_warm import Policy
 from pilotlight.domain.staging_progress import StagingProgress, progress_of
+from pilotlight.domain.storage_rates import kept_for_a_month
 from pilotlight.domain.upload import ROOT, Upload
 from pilotlight.ports import Artifacts, Clock, Deployments, Passes, Uploads
 from pilotlight.ports.endpoints import Revisions
@@ -106,6 +110,12 @@ class Viewing:
         kept = self._revisions.newest_first(deployment.name, deployment.generation)
         serves = deployment.endpoint.revision if deployment.endpoint and deployment.status is Status.SERVING else 0
         return RevisionList(items=tuple(_revision_view(revision, serves=serves) for revision in kept))
+
+    def artifacts(self, cursor: str | None, limit: int = PAGE) -> ArtifactList:
+        """Return a page of artifacts by id; of those that are gone nothing is left to be shown."""
+        records, following = self._artifacts.page(cursor, limit)
+        items = tuple(_artifact_view(each) for each in records if each.status is not ArtifactStatus.GONE)
+        return ArtifactList(items=items, next=following)
 
     def orphans(self) -> OrphanList:
         """Return what the newest reconciliation found."""
@@ -270,4 +280,19 @@ def _revision_view(revision: Revision, *, serves: int) -> RevisionView:
         why=revision.why,
         reason=revision.reason,
         created_at=revision.created_at,
+    )
+
+
+def _artifact_view(artifact: Artifact) -> ArtifactView:
+    return ArtifactView(
+        id=artifact.id,
+        source=artifact.source,
+        revision=artifact.revision,
+        status=artifact.status,
+        total_bytes=artifact.total_bytes,
+        users=artifact.users,
+        cost_per_month=kept_for_a_month(artifact.total_bytes),
+        created_at=artifact.created_at,
+        updated_at=artifact.updated_at,
+        failure_reason=artifact.failure_reason,
     )
