@@ -90,6 +90,7 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("preflight", lambda api: api.preflight(SOURCE)),
     ("preflight", lambda api: api.preflight(SOURCE, "sagemaker-async", HOSTING)),
     ("list_uploads", lambda api: api.uploads(cursor="c")),
+    ("list_artifacts", lambda api: api.artifacts()),
     ("list_orphans", lambda api: api.orphans()),
     ("put_spend_ceiling", lambda api: api.set_spend_ceiling("a", 100)),
     ("get_kill_switch", lambda api: api.kill_switch()),

@@ -83,3 +83,26 @@ def test_an_orphan_is_told_with_what_it_costs(costs: dict[str, object], told: st
     heading, row = shown(stack_rendering.orphans(page, NOW)).splitlines()
 
     assert row[heading.index("cost") : heading.index("since")].strip() == told
+
+
+def test_artifacts_are_shown_with_size_users_and_cost():
+    artifact = {
+        "id": "a1221bd8f92d83b56093",
+        "source": "hf://acme/[red]llama",
+        "revision": "0123456789abcdef",
+        "status": "SEALED",
+        "total_bytes": 141_100_000_000,
+        "users": ["demo-g1", "other-g2"],
+        "cost_per_month": {"usd": 3.02, "basis": "estimated"},
+        "created_at": "2026-11-20T11:00:00Z",
+        "updated_at": "2026-11-20T11:00:00Z",
+    }
+
+    text = shown(stack_rendering.artifacts([artifact, {**artifact, "users": []}], NOW))
+
+    for expected in ("hf://acme/[red]llama@0123456789ab", "141.1 GB", "demo-g1, other-g2", "nobody", "$3.02/month"):
+        assert expected in text
+
+
+def test_without_artifacts_it_is_said_how_to_come_by_one():
+    assert "pilotlight deploy" in shown(stack_rendering.artifacts([], NOW))
