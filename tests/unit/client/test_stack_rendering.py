@@ -87,7 +87,7 @@ def test_an_orphan_is_told_with_what_it_costs(costs: dict[str, object], told: st
 
 def test_artifacts_are_shown_with_size_users_and_cost():
     artifact = {
-        "id": "a1221bd8f92d83b56093",
+        "id": "a1221bd8f92d83b56093",  # pragma: allowlist secret (an id)
         "source": "hf://acme/[red]llama",
         "revision": "0123456789abcdef",
         "status": "SEALED",
