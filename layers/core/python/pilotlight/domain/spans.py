@@ -82,6 +82,11 @@ class SpanLimits(Model):
     streams: int = Field(default=4, ge=1)
 
     @property
+    def bytes_in_time(self) -> int:
+        """How much one copier can copy in its time at the worst expected rate."""
+        return self.span_seconds * self.worst_bytes_per_second
+
+    @property
     def files_at_once(self) -> int:
         """Of how many files the planner and the sealer ask S3 at once; of one, where one part is copied at once."""
         return 1 if self.streams == 1 else FILES_AT_ONCE
@@ -142,7 +147,7 @@ def _parts_of_a_span(runs: Iterable[Run], limits: SpanLimits) -> int:
 
 
 def _parts_in_time(run: Run, limits: SpanLimits) -> int:
-    return max(1, limits.span_seconds * limits.worst_bytes_per_second // run.part_bytes)
+    return max(1, limits.bytes_in_time // run.part_bytes)
 
 
 def _cut(run: Run, parts: int) -> Iterator[Run]:
@@ -161,7 +166,7 @@ def _together(runs: Sequence[Run], limits: SpanLimits) -> Iterator[tuple[Run, ..
     size_bytes = 0
     for run in runs:
         full = len(group) == MOST_SMALL_FILES
-        if group and (full or size_bytes + run.size_bytes > limits.span_seconds * limits.worst_bytes_per_second):
+        if group and (full or size_bytes + run.size_bytes > limits.bytes_in_time):
             yield tuple(group)
             group, size_bytes = [], 0
         group.append(run)

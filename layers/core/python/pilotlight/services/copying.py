@@ -1,6 +1,6 @@
 """Copying items several at once, the slowest one raced: parts of weights, each streamed from its source to its place.
 
-Nobody holds a part: a piece of some KiB is read, hashed and sent before the next one is asked for.
+Nobody holds a part: a piece of a MiB is read, hashed and sent before the next one is asked for.
 """
 
 from collections import Counter, deque
