@@ -119,7 +119,7 @@ def _update_then_wake(stack: Stack, visit: Visit) -> None:
 def _widen(stack: Stack, visit: Visit) -> None:
     """Let there be more of them: it needs no other revision, and the one instance that there must be comes."""
     insist(stack, visit, "PATCH", "/deployments/{name}", WIDER, name=NAME)
-    visit.so["it scales so"] = watch(stack, lambda: recorded(stack).get("most") == 2 and recorded(stack)["floor"] == 1)
+    visit.so["it scales so"] = watch(stack, lambda: recorded(stack).get("most") == 2 and recorded(stack).get("floor") == 1)
     visit.so["it has its instance"] = watch(stack, lambda: instances(stack) > 0)
     visit.so["it runs the same"] = runs(stack, 1)
 
