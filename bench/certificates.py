@@ -1,4 +1,4 @@
-"""A certificate for this machine's loopback, and nothing else, good for a day."""
+"""A certificate for this machine's loopback, and nothing else, good for a day; and the ciphers that servers prefer."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -34,3 +34,17 @@ def write_certificate(directory: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
+
+
+def write_preference(directory: Path) -> Path:
+    """Return a configuration of OpenSSL that prefers AES-128, as the servers of both sides do; it prefers AES-256.
+
+    Source: Amazon CloudFront developer guide, "Supported protocols and ciphers between viewers and CloudFront"; Elastic
+    Load Balancing user guide, "Security policies": TLS_AES_128_GCM_SHA256 comes first.
+    """
+    file = directory / "openssl.cnf"
+    file.write_text(
+        "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = preference\n"
+        "[preference]\nCiphersuites = TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256\n"
+    )
+    return file

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from bench.certificates import write_certificate
+from bench.certificates import write_certificate, write_preference
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools/bench/bin"
@@ -130,8 +130,10 @@ def place_in(directory: Path, size_bytes: int, *, verify: bool) -> Iterator[Plac
     certificate, key = write_certificate(directory)
     command = [sys.executable, "-m", "bench.loopback", str(certificate), str(key), str(size_bytes)]
     command += ["--verify"] if verify else []
+    environment = {**os.environ, "OPENSSL_CONF": str(write_preference(directory))}
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True, start_new_session=True
     ) as serving:
         assert serving.stdin
         assert serving.stdout

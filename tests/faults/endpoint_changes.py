@@ -119,9 +119,15 @@ def _update_then_wake(stack: Stack, visit: Visit) -> None:
 def _widen(stack: Stack, visit: Visit) -> None:
     """Let there be more of them: it needs no other revision, and the one instance that there must be comes."""
     insist(stack, visit, "PATCH", "/deployments/{name}", WIDER, name=NAME)
-    visit.so["it scales so"] = watch(stack, lambda: recorded(stack).get("most") == 2 and recorded(stack).get("floor") == 1)
+    visit.so["it scales so"] = watch(stack, lambda: bounds(stack) == (1, 2))
     visit.so["it has its instance"] = watch(stack, lambda: instances(stack) > 0)
     visit.so["it runs the same"] = runs(stack, 1)
+
+
+def bounds(stack: Stack) -> tuple[int | None, int | None]:
+    """Give the bounds that the record tells of; none while they are being written."""
+    endpoint = recorded(stack)
+    return endpoint.get("floor"), endpoint.get("most")
 
 
 def _components(stack: Stack, visit: Visit) -> None:

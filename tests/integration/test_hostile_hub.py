@@ -8,7 +8,7 @@ import pytest
 from pilotlight.adapters.hub import HubSource
 from pilotlight.adapters.public_addresses import is_public
 from pilotlight.domain.errors import BodyCutShort, PilotlightError, SourceChanged, SourceRefused, Unavailable
-from pilotlight.domain.source import Source
+from pilotlight.domain.source import Source, joined
 from pilotlight.services.checkpoint_reader import CheckpointReader
 
 from local.checkpoints import write_checkpoint
@@ -51,7 +51,7 @@ def pinned(reader):
 
 
 def streamed(reader, listing, path=SHARD, *, offset=0, size_bytes=100):
-    return b"".join(reader.stream(listing.source, listing.file(path), offset=offset, size_bytes=size_bytes))
+    return joined(reader.stream(listing.source, listing.file(path), offset=offset, size_bytes=size_bytes))
 
 
 # ---- where it sends us ---------------------------------------------------------------------------------------

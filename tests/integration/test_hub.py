@@ -21,7 +21,7 @@ from pilotlight.domain.errors import (
     Unavailable,
 )
 from pilotlight.domain.safetensors import FIRST_READ_BYTES
-from pilotlight.domain.source import Source, SourceFile
+from pilotlight.domain.source import Source, SourceFile, joined
 from pilotlight.domain.values import Backend
 from pilotlight.services.preflight import Preflight
 
@@ -74,7 +74,7 @@ def shard_of(listing):
 def streamed(reader, listing, offset=0, size_bytes=None, file=None):
     file = file or shard_of(listing)
     size_bytes = file.size_bytes - offset if size_bytes is None else size_bytes
-    return b"".join(reader.stream(listing.source, file, offset=offset, size_bytes=size_bytes))
+    return joined(reader.stream(listing.source, file, offset=offset, size_bytes=size_bytes))
 
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", "refs/pr/1"])

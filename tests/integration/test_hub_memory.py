@@ -12,7 +12,7 @@ from pilotlight.adapters.hub import HubSource
 from pilotlight.adapters.hub_memory import RENEWAL_SECONDS, SharedMemory
 from pilotlight.adapters.table import Table
 from pilotlight.domain.errors import Throttled
-from pilotlight.domain.source import Listing, Source
+from pilotlight.domain.source import Listing, Source, joined
 
 from local.checkpoints import write_checkpoint
 from local.hub import Hub, RateLimit
@@ -73,7 +73,7 @@ def a_copier(hub: Hub, table: Table, wall: Wall) -> HubSource:
 def ten_bytes(copier: HubSource, listing: Listing, offset: int = 0) -> bytes:
     file = listing.file(SHARD)
     assert file
-    return b"".join(copier.stream(listing.source, file, offset=offset, size_bytes=10))
+    return joined(copier.stream(listing.source, file, offset=offset, size_bytes=10))
 
 
 def resolved(hub: Hub) -> int:

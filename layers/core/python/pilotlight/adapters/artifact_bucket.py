@@ -11,6 +11,7 @@ from pilotlight.adapters.crc64nvme import decoded, encoded, joined
 from pilotlight.adapters.part_upload import UPLOAD_GONE, PartUpload
 from pilotlight.domain.archive import Entry, packed_bytes
 from pilotlight.domain.errors import BodyCutShort, NotFound
+from pilotlight.domain.source import Piece
 from pilotlight.domain.spans import UploadedPart
 
 CHECKSUM = "CRC64NVME"
@@ -59,7 +60,7 @@ class S3ArtifactBucket:
                     raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
                 raise
 
-    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[Piece]) -> None:
         """Upload one part as its pieces come, with its CRC64NVME, which S3 checks.
 
         Raises: NotFound when the upload is gone; what `pieces` raises.

@@ -21,7 +21,7 @@ from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import SourceChanged, SourceRefused, Throttled, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
-from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.source import Listing, Piece, Source, SourceFile
 from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
 
@@ -109,7 +109,7 @@ class HubSource:
 
     def stream(
         self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Piece]:
         """Yield exactly that range of a file of a pinned source, until it is cut.
 
         Raises: BodyCutShort, SourceChanged, SourceGated, SourceNotFound, Throttled, Unavailable.

@@ -61,12 +61,13 @@ def _require_content_range(answer: Answer, file: SourceFile, offset: int, size_b
         raise Unavailable(f"The server sent bytes {first}-{last} of {file.path} and not those asked for. Try again.")
 
 
-def exactly(answer: Answer, path: str, size_bytes: int) -> Iterator[bytes]:
+def exactly(answer: Answer, path: str, size_bytes: int) -> Iterator[memoryview]:
     """Yield the body up to that many bytes: what a server sends beyond them is cut. Raises: BodyCutShort."""
     left = size_bytes
     with closing(answer.pieces()) as pieces:
         for piece in pieces:
-            yield piece[:left]
+            with piece[:left] as wanted:
+                yield wanted
             left -= len(piece)
             if left <= 0:
                 return

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
 from pilotlight.adapters.cutting_off import cut_off
+from pilotlight.adapters.direct_body import pieces_of
 from pilotlight.adapters.public_addresses import (
     ForbiddenAddressError,
     Resolve,
@@ -62,8 +63,8 @@ class Answer:
         """Return a header of the last answer."""
         return self.response.headers.get(name)
 
-    def pieces(self) -> Generator[bytes, None, None]:
-        """Yield the body in pieces as they come.
+    def pieces(self) -> Generator[memoryview, None, None]:
+        """Yield the body in pieces as they come: each is good until the next one is asked for.
 
         Raises: BodyCutShort when it ends early, stands still, or drips so slowly that it would never be whole.
         """
@@ -71,7 +72,7 @@ class Answer:
         received = 0
         try:
             with cut_off(self._socket, seconds) as late:
-                while piece := self.response.read(PIECE_BYTES, decode_content=False):
+                for piece in pieces_of(self.response, PIECE_BYTES):
                     received += len(piece)
                     yield piece
         except (HTTPError, OSError) as exc:

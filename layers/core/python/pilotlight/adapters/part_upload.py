@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pilotlight.adapters.aws_errors import code_of, translated
 from pilotlight.adapters.crc64nvme import crc64nvme, encoded
 from pilotlight.domain.errors import NotFound, PilotlightError
+from pilotlight.domain.source import Piece, joined
 
 FRAME_BYTES = 1024 * 1024  # of a chunk of the body; S3 takes none under 8 KiB, and less than this costs CPU
 UPLOAD_GONE = "NoSuchUpload"
@@ -30,7 +31,7 @@ class FramedBody(io.RawIOBase):
     `trouble` is what the bytes' own source raised.
     """
 
-    def __init__(self, pieces: Iterable[bytes], size_bytes: int) -> None:
+    def __init__(self, pieces: Iterable[Piece], size_bytes: int) -> None:
         super().__init__()
         self.size_bytes = size_bytes
         self.trouble: PilotlightError | None = None
@@ -53,13 +54,13 @@ class FramedBody(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return some of the body, a frame where one fits as it is; all of it without a size; nothing at its end."""
         if size < 0:
-            return bytes(self._frame) + b"".join(self._frames)
+            return bytes(self._frame) + joined(self._frames)
         if not self._frame:
             self._frame = memoryview(next(self._frames, b""))
         taken, self._frame = self._frame[:size], self._frame[size:]
         return taken.obj if len(taken) == len(taken.obj) else bytes(taken)  # type: ignore[return-value, arg-type]
 
-    def _framed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _framed(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         crc = 0
         before = b""  # the end of the frame before travels with the next one's head
         try:
@@ -83,7 +84,7 @@ class PartUpload:
         client.meta.events.register("before-sign.s3.UploadPart", _announce)
         _send_whole_frames(client)
 
-    def send(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+    def send(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[Piece]) -> None:
         """Upload one part.
 
         Raises: NotFound when the upload is gone; what `pieces` raises; Throttled, Unavailable, AccessDenied.
@@ -121,7 +122,7 @@ def _frame_bytes(size_bytes: int) -> int:
     return len(b"%x" % size_bytes) + 2 + size_bytes + 2
 
 
-def _exactly(size_bytes: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _exactly(size_bytes: int, pieces: Iterable[Piece]) -> Iterator[Piece]:
     """Yield the same bytes in pieces of one size; only the last may be shorter."""
     held = bytearray()
     for piece in pieces:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import InvalidInput
-from pilotlight.domain.source import SUPPORTED_FORMS, Listing, Source, SourceFile, SourceKind
+from pilotlight.domain.source import SUPPORTED_FORMS, Listing, Piece, Source, SourceFile, SourceKind
 from pilotlight.ports import ModelSource
 
 
@@ -24,7 +24,7 @@ class Sources:
 
     def stream(
         self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Piece]:
         """Yield exactly that range of a file of a pinned source."""
         return self._reader(source).stream(source, file, offset=offset, size_bytes=size_bytes, cutting=cutting)
 

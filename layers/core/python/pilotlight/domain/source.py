@@ -1,6 +1,7 @@
 """Where a model comes from: `hf://org/name@revision`, `s3://bucket/prefix/`, `jumpstart://model-id@version`."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -13,6 +14,9 @@ SUPPORTED_FORMS = (
     "hf://org/name, hf://org/name@revision, s3://bucket/, s3://bucket/prefix/, jumpstart://model-id or "
     "jumpstart://model-id@version"
 )
+
+Piece = bytes | memoryview
+"""Bytes on their way: good until the next piece is asked for, and not to be kept."""
 
 _HUB = re.compile(r"^hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,128}))?$", re.ASCII)
 _BUCKET = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^\s]*))?$")
@@ -108,3 +112,11 @@ class Listing(Model):
     def file(self, path: str) -> SourceFile | None:
         """Return the file at that path, or None."""
         return next((file for file in self.files if file.path == path), None)
+
+
+def joined(pieces: Iterable[Piece]) -> bytes:
+    """Return the bytes of all pieces."""
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+    return bytes(body)

@@ -7,7 +7,7 @@ from pilotlight.domain.archive import Entry
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
-from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.source import Listing, Piece, Source, SourceFile
 from pilotlight.domain.spans import UploadedPart
 from pilotlight.domain.values import Model, Moment
 
@@ -25,7 +25,7 @@ class ModelSource(Protocol):
 
     def stream(
         self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Piece]:
         """Yield exactly that range of a file of a pinned source, until it is cut.
 
         Raises: BodyCutShort, SourceChanged.
@@ -44,7 +44,7 @@ class ArtifactBucket(Protocol):
         """Return the parts that S3 holds, by number. Raises: NotFound when the upload is gone."""
         ...
 
-    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
+    def upload_part(self, key: str, upload_id: str, number: int, size_bytes: int, pieces: Iterable[Piece]) -> None:
         """Upload one part, its pieces as they come, with its CRC64NVME. Raises: NotFound when the upload is gone."""
         ...
 

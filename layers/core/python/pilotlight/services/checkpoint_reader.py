@@ -8,7 +8,7 @@ from pilotlight.domain.errors import BodyCutShort, SourceChanged
 from pilotlight.domain.file_contents import CHECK_LIMITS, content_problem
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.safetensors import FIRST_READ_BYTES, Tensor, UnsoundError, header_end, read_header
-from pilotlight.domain.source import Listing, SourceFile
+from pilotlight.domain.source import Listing, SourceFile, joined
 from pilotlight.domain.weight_headers import MOST_SHARDS, disagreements, unsound
 from pilotlight.ports import ModelSource
 
@@ -69,7 +69,7 @@ class CheckpointReader:
             return unsound(file.path, str(exc))
 
     def _head(self, listing: Listing, file: SourceFile, size_bytes: int) -> bytes:
-        head = b"".join(self._source.stream(listing.source, file, offset=0, size_bytes=size_bytes))
+        head = joined(self._source.stream(listing.source, file, offset=0, size_bytes=size_bytes))
         if len(head) != size_bytes:
             raise BodyCutShort(f"{file.path} gave {len(head)} of its first {size_bytes} bytes. Try again.")
         return head

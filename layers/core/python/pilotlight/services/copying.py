@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import BodyCutShort, PilotlightError, Retryable, Throttled
 from pilotlight.domain.racing import Flight, worth_racing
+from pilotlight.domain.source import Piece
 
 LOOK_SECONDS = 0.25  # between two looks at what is on its way
 PROGRESS_SECONDS = 5.0  # between two notes of how far all of it has come
@@ -34,7 +35,7 @@ class Transfer:
     copied_bytes: int = 0
     cutting: Cutting = field(default_factory=Cutting)
 
-    def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def counted(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """Yield pieces and count them, until the transfer is cut. Raises: BodyCutShort when it is."""
         self.copied_bytes = 0
         for piece in pieces:

@@ -12,7 +12,7 @@ from time import monotonic
 from pilotlight.contracts import SpanTask, StagingTask
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, weight_key
 from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, Superseded
-from pilotlight.domain.source import Source, SourceFile
+from pilotlight.domain.source import Piece, Source, SourceFile, joined
 from pilotlight.domain.spans import Part, Run, missing_parts
 from pilotlight.domain.staging_progress import SpanMark
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
@@ -102,7 +102,7 @@ class SpanCopying:
 
     def _copy_whole(self, source: Source, file: SourceFile, key: str, patience: Patience, transfer: Transfer) -> None:
         def read() -> bytes:
-            return b"".join(transfer.counted(self._read(source, file, 0, file.size_bytes, transfer)))
+            return joined(transfer.counted(self._read(source, file, 0, file.size_bytes, transfer)))
 
         body = patience.with_waits(read)
         _require_content(file, body)
@@ -126,7 +126,7 @@ class SpanCopying:
 
     def _read(
         self, source: Source, file: SourceFile, offset: int, size_bytes: int, transfer: Transfer
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Piece]:
         """Yield exactly that many bytes. Raises: BodyCutShort, and what the source raises."""
         received = 0
         for piece in self._source.stream(source, file, offset=offset, size_bytes=size_bytes, cutting=transfer.cutting):
