@@ -3,6 +3,7 @@
 A test says how far a deployment has come (`bring`), lets something happen, and looks at what is left.
 """
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +16,14 @@ from pilotlight.contracts import (
     StagingFailureTask,
     StagingTask,
     TaskError,
+    VerifyTask,
     Wait,
     WakeFailureTask,
     WakeStarted,
     WarmUpTask,
 )
 from pilotlight.domain import names
-from pilotlight.domain.artifact import Artifact
+from pilotlight.domain.artifact import Artifact, unverified_key
 from pilotlight.domain.capacity import Caps
 from pilotlight.domain.deployment import Deployment, Status
 from pilotlight.domain.errors import PilotlightError
@@ -59,11 +61,13 @@ from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.spending import Spending
-from pilotlight.services.staging import Staging
+from pilotlight.services.staging import Sealed, Staging
+from pilotlight.services.staging_runs import StagingRuns
 from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping, SweepReport
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
+from pilotlight.services.verifying import Verifying
 from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
 from pilotlight.services.watching_switch import WatchingSwitch
@@ -169,12 +173,14 @@ class World(EndpointWorld):
             limits=FIVE_MIB_PARTS,
         )
         self.span_copying = SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=1)
+        self.verifying = Verifying(self.artifacts, self.bucket, self.clock, streams=1)
+        self.staging_runs = StagingRuns(self.artifacts, self.executions, self.spending, self.clock, copiers=8)
         self.deploying = Deploying(
             self.deployments,
             self.artifacts,
             self.preflight,
             self.jumpstart,
-            self.executions,
+            self.staging_runs,
             self.notifying,
             self.spending,
             self.clock,
@@ -198,7 +204,7 @@ class World(EndpointWorld):
             self.scaling,
             self.budgets,
         )
-        self.first_warm_up = FirstWarmUp(self.deployments, self.warming, self.clock)
+        self.first_warm_up = FirstWarmUp(self.deployments, self.artifacts, self.staging_runs, self.warming, self.clock)
         self.erasing = Erasing(self.artifacts, self.bucket, self.clock)
         self.tearing_down = TearingDown(
             self.deployments,
@@ -424,13 +430,26 @@ class World(EndpointWorld):
 
     def run_staging(self, name: str = "llama") -> Artifact:
         """Do what `stage_artifact` does."""
+        self.seal(name)
+        self.verify(name)
+        artifact = self.artifact(name)
+        run = names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
+        self.executions.end_if_running("stage_artifact", run)
+        return artifact
+
+    def seal(self, name: str = "llama") -> Sealed:
+        """Do what `stage_artifact` does until whoever waits for the weights goes on."""
         task = self.staging_task(name)
         for span in self.plan(task):
             self.span_copying.copy(span)
-        sealed = self.staging.seal(task)
-        run = names.staging_name(sealed.id, task.attempt, sealed.created_at)
-        self.executions.end_if_running("stage_artifact", run)
-        return sealed
+        return self.staging.seal(task)
+
+    def verify(self, name: str = "llama") -> None:
+        """Do what `stage_artifact` does after that."""
+        task = self.staging_task(name)
+        for file in json.loads(self.bucket.get(unverified_key(task.artifact_id)) or b"[]"):
+            self.verifying.verify(VerifyTask(**dict(task), **file))
+        self.verifying.mark_verified(task)
 
     def staging_task(self, name: str = "llama") -> StagingTask:
         artifact = self.artifact(name)

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DRIP = "drip"  # the body comes byte by byte
     LONGER = "longer"  # more bytes are promised, and sent, than were asked for
     PACKED = "packed"  # the body is compressed, although nobody takes that
+    OTHER_BYTES = "other-bytes"  # one bit of the body is another
     OTHER_COMMIT = "other-commit"  # the answer is of another commit than was asked for
     REDIRECT = "redirect"  # the answer sends us elsewhere
     LISTING = "listing"  # the model's listing is another one
@@ -25,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `amount` is bytes for CUT, wall seconds for SLOW and between the bytes of DRIP."""
+    """One fault: `amount` is bytes for CUT and OTHER_BYTES, wall seconds for SLOW and between the bytes of DRIP."""
 
     kind: Kind
     times: int
@@ -76,6 +77,10 @@ class Faults:
     def packed_body(self, *, times: int = 1, path: str = "") -> None:
         """Send zeros, compressed a thousandfold."""
         self._add(Fault(Kind.PACKED, times, path))
+
+    def other_bytes(self, *, at_least: int = 1, times: int = 1, path: str = "") -> None:
+        """Send bodies of that many bytes or more with another last bit."""
+        self._add(Fault(Kind.OTHER_BYTES, times, path, at_least))
 
     def other_commit(self, *, times: int = 1, path: str = "") -> None:
         """Say that a file is of another commit than the one that was asked for."""

@@ -125,7 +125,10 @@ class Exchange(BaseHTTPRequestHandler):
         if fault and fault.kind is Kind.CUT:
             end = min(end, start + int(fault.amount))
             self.close_connection = True
-        if fault and fault.kind is Kind.DRIP:
+        if fault and fault.kind is Kind.OTHER_BYTES and end - start >= fault.amount:
+            body = file.read()[start:end]
+            self.wfile.write(body[:-1] + bytes([body[-1] ^ 1]))
+        elif fault and fault.kind is Kind.DRIP:
             self._drip(file, start, end, fault.amount)
         elif isinstance(file.content, bytes):
             self.wfile.write(file.content[start:end])

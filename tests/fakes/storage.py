@@ -197,6 +197,11 @@ class FakeBucket:
     def get(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
+    def read(self, key: str, offset: int, size_bytes: int) -> bytes:
+        if key not in self.objects:
+            raise NotFound(f"There is no {key}.", key=key)
+        return self.objects[key][offset : offset + size_bytes]
+
     def sizes(self, prefix: str) -> dict[str, int]:
         return {key: len(body) for key, body in sorted(self.objects.items()) if key.startswith(prefix)}
 

@@ -223,6 +223,16 @@ def test_a_range_can_be_ignored_or_answered_with_other_bytes(hub):
     assert (wrong.status, wrong.headers["Content-Range"].split("/")[0]) == (206, "bytes 9-18")
 
 
+def test_one_bit_of_a_long_body_can_be_another(hub):
+    address = cdn_address(hub)
+    hub.faults.other_bytes(at_least=10, times=2)
+
+    short, long, sound = (ask(address, Range=f"bytes=0-{last}").body for last in (8, 9, 9))
+
+    assert short == sound[:9]
+    assert (long[:-1], long[-1] ^ 1) == (sound[:-1], sound[-1])
+
+
 def test_a_body_can_start_late_or_never_end(hub):
     address = cdn_address(hub)
     hub.faults.slow_start(0.1)

@@ -19,10 +19,12 @@ from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
 from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.staging import Staging
+from pilotlight.services.staging_runs import StagingRuns
 from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping
 from pilotlight.services.tearing_down import TearingDown
 from pilotlight.services.uploading import Uploading
+from pilotlight.services.verifying import Verifying
 from pilotlight.services.viewing import Viewing
 from pilotlight.services.warming import Warming
 from pilotlight.services.watching_switch import WatchingSwitch
@@ -65,6 +67,17 @@ class Runtime(EndpointRuntime):
         return SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=streams)
 
     @cached_property
+    def verifying(self) -> Verifying:
+        """Reading sealed weights back."""
+        return Verifying(self.artifacts, self.bucket, self.clock, streams=self.settings.copy_streams)
+
+    @cached_property
+    def staging_runs(self) -> StagingRuns:
+        """Executions that copy weights and verify them."""
+        copiers = self.settings.span_limits.copiers
+        return StagingRuns(self.artifacts, self.executions, self.spending, self.clock, copiers=copiers)
+
+    @cached_property
     def deploying(self) -> Deploying:
         """From a request to SERVING."""
         return Deploying(
@@ -72,7 +85,7 @@ class Runtime(EndpointRuntime):
             self.artifacts,
             self.preflight,
             self.jumpstart,
-            self.executions,
+            self.staging_runs,
             self.notifying,
             self.spending,
             self.clock,
@@ -120,7 +133,7 @@ class Runtime(EndpointRuntime):
     @cached_property
     def first_warm_up(self) -> FirstWarmUp:
         """The first wake of a deployment."""
-        return FirstWarmUp(self.deployments, self.warming, self.clock)
+        return FirstWarmUp(self.deployments, self.artifacts, self.staging_runs, self.warming, self.clock)
 
     @cached_property
     def tearing_down(self) -> TearingDown:

@@ -133,6 +133,20 @@ class S3ArtifactBucket:
                 raise
         return body
 
+    def read(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """Return that many bytes of an object. Raises: NotFound; BodyCutShort where it has fewer."""
+        with translated(f"reading {key}"):
+            try:
+                byte_range = f"bytes={offset}-{offset + size_bytes - 1}"
+                body: bytes = self._client.get_object(Bucket=self._bucket, Key=key, Range=byte_range)["Body"].read()
+            except ClientError as exc:
+                if code_of(exc) in MISSING:
+                    raise NotFound(f"There is no {key}.", key=key) from exc
+                raise
+        if len(body) != size_bytes:
+            raise BodyCutShort(f"{key} gave {len(body)} of {size_bytes} bytes from {offset}.", key=key)
+        return body
+
     def sizes(self, prefix: str) -> dict[str, int]:
         """Return key and size in bytes of every object below a prefix."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)

@@ -116,6 +116,14 @@ class SpanTask(StagingTask):
     span: Span
 
 
+class VerifyTask(StagingTask):
+    """One item of the Map that verifies a sealed artifact: a file of its manifest."""
+
+    path: str
+    size_bytes: int = Field(ge=0)
+    sha256: str
+
+
 class StagingFailureTask(StagingTask):
     """The step that marks an artifact failed."""
 

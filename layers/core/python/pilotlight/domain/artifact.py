@@ -4,6 +4,7 @@ artifacts/<id>/weights/…                   what a consumer takes, as a whole p
 artifacts/<id>/manifest.json               beside it, written last: the seal
 artifacts/<id>/attempts/<n>/plan.json      what an attempt decided: files, uploads, part sizes
 artifacts/<id>/attempts/<n>/spans.json     what its Map is given
+artifacts/<id>/attempts/unverified.json    files whose SHA-256 is to be seen yet, once all are sealed
 """
 
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ class ArtifactStatus(StrEnum):
 
     STAGING = "STAGING"
     SEALED = "SEALED"
+    QUARANTINED = "QUARANTINED"  # sealed, and then found not to be what its source lists
     FAILED = "FAILED"
     DELETING = "DELETING"
     GONE = "GONE"
@@ -56,8 +58,9 @@ class ModelFacts(Model):
 class StagedFile(Model):
     """One file of the manifest. `derived_from` names the sources of a file that we wrote ourselves.
 
-    `sha256` is what the source tells; `verified` says that what was copied was hashed and is just that. Of any other
-    file the source's identity, every part's size and the CRC64NVME of every part and of the whole were checked.
+    `sha256` is what the source tells; `verified` says that what was copied was hashed on its way and is just that. Of
+    any other file the source's identity, every part's size and the CRC64NVME of every part and of the whole were
+    checked when it was sealed; what has a `sha256` is hashed after that: see the artifact's `unverified`.
     """
 
     path: str
@@ -92,7 +95,10 @@ class Manifest(Model):
 
 
 class Artifact(Model):
-    """The record of an artifact. `users` are the deployments that refer to it, as `<name>-g<generation>`."""
+    """The record of an artifact. `users` are the deployments that refer to it, as `<name>-g<generation>`.
+
+    `unverified` is how many files have been sealed and not yet been read back and hashed: nothing serves before that.
+    """
 
     id: str
     source: str
@@ -101,6 +107,8 @@ class Artifact(Model):
     attempt: int = 1
     revivals: int = 0
     total_bytes: int = 0
+    unverified: int = 0
+    verified_at: Moment | None = None
     users: tuple[str, ...] = ()
     facts: ModelFacts | None = None
     failure_code: str | None = None
@@ -137,6 +145,20 @@ class Artifact(Model):
             return None
         return self.updated_at + LONGEST_STAGING_LAMBDA
 
+    def is_sealed_in(self, attempt: int) -> bool:
+        """Whether that very attempt has sealed it."""
+        return self.status is ArtifactStatus.SEALED and self.attempt == attempt
+
+    def is_unverified_in(self, attempt: int) -> bool:
+        """Whether it is that attempt's to verify it."""
+        return self.is_sealed_in(attempt) and self.unverified > 0
+
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether an execution of `stage_artifact` copies it, or verifies what was copied."""
+        sealed = self.status is ArtifactStatus.SEALED
+        return self.status is ArtifactStatus.STAGING or (sealed and self.unverified > 0)
+
     @property
     def pinned_source(self) -> Source:
         """The source at the artifact's revision."""
@@ -166,3 +188,8 @@ def manifest_key(artifact_id: str) -> str:
 def plan_key(artifact_id: str, attempt: int, what: Literal["plan", "spans"]) -> str:
     """Return the key of what one attempt decided: its plan, or the spans that its Map reads."""
     return f"artifacts/{artifact_id}/attempts/{attempt}/{what}.json"
+
+
+def unverified_key(artifact_id: str) -> str:
+    """Return the key of the list of files that are verified once all are sealed: what a Map is given."""
+    return f"artifacts/{artifact_id}/attempts/unverified.json"

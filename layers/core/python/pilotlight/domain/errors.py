@@ -122,6 +122,12 @@ class Held(Retryable):
     code = "held"
 
 
+class Unverified(Held):
+    """Weights that are sealed are still being read back; `seconds` in the detail: for how long now."""
+
+    code = "unverified"
+
+
 class KillSwitchOn(Held):
     """The kill switch is on, or cannot be read: nothing is created and nothing woken; `reason` in the detail."""
 

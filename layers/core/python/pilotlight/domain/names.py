@@ -129,12 +129,14 @@ def _stamp(born: datetime) -> str:
     return digits
 
 
-def artifact_id(source: Source) -> str:
+def artifact_id(source: Source, quarantined: int = 0) -> str:
     """Return the id of the artifact of a pinned source: the same source and revision share one.
 
+    Weights that were `quarantined` keep their id, and what is copied after them gets another.
     Hexadecimal, because Bedrock's `s3Uri` allows neither `=` nor `:` in a prefix.
     """
-    return "a" + hashlib.sha256(str(source).encode()).hexdigest()[:19]
+    told = f"{source}#{quarantined}" if quarantined else str(source)
+    return "a" + hashlib.sha256(told.encode()).hexdigest()[:19]
 
 
 def ownership_tags(stack: str, name: str, generation: int) -> dict[str, str]:

@@ -116,7 +116,7 @@ def judge_execution(found: FoundExecution, record: Deployment | Artifact | None,
             return told_when_old(reason, found.started_at, scene)
         case Artifact():
             expected = names.staging_name(record.id, record.attempt, record.created_at)
-            at_work = record.status is ArtifactStatus.STAGING and found.name == expected
+            at_work = record.is_worked_on and found.name == expected
             reason = None if at_work else f"artifact {record.id} is {record.status} at attempt {record.attempt}"
         case Deployment():
             reason = _superseded(found, run, record)

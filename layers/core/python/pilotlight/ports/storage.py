@@ -71,6 +71,10 @@ class ArtifactBucket(Protocol):
         """Return a small object, or None."""
         ...
 
+    def read(self, key: str, offset: int, size_bytes: int) -> bytes:
+        """Return that many bytes of an object. Raises: NotFound, BodyCutShort."""
+        ...
+
     def sizes(self, prefix: str) -> dict[str, int]:
         """Return key and size of every object below a prefix."""
         ...

@@ -10,18 +10,18 @@ from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKin
 from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused
 from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.spending import Purpose
-from pilotlight.ports import Artifacts, Clock, Deployments, Executions
+from pilotlight.ports import Artifacts, Clock, Deployments
 from pilotlight.ports.jumpstart import JumpStartCatalogue
 from pilotlight.services.holding import go_on, held_seconds, hold
 from pilotlight.services.notifying import Notifying
 from pilotlight.services.preflight import Inspection, Preflight
 from pilotlight.services.records import amend, amend_artifact
 from pilotlight.services.spending import Spending
+from pilotlight.services.staging_runs import StagingRuns, unusable
 
-STAGING_MACHINE = "stage_artifact"
 STAGING_POLL_SECONDS = 10
 LONGEST_STAGING_POLL_SECONDS = 60
-STAGING_ATTEMPTS = 3
+MOST_COPIES = 5  # of one source: after so many of them in quarantine it is the source that is broken
 
 
 class Deploying:
@@ -33,7 +33,7 @@ class Deploying:
         artifacts: Artifacts,
         preflight: Preflight,
         catalogue: JumpStartCatalogue,
-        executions: Executions,
+        staging: StagingRuns,
         notifying: Notifying,
         spending: Spending,
         clock: Clock,
@@ -42,7 +42,7 @@ class Deploying:
         self._artifacts = artifacts
         self._preflight = preflight
         self._catalogue = catalogue
-        self._executions = executions
+        self._staging = staging
         self._notifying = notifying
         self._spending = spending
         self._clock = clock
@@ -70,11 +70,11 @@ class Deploying:
             return Wait(done=True)
         model_name = names.imported_model_name(deployment.name, deployment.generation)
         inspection = self._preflight.require(source, deployment.backend, deployment.hosting, own_model_name=model_name)
-        artifact_id = names.artifact_id(inspection.listing.source)
+        artifact_id = self._artifact_id(inspection.listing.source)
         self._record_artifact(deployment, artifact_id, inspection)
         artifact = self._use(artifact_id, deployment.as_user, inspection)
         self._require_still_wanted(deployment, artifact_id)
-        self._stage(artifact, task.correlation_id)
+        self._staging.start(artifact, task.correlation_id)
         return Wait(done=artifact.status is ArtifactStatus.SEALED, wait_seconds=STAGING_POLL_SECONDS)
 
     def _refer_to(self, source: Source, deployment: Deployment) -> None:
@@ -103,15 +103,14 @@ class Deploying:
             case ArtifactStatus.SEALED:
                 return Wait(done=True)
             case ArtifactStatus.STAGING:
-                if held := self._revived(deployment, artifact, task.correlation_id):
-                    return held
+                try:
+                    self._staging.keep_going(artifact, task.correlation_id)
+                except Held as why:
+                    hold(self._deployments, deployment, why, self._clock)
+                    return Wait(done=False, wait_seconds=held_seconds(deployment, self._clock.now()))
                 return Wait(done=False, wait_seconds=_staging_wait(self._clock.now() - artifact.updated_at))
             case _:
-                raise SourceRefused(
-                    artifact.failure_reason or f"Artifact {artifact.id} is {artifact.status}.",
-                    artifact_id=artifact.id,
-                    cause=artifact.failure_code,
-                )
+                raise unusable(artifact)
 
     def mark_serving(self, task: DeploymentTask) -> Deployment:
         """Move a warm deployment to SERVING and tell it."""
@@ -148,6 +147,18 @@ class Deploying:
         if deployment.status is Status.FAILED and deployment.generation == task.generation:
             self._notifying.tell("failed", deployment, reason)
         return deployment
+
+    def _artifact_id(self, source: Source) -> str:
+        """Return the id of a pinned source's artifact: not one that is in quarantine. Raises: SourceRefused."""
+        for number in range(MOST_COPIES):
+            artifact_id = names.artifact_id(source, quarantined=number)
+            found = self._artifacts.find(artifact_id)
+            if found is None or found.status is not ArtifactStatus.QUARANTINED:
+                return artifact_id
+        raise SourceRefused(
+            f"{source} was copied {MOST_COPIES} times, and each time a file was not what it lists: its own copy "
+            "is broken. Tear down the deployments that wait for it."
+        )
 
     def _record_artifact(self, deployment: Deployment, artifact_id: str, inspection: Inspection) -> None:
         now = self._clock.now()
@@ -203,6 +214,8 @@ class Deploying:
                     created_at=now,
                     updated_at=now,
                 )
+            if before.status is ArtifactStatus.QUARANTINED:
+                raise ConcurrentChange(f"Artifact {artifact_id} has just been quarantined: it is copied anew.")
             if before.status is ArtifactStatus.DELETING:
                 raise ConcurrentChange(f"Artifact {artifact_id} is being deleted; staging begins when it is gone.")
             if before.status is ArtifactStatus.FAILED:
@@ -228,51 +241,6 @@ class Deploying:
             user = deployment.as_user
             amend_artifact(self._artifacts, artifact_id, lambda before: before and before.given_back_by(user, now))
         current.require(deployment.generation, Status.STAGING)
-
-    def _stage(self, artifact: Artifact, correlation_id: str) -> None:
-        if artifact.status is not ArtifactStatus.STAGING:
-            return
-        work = {"artifact_id": artifact.id, "attempt": artifact.attempt, "correlation_id": correlation_id}
-        self._executions.start(
-            STAGING_MACHINE, names.staging_name(artifact.id, artifact.attempt, artifact.created_at), work
-        )
-
-    def _revived(self, deployment: Deployment, artifact: Artifact, correlation_id: str) -> Wait | None:
-        """Start staging again where its execution died; return how long to wait where nothing may be begun now."""
-        run = names.staging_name(artifact.id, artifact.attempt, artifact.created_at)
-        if self._executions.is_running(STAGING_MACHINE, run):
-            return None
-        try:
-            self._spending.require_creation()
-        except Held as why:
-            hold(self._deployments, deployment, why, self._clock)
-            return Wait(done=False, wait_seconds=held_seconds(deployment, self._clock.now()))
-        self._revive(artifact, correlation_id)
-        return None
-
-    def _revive(self, artifact: Artifact, correlation_id: str) -> None:
-        """Start staging again under the next attempt.
-
-        One that died too often has failed: the next look tells it, and a retry begins afresh.
-        """
-        now = self._clock.now()
-
-        def next_attempt(before: Artifact | None) -> Artifact | None:
-            if before is None or before.status is not ArtifactStatus.STAGING or before.attempt != artifact.attempt:
-                return None
-            if before.revivals >= STAGING_ATTEMPTS:
-                reason = f"staging {artifact.source} died {before.revivals + 1} times without saying why"
-                return before.changed(
-                    status=ArtifactStatus.FAILED,
-                    failure_code="staging-died",
-                    failure_reason=f"{reason}; its parts stay for a retry",
-                    updated_at=now,
-                )
-            return before.changed(attempt=before.attempt + 1, revivals=before.revivals + 1, updated_at=now)
-
-        again = amend_artifact(self._artifacts, artifact.id, next_attempt)
-        if again:
-            self._stage(again, correlation_id)
 
 
 def _serves(deployment: Deployment) -> str:

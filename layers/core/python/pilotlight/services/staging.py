@@ -16,6 +16,7 @@ from pilotlight.domain.artifact import (
     StagedFile,
     manifest_key,
     plan_key,
+    unverified_key,
     weight_key,
     weights_prefix,
 )
@@ -41,6 +42,14 @@ from pilotlight.services.preflight import Preflight
 from pilotlight.services.records import amend_artifact
 from pilotlight.services.side_by_side import side_by_side
 from pilotlight.services.span_copying import at_work
+
+
+class Sealed(Model):
+    """What the state machine needs of a sealed artifact: how many files are to be verified, and how many at once."""
+
+    unverified: int
+    copiers: int
+
 
 MAP_FAILED = "States.ExceedToleratedFailureThreshold"
 
@@ -102,11 +111,15 @@ class Staging:
         copiers = self._limits.copiers
         return PlanSummary(bucket=self._bucket_name, spans_key=spans_key, spans=len(spans), copiers=copiers)
 
-    def seal(self, task: StagingTask) -> Artifact:
+    def seal(self, task: StagingTask) -> Sealed:
         """Join the parts of every file, see that all is there, and write the manifest: last, and only then.
 
         Raises: BodyCutShort naming the first file that is not complete; a repeat copies what is missing.
         """
+        if (found := self._artifacts.get(task.artifact_id)).is_sealed_in(task.attempt):
+            return Sealed(
+                unverified=found.unverified, copiers=self._limits.copiers
+            )  # the answer to a run before was lost
         artifact = at_work(self._artifacts, task)
         stored = self._bucket.get(plan_key(artifact.id, task.attempt, "plan"))
         if stored is None:
@@ -128,14 +141,21 @@ class Staging:
             total_bytes=sum(file.size_bytes for file in files),
             sealed_at=now,
         )
+        unverified = [file for file in files if file.sha256 and not file.verified]
+        if unverified:
+            listed = [file.model_dump(include={"path", "size_bytes", "sha256"}) for file in unverified]
+            self._bucket.put(unverified_key(artifact.id), json.dumps(listed).encode())
         self._bucket.put(manifest_key(artifact.id), manifest.model_dump_json(indent=1).encode())
 
         def sealed(before: Artifact | None) -> Artifact | None:
             if before is None or before.status is not ArtifactStatus.STAGING:
                 return None
-            return before.changed(status=ArtifactStatus.SEALED, total_bytes=manifest.total_bytes, updated_at=now)
+            total_bytes, to_verify = manifest.total_bytes, len(unverified)
+            after = before.changed(status=ArtifactStatus.SEALED, total_bytes=total_bytes, updated_at=now)
+            return after.changed(unverified=to_verify, verified_at=None if to_verify else now)
 
-        return amend_artifact(self._artifacts, artifact.id, sealed) or artifact
+        amend_artifact(self._artifacts, artifact.id, sealed)
+        return Sealed(unverified=len(unverified), copiers=self._limits.copiers)
 
     def mark_failed(self, task: StagingFailureTask) -> Artifact | None:
         """Mark an artifact failed with its reason; what was copied stays for the next attempt."""
