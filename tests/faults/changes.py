@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from tests.faults.hubs import MODEL
+from tests.faults.hubs import IN_PARTS, MODEL, SPOILT
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import (
     NAME,
@@ -148,5 +148,40 @@ declare(Workflow("renewal", serving("small", lease="2h"), _renew, serves, watche
 declare(Workflow("late-renewal", serving("small", lease="2h"), _renew_in_its_last_seconds, serves, swept=False))
 declare(Workflow("shortened-lease", serving("small"), _shorten, is_gone, watched=lambda f: f in ("api", "sweep")))
 declare(Workflow("ceiling-change", serving("small"), _lower_then_raise, _spends_again))
+
+
+def verifying(function: str) -> bool:
+    """Watch what happens from the seal to the first wake."""
+    return function in ("seal_artifact", "verify_file", "mark_verified", "start_warm_up")
+
+
+def _is_verified(stack: Stack, visit: Visit) -> bool:
+    artifact = stack.records("ARTIFACT").get(stack.deployment(NAME).get("artifact_id", ""), {})
+    return serves(stack, visit) and not artifact["unverified"] and bool(artifact["verified_at"])
+
+
+def _is_quarantined(stack: Stack, _: Visit) -> bool:
+    artifact = stack.records("ARTIFACT").get(stack.deployment(NAME).get("artifact_id", ""), {})
+    return stack.status(NAME) == "FAILED" and artifact.get("status") == "QUARANTINED"
+
+
+declare(
+    Workflow(
+        "verify",
+        nothing,
+        lambda s, v: deploy(s, v, "large", source=f"hf://{IN_PARTS}"),
+        _is_verified,
+        watched=verifying,
+    )
+)
+declare(
+    Workflow(
+        "spoilt",
+        nothing,
+        lambda s, v: deploy(s, v, "large", source=f"hf://{SPOILT}"),
+        _is_quarantined,
+        watched=verifying,
+    )
+)
 declare(Workflow("hub", nothing, lambda s, v: deploy(s, v, "small", source=f"hf://{MODEL}"), serves, watched=staging))
 declare(Workflow("preflight", serving("small"), _judge, _accepted))

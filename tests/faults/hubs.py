@@ -1,7 +1,8 @@
-"""A hub on this machine, with a small model in it: what a stack's sources may name beside buckets."""
+"""A hub on this machine, with small models in it: what a stack's sources may name beside buckets."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +10,29 @@ from tempfile import TemporaryDirectory
 
 from local.checkpoints import write_checkpoint
 from local.hub import Hub
+from local.hub.repositories import Repository
 
 MODEL = "acme/small"
+IN_PARTS = "acme/in-parts"  # whose weights are verified once they are sealed
+SPOILT = "acme/spoilt"  # whose weights have another bit than the hub lists
 
 
 @contextmanager
 def hub() -> Iterator[str]:
     """Give the address of a hub, for as long as the context lasts."""
     with TemporaryDirectory() as folder, Hub() as served:
-        write_checkpoint(Path(folder), shards=1, shard_bytes=100_000, clutter=False)
-        served.add(MODEL, Path(folder))
+        for name, shard_bytes in ((MODEL, 100_000), (IN_PARTS, 5_600_000), (SPOILT, 7_000_000)):
+            write_checkpoint(Path(folder) / name, shards=1, shard_bytes=shard_bytes, clutter=False)
+            served.add(name, Path(folder) / name)
+        _spoil(served.repositories[SPOILT])
         yield served.url
+
+
+def _spoil(repository: Repository) -> None:
+    for files in repository.commits.values():
+        for name, file in files.items():
+            if name.endswith(".safetensors"):
+                assert file.sha256  # is told as it was before this
+                with Path(str(file.content)).open("r+b") as weights:
+                    weights.seek(-1, os.SEEK_END)
+                    weights.write(bytes([file.read()[-1] ^ 1]))

@@ -86,7 +86,7 @@ def _neighbour(stack: Stack, _: Visit) -> Iterator[str]:
 
 def _models(stack: Stack, visit: Visit) -> Iterator[str]:
     """Yield models and jobs without an owner, and owners without their model."""
-    records = stack.records("DEPLOYMENT")
+    records, artifacts = stack.records("DEPLOYMENT"), stack.records("ARTIFACT")
     for model in stack.bedrock.models.values():
         if model.arn not in visit.strangers and not _owned(model.tags, records):
             yield f"model {model.name} has no owner"
@@ -99,6 +99,9 @@ def _models(stack: Stack, visit: Visit) -> Iterator[str]:
             yield f"{name} is SERVING without its model"
         if model_arn in visit.strangers:
             yield f"{name} took a stranger's model"
+        artifact = artifacts.get(record.get("artifact_id") or "", {})
+        if record["status"] == "SERVING" and artifact and (artifact["status"] != "SEALED" or artifact["unverified"]):
+            yield f"{name} is SERVING weights that nobody verified"
 
 
 def _owned(tags: dict[str, str], records: dict[str, dict[str, Any]]) -> bool:

@@ -18,10 +18,7 @@ NEIGHBOUR = "neighbour"
 TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
 PAUSE_SECONDS = 70
 PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
-STAGING = (
-    *("start_staging", "plan_staging", "copy_span", "seal_artifact", "check_staging", "mark_artifact_failed"),
-    *("verify_file", "mark_verified", "start_warm_up"),
-)
+STAGING = (*("start_staging", "plan_staging", "copy_span", "seal_artifact", "check_staging", "mark_artifact_failed"),)
 
 
 def everything(_: str) -> bool:

@@ -18,6 +18,22 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "what nobody verified is woken",
+        "that the first wake must wait until every file is what its source lists",
+        "services.first_warm_up:FirstWarmUp._require_verified",
+        "if artifact.is_worked_on:",
+        "if False:",
+        (Hunt("verify", ("error_stays", "denied_stays", "throttle_stays"), "verify_file *"),),
+    ),
+    Mutant(
+        "one bit is let pass",
+        "that weights which are not what their source lists must serve nowhere",
+        "services.verifying:Verifying.verify",
+        "if digest.hexdigest() != task.sha256:",
+        "if False:",
+        (Hunt("spoilt"),),
+    ),
+    Mutant(
         "a wake's execution has no name of its own",
         "that Step Functions keeps the name of an execution that ended",
         "domain.names:wake_name",
