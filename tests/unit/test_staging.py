@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from pilotlight.contracts import SpanTask
 from pilotlight.domain.artifact import ArtifactStatus, Manifest, manifest_key
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, Superseded, Throttled
-from pilotlight.domain.spans import MIB
+from pilotlight.domain.source import Source
+from pilotlight.domain.spans import MIB, Span, whole
 from pilotlight.services.copying import TRIES
 from pilotlight.services.staging import Staging
 
@@ -362,3 +364,14 @@ def test_a_sealed_artifact_is_never_written_again(world, task):
 
     assert world.bucket.objects == before
     assert world.artifact().status is ArtifactStatus.SEALED
+
+
+@pytest.mark.parametrize("content", [b"", b"1", b"12"])
+def test_a_file_of_hardly_a_byte_is_copied_as_any_other(world, task, content):
+    world.source.push("acme/odd", {"odd.txt": content})
+    listing = world.source.resolve(Source.parse("hf://acme/odd"))
+    run = whole(listing.file("odd.txt"))
+
+    world.span_copying.copy(SpanTask(**dict(task), source=listing.source, span=Span(number=9, runs=(run,))))
+
+    assert world.bucket.objects[f"artifacts/{task.artifact_id}/weights/odd.txt"] == content
