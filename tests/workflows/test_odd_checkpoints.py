@@ -41,11 +41,8 @@ def test_odd_names_and_odd_sizes_are_staged_byte_for_byte(
     world: World, tmp_path: Path, files: dict[str, bytes]
 ) -> None:
     name = world.deploy(source=published(world, tmp_path, files))
-    artifact_id = eventually(
-        lambda: str(world.deployment(name).get("artifact_id", "")),
-        "its artifact",
-        but=lambda: str(world.deployment(name)),
-    )
+    told = lambda: str(world.deployment(name))  # noqa: E731
+    artifact_id = eventually(lambda: str(world.deployment(name).get("artifact_id", "")), "its artifact", but=told)
     verified = lambda: "verified_at" in world.record(f"ARTIFACT#{artifact_id}")  # noqa: E731
     eventually(verified, "its weights to be verified", but=told)
 
