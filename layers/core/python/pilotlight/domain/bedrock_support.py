@@ -5,6 +5,8 @@ Bedrock" (regions, architectures, sizes, tokenizers, files, GPT-OSS) and "Quotas
 General Reference; looked up 2026-11-20. What the pages leave open is said beside the value.
 """
 
+from math import ceil
+
 from pilotlight.domain.values import Model
 
 LOOKED_UP = "2026-11-20"
@@ -35,6 +37,10 @@ TOKENIZERS = (
 )
 
 MODEL_QUOTA_CODE = "L-45B04988"  # imported models per account and region: 3 by default, adjustable
+
+# Parameters, and custom model units of a copy: Llama 3.1 8B and 70B with 128K. Source: Amazon Bedrock user guide,
+# "Calculate the cost of running a custom model"
+KNOWN_UNITS = ((8_030_261_248, 2), (70_553_706_496, 8))
 
 GPT_OSS_EOS_IDS = frozenset({200002, 199999, 200012})
 
@@ -91,3 +97,12 @@ def family_of(model_type: str) -> Family | None:
 def takes_tokenizer(tokenizer_class: str) -> bool:
     """Say whether a tokenizer class is one that Bedrock has."""
     return tokenizer_class.removesuffix("Fast") in TOKENIZERS
+
+
+def units_of(parameter_count: int) -> int:
+    """Return how many custom model units a copy of a model may have, before its import tells.
+
+    Two are known, and a line is drawn through them; nothing smaller than the smaller one is taken to have fewer.
+    """
+    (small, least), (large, most) = KNOWN_UNITS
+    return least + max(ceil((parameter_count - small) * (most - least) / (large - small)), 0)

@@ -9,6 +9,7 @@
     │   ├── ModelNotReady         the model is loading: a cold start, not a failure
     │   │   └── NothingAnswered   it took the call, may bill it, and gave no answer
     │   └── Held                  what costs money must wait; it goes on by itself
+    │       ├── Unverified        weights that are sealed are still being read back
     │       ├── KillSwitchOn
     │       ├── CapacityReached   all deployments together may not have more warm at once
     │       └── WakesExhausted    this deployment was woken too often within the hour

@@ -7,6 +7,7 @@ from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.checkpoint import UNKNOWN, Checkpoint
 from pilotlight.domain.checkpoint_files import GENERATION_CONFIG
 from pilotlight.domain.checks import Check, Places, chat_template, left_out, of_problem, passed, refused, warned
+from pilotlight.domain.pricing import Tariff, rate_in
 from pilotlight.domain.values import iso
 
 
@@ -19,6 +20,8 @@ def bedrock_checks(
     yield _dtype(checkpoint.facts)
     yield _quantisation(checkpoint, family)
     yield _size(checkpoint.facts, family)
+    if checkpoint.facts.parameter_count:
+        yield _cost(checkpoint.facts.parameter_count, region)
     yield _context(checkpoint.facts)
     yield _tokenizer(checkpoint.facts)
     yield chat_template(checkpoint)
@@ -78,6 +81,14 @@ def _size(facts: ModelFacts, family: bedrock.Family | None) -> Check:
         return passed("size", found, supported)
     advice = "Take a smaller model of the family, or save the weights in bfloat16 if they are float32."
     return refused("size", found, supported, advice)
+
+
+def _cost(parameter_count: int, region: str) -> Check:
+    """Return what the model may cost: a check that refuses nothing. Bedrock tells its units after the import."""
+    units = bedrock.units_of(parameter_count)
+    hour = Tariff(rate=rate_in(region), units=units).hour.usd
+    found = f"{parameter_count:,} parameters, some {units} custom model units: ${hour:.2f} for an hour that is warm"
+    return passed("cost", found, "an estimate; Bedrock tells the units after the import")
 
 
 def _context(facts: ModelFacts) -> Check:

@@ -1,7 +1,9 @@
 """Do the headers of the weights agree with one another, and with the index that names them?"""
 
 from collections.abc import Mapping
+from math import prod
 
+from pilotlight.domain.artifact import ModelFacts
 from pilotlight.domain.checkpoint_config import WeightIndex
 from pilotlight.domain.checkpoint_files import INDEX
 from pilotlight.domain.problems import Problem, some_of
@@ -28,6 +30,14 @@ def disagreements(index: WeightIndex | None, headers: Headers) -> tuple[Problem,
     """Return what the headers contradict: one another by a tensor that two hold, the index by one that none holds."""
     found = [*_held_twice(headers), *_named_and_not_held(index, headers)]
     return tuple(Problem(subject="weights", found=each, supported=SUPPORTED, advice=SAVE_AGAIN) for each in found)
+
+
+def with_parameters(facts: ModelFacts, headers: Headers) -> ModelFacts:
+    """Return the facts with the number of parameters that the shapes come to; of quantised weights they tell none."""
+    if facts.quantisation is not None:
+        return facts
+    shapes = (tensor.shape for header in headers.values() for tensor in header.values())
+    return facts.changed(parameter_count=sum(map(prod, shapes)))
 
 
 def _held_twice(headers: Headers) -> list[str]:

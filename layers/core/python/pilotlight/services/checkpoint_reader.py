@@ -9,7 +9,7 @@ from pilotlight.domain.file_contents import CHECK_LIMITS, content_problem
 from pilotlight.domain.problems import Problem
 from pilotlight.domain.safetensors import FIRST_READ_BYTES, Tensor, UnsoundError, header_end, read_header
 from pilotlight.domain.source import Listing, SourceFile, joined
-from pilotlight.domain.weight_headers import MOST_SHARDS, disagreements, unsound
+from pilotlight.domain.weight_headers import MOST_SHARDS, disagreements, unsound, with_parameters
 from pilotlight.ports import ModelSource
 
 READERS = 8  # headers at once: a model in 200 shards is judged within the API's time
@@ -42,20 +42,26 @@ class CheckpointReader:
             elif why := content_problem(path, self.read(listing, path, limit)):
                 yield Problem.unreadable(path, why)
 
-    def weight_problems(self, listing: Listing, checkpoint: Checkpoint) -> tuple[Problem, ...]:
-        """Return what is wrong with the headers of the weights; nothing is read of weights that are refused already."""
+    def with_weights(self, listing: Listing, checkpoint: Checkpoint) -> Checkpoint:
+        """Return the checkpoint with what the headers of its weights tell: what is wrong, or how many parameters it has.
+
+        Nothing is read of weights that are refused already.
+        """
         files = checkpoint.weights
         if not files or any(problem.subject == "weights" for problem in checkpoint.problems):
-            return ()
+            return checkpoint
         if len(files) > MOST_SHARDS:
-            return (unsound(files[0].path, f"it is one of {len(files)} shards, and no model has over {MOST_SHARDS}"),)
+            why = f"it is one of {len(files)} shards, and no model has over {MOST_SHARDS}"
+            return _with_problems(checkpoint, (unsound(files[0].path, why),))
         with ThreadPoolExecutor(min(READERS, len(files))) as readers:
             found = list(readers.map(lambda file: self._header(listing, file), files))
         problems = tuple(each for each in found if isinstance(each, Problem))
         if problems:
-            return problems
+            return _with_problems(checkpoint, problems)
         headers = {file.path: header for file, header in zip(files, found, strict=True) if isinstance(header, Mapping)}
-        return disagreements(checkpoint.index, headers)
+        if problems := disagreements(checkpoint.index, headers):
+            return _with_problems(checkpoint, problems)
+        return checkpoint.changed(plan=checkpoint.plan.changed(facts=with_parameters(checkpoint.facts, headers)))
 
     def _header(self, listing: Listing, file: SourceFile) -> Mapping[str, Tensor] | Problem:
         """Return a file's tensors, from its first bytes and no others, or what is wrong with it."""
@@ -73,3 +79,7 @@ class CheckpointReader:
         if len(head) != size_bytes:
             raise BodyCutShort(f"{file.path} gave {len(head)} of its first {size_bytes} bytes. Try again.")
         return head
+
+
+def _with_problems(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> Checkpoint:
+    return checkpoint.changed(problems=(*checkpoint.problems, *problems))

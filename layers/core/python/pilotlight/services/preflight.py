@@ -94,12 +94,9 @@ class Preflight:
         listing = self._source.resolve(source)
         contents = {path: self._reader.read(listing, path, limit) for path, limit in to_read(listing).items()}
         checkpoint = read_checkpoint(listing, contents)
-        found = (
-            *mistakable(listing, checkpoint.plan.paths),
-            *self._reader.content_problems(listing),
-            *self._reader.weight_problems(listing, checkpoint),
-            *self._template_problems(checkpoint),
-        )
+        found = (*mistakable(listing, checkpoint.plan.paths), *self._reader.content_problems(listing))
+        checkpoint = self._reader.with_weights(listing, checkpoint.changed(problems=(*checkpoint.problems, *found)))
+        found = tuple(self._template_problems(checkpoint))
         return listing, checkpoint.changed(problems=(*checkpoint.problems, *found))
 
     def _template_problems(self, checkpoint: Checkpoint) -> Iterator[Problem]:
