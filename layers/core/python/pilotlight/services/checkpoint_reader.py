@@ -43,7 +43,7 @@ class CheckpointReader:
                 yield Problem.unreadable(path, why)
 
     def with_weights(self, listing: Listing, checkpoint: Checkpoint) -> Checkpoint:
-        """Return the checkpoint with what the headers of its weights tell: what is wrong, or how many parameters it has.
+        """Return the checkpoint with what the headers of its weights tell: what is wrong, or how many parameters.
 
         Nothing is read of weights that are refused already.
         """
