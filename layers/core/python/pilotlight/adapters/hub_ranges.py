@@ -61,14 +61,19 @@ def _require_content_range(answer: Answer, file: SourceFile, offset: int, size_b
         raise Unavailable(f"The server sent bytes {first}-{last} of {file.path} and not those asked for. Try again.")
 
 
-def exactly(answer: Answer, path: str, size_bytes: int) -> Iterator[memoryview]:
-    """Yield the body up to that many bytes: what a server sends beyond them is cut. Raises: BodyCutShort."""
+def exactly(answer: Answer, path: str, size_bytes: int, *, passed_over: int = 0) -> Iterator[memoryview]:
+    """Yield the body up to that many bytes: what a server sends beyond them is cut. Raises: BodyCutShort.
+
+    The bytes to be passed over come first, and are not yielded.
+    """
     left = size_bytes
     with closing(answer.pieces()) as pieces:
         for piece in pieces:
-            with piece[:left] as wanted:
-                yield wanted
-            left -= len(piece)
+            with piece[passed_over : passed_over + left] as wanted:
+                passed_over -= min(len(piece), passed_over)
+                left -= len(wanted)
+                if wanted:
+                    yield wanted
             if left <= 0:
                 return
     raise BodyCutShort(f"{path}: {size_bytes - left} of {size_bytes} bytes arrived. Try again.")

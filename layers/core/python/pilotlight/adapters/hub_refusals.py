@@ -3,6 +3,7 @@
 import re
 from email.utils import parsedate_to_datetime
 
+from pilotlight.adapters.hub_site import HUGGING_FACE, HubSettings
 from pilotlight.adapters.hub_transport import Answer
 from pilotlight.domain.errors import (
     PilotlightError,
@@ -17,41 +18,43 @@ from pilotlight.domain.source import Source
 
 LONGEST_RETRY_SECONDS = 3600
 _RATE_LIMIT_SECONDS = re.compile(r";\s*t=(\d{1,9})")
-_SET_A_TOKEN = "set HF_TOKEN locally, or the hub secret of the stack,"  # noqa: S105 - advice, not a token
 
 
-def refusal(answer: Answer, *, source: Source, what: str, hub: str) -> PilotlightError:
-    """Return the error that a refusing answer stands for; `what` names the thing asked for, `hub` is its address.
+def refusal(
+    answer: Answer, *, source: Source, what: str, page: str, settings: HubSettings = HUGGING_FACE
+) -> PilotlightError:
+    """Return the error that a refusing answer stands for.
+
+    `what` names the thing asked for, `page` is the address of the model's page.
 
     Source: Hugging Face hub API, `X-Error-Code`; rate limit headers as "Hub Rate limits" describes them.
     """
     status = answer.status
     if status == 429:
-        return throttled(answer)
+        return throttled(answer, f"A token ({settings.token}) raises its limits.")
     if status >= 500 or status == 408:
         return Unavailable(f"The hub answered {status} for {what}. Try again later.", status=status)
     if status == 416:
         return SourceChanged(f"{what} is shorter now than when {source} was listed. Deploy it again.")
     if not answer.from_hub:
         return Unavailable(f"The hub's file server refused a fresh address of {what} with {status}.", status=status)
-    return _by_code(answer, source=source, what=what, hub=hub)
+    return _by_code(answer, source=source, what=what, page=page, set_a_token=settings.set_a_token)
 
 
 def _by_code(  # noqa: PLR0911 - one line for each way to refuse
-    answer: Answer, *, source: Source, what: str, hub: str
+    answer: Answer, *, source: Source, what: str, page: str, set_a_token: str
 ) -> PilotlightError:
     code = answer.header("X-Error-Code")
-    page = f"{hub}/{source.location}"
     match code, answer.status:
         case "GatedRepo", _:
             return SourceGated(
-                f"{source} is gated: accept its terms at {page}, then {_SET_A_TOKEN} to a token of that account.",
+                f"{source} is gated: accept its terms at {page}, then {set_a_token} to a token of that account.",
                 page=page,
             )
         case "RepoNotFound", _:
             return SourceNotFound(
                 f"The hub has no model {source.location}, or it is private. Check the name; for a private one "
-                f"{_SET_A_TOKEN} to a token that may read it.",
+                f"{set_a_token} to a token that may read it.",
             )
         case "RevisionNotFound", _:
             return SourceNotFound(f"{source.location} has no branch, tag or commit {source.revision!r}. See {page}.")
@@ -60,11 +63,11 @@ def _by_code(  # noqa: PLR0911 - one line for each way to refuse
         case "DisabledRepo", _:
             return SourceRefused(f"The hub has disabled {source.location}. See {page}.")
         case _, 401:
-            return SourceGated(f"The hub does not accept the token. Make a new one, then {_SET_A_TOKEN}.")
+            return SourceGated(f"The hub does not accept the token. Make a new one, then {set_a_token}.")
         case _, 403:
             return SourceGated(
                 f"The token may not read {source.location}. Give it read access to gated models, or "
-                f"{_SET_A_TOKEN} to one that has it.",
+                f"{set_a_token} to one that has it.",
                 page=page,
             )
         case _, 404:
@@ -73,13 +76,13 @@ def _by_code(  # noqa: PLR0911 - one line for each way to refuse
             return SourceRefused(f"The hub answered {status} for {what} of {source}.", status=status)
 
 
-def throttled(answer: Answer) -> Throttled:
-    """Return the error of a 429 with how long the hub asks us to wait, where it says so."""
+def throttled(answer: Answer, advice: str, who: str = "The hub") -> Throttled:
+    """Return the error of a 429 with how long we are asked to wait, where the answer says so."""
     wait = retry_after_seconds(answer)
     if wait is None:
-        return Throttled("The hub asks us to slow down. A token (HF_TOKEN) raises its limits.")
+        return Throttled(f"{who} asks us to slow down. {advice}")
     return Throttled(
-        f"The hub asks us to slow down and to come back in {wait} s. A token (HF_TOKEN) raises its limits.",
+        f"{who} asks us to slow down and to come back in {wait} s. {advice}",
         retry_after_seconds=wait,
     )
 

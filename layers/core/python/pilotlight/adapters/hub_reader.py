@@ -1,0 +1,142 @@
+"""The files of a hub, whatever its API: read whole or in ranges, at one pinned revision.
+
+A file's signed address is asked for once, and used until it expires.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator
+from threading import Lock
+from urllib.parse import urlsplit
+
+from pilotlight.adapters.hub_memory import HubMemory
+from pilotlight.adapters.hub_ranges import exactly, require_commit, require_range, require_same_file, whole
+from pilotlight.adapters.hub_transport import Answer, HubTransport
+from pilotlight.domain.cutting import Cutting
+from pilotlight.domain.errors import PilotlightError, SourceChanged, SourceRefused, Throttled, Unavailable
+from pilotlight.domain.source import Listing, Piece, Source, SourceFile
+
+MOST_LISTING_BYTES = 32 * 1024 * 1024
+
+_ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
+
+
+class HubReader(ABC):
+    """What the readers of all hubs share; one that implements `ports.ModelSource` says where its files are."""
+
+    most_passed_over_bytes = 0
+    """The largest file that a hub itself may answer whole where a range of it was asked for."""
+
+    def __init__(self, transport: HubTransport, memory: HubMemory) -> None:
+        self._transport = transport
+        self._memory = memory
+        self._resolving: defaultdict[str, Lock] = defaultdict(Lock)
+
+    @abstractmethod
+    def resolve(self, source: Source) -> Listing:
+        """Return all files at a pinned revision."""
+
+    @abstractmethod
+    def _address(self, source: Source, path: str) -> str:
+        """Return where to ask for a file of a pinned source."""
+
+    @abstractmethod
+    def _refusal(self, answer: Answer, source: Source, what: str) -> PilotlightError:
+        """Return the error that a refusing answer stands for."""
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        """Return one small file of a pinned source.
+
+        Raises: SourceNotFound, SourceGated, SourceChanged, SourceRefused when it is larger than the limit.
+        """
+        answer = self._ask(self._address(source, path))
+        self._require_ok(answer, source, path)
+        require_commit(answer, source, path)
+        return whole(answer, limit_bytes, f"{path} of {source}")
+
+    def stream(
+        self, source: Source, file: SourceFile, *, offset: int, size_bytes: int, cutting: Cutting | None = None
+    ) -> Iterator[Piece]:
+        """Yield exactly that range of a file of a pinned source, until it is cut.
+
+        Raises: BodyCutShort, SourceChanged, SourceGated, SourceNotFound, Throttled, Unavailable.
+        """
+        if size_bytes == 0:
+            return
+        answer = self._open(source, file, (offset, offset + size_bytes - 1))
+        passed_over = offset if self._is_whole(answer, file) else 0
+        try:
+            if passed_over:
+                require_range(answer, file, 0, file.size_bytes)
+            else:
+                require_range(answer, file, offset, size_bytes)
+        except (SourceChanged, Unavailable):
+            answer.discard()
+            raise
+        with (cutting or Cutting()).by(answer.cut):
+            yield from exactly(answer, file.path, size_bytes, passed_over=passed_over)
+
+    def _is_whole(self, answer: Answer, file: SourceFile) -> bool:
+        """Say whether a range may be cut out of an answer that carries all of a small file."""
+        return answer.status == 200 and answer.from_hub and file.size_bytes <= self.most_passed_over_bytes
+
+    def _open(self, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
+        """Return an answer to a range request, through the signed address that we know or a fresh one."""
+        url = self._address(source, file.path)
+        known = self._memory.address(url)
+        if known == url:
+            return self._open_fresh(url, source, file, byte_range)
+        if known and (answer := self._open_known(known, source, file, byte_range)):
+            return answer
+        with self._resolving[url]:
+            newer = self._memory.address(url, other_than=known) or self._memory.newer(url, known)
+            if newer and newer != url and (answer := self._open_known(newer, source, file, byte_range)):
+                return answer  # another thread, or another copier, asked for it while this one waited
+            return self._open_fresh(url, source, file, byte_range)
+
+    def _open_known(self, address: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer | None:
+        """Return the answer of a signed address, or None once it does not serve us any more."""
+        answer = self._transport.get(address, byte_range=byte_range)
+        if answer.status in _ADDRESS_EXPIRED:
+            answer.discard()
+            return None
+        self._require_ok(answer, source, file.path)
+        return answer
+
+    def _open_fresh(self, url: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
+        """Return the answer of the hub, or of the signed address that it gives; the address is kept."""
+        answer = self._ask(url, byte_range=byte_range)
+        self._require_ok(answer, source, file.path)
+        try:
+            require_commit(answer, source, file.path)
+            require_same_file(answer, file)
+        except SourceChanged:
+            answer.discard()
+            raise
+        if url != self._memory.address(url):
+            self._memory.keep(url, url if answer.from_hub else answer.url)
+        return answer
+
+    def _ask(self, url: str, *, byte_range: tuple[int, int] | None = None) -> Answer:
+        """Return the hub's answer, unless it has asked one of us all to wait. Raises: Throttled."""
+        if (seconds := self._memory.rest_seconds(url)) > 0:
+            wait = math.ceil(seconds)
+            raise Throttled(
+                f"The hub {urlsplit(url).hostname} has asked us to wait {wait} s more.", retry_after_seconds=wait
+            )
+        return self._transport.get(url, byte_range=byte_range)
+
+    def _require_ok(self, answer: Answer, source: Source, what: str) -> None:
+        if answer.status not in (200, 206):
+            answer.discard()
+            error = self._refusal(answer, source, what)
+            if answer.from_hub and isinstance(error, Throttled):
+                self._memory.rest(answer.url, error.detail.get("retry_after_seconds") or 0)
+            raise error
+
+
+def require_inside(source: Source, path: str) -> None:
+    """Pass the name of a file that stays within its source. Raises: SourceRefused."""
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+        raise SourceRefused(f"The file name {path[:200]!r} of {source} leaves its folder.")
