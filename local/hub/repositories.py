@@ -108,6 +108,18 @@ class Repository:
             return revision if revision in self.commits else None
         return self.names.get(revision)
 
+    def changed_at(self, sha: str, name: str) -> str:
+        """Give the commit since which a file of a commit is what it is there."""
+        held = self.commits[sha][name].blob_id
+        until = list(self.commits)[: list(self.commits).index(sha) + 1]
+        since = sha
+        for each in reversed(until):
+            file = self.commits[each].get(name)
+            if file is None or file.blob_id != held:
+                break
+            since = each
+        return since
+
     def describe(self, sha: str, *, blobs: bool, modified: str) -> dict[str, Any]:
         """Give the answer of the model API for one commit."""
         files = self.commits[sha]

@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from local.checkpoints import Checkpoint
-from local.hub import access
+from local.hub import access, modelscope
 from local.hub.access import Reader, Refusal
 from local.hub.faults import Fault, Faults, Kind
 from local.hub.limits import Counter, RateLimit
@@ -216,8 +216,28 @@ class _HubExchange(_Exchange):
             self._admitted("api", found)
         elif found := _RESOLVE.fullmatch(path):
             self._admitted("resolvers", found)
+        elif asked := modelscope.asked(self.path):
+            self._answer_as_modelscope(asked)
         else:
             self.refuse(Refusal(404, "Sorry, we can't find the page you are looking for."))
+
+    def _answer_as_modelscope(self, asked: modelscope.Asked) -> None:
+        authorization = self.headers.get("Authorization")
+        reader, repository = self.hub.reader(authorization), self.hub.repositories.get(asked.id)
+        refusal = modelscope.refusal(reader, repository, asked)
+        if refusal or repository is None:
+            self.answer(refusal.status if refusal else 404, modelscope.JSON, modelscope.refused(refusal))
+            return
+        sha = modelscope.commit_of(repository, asked) or ""
+        if asked.path is None:
+            self.answer(200, modelscope.JSON, modelscope.listing(repository, sha))
+            return
+        file = repository.commits[sha][asked.path]
+        if file.is_lfs:
+            linked = {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.sha256}"'}
+            self.answer(302, {**linked, "Location": self.hub.signed_address(file)})
+        else:
+            self.send_file(file, {}, Fault(Kind.WHOLE, 1, self.path))
 
     def _admitted(self, bucket: str, found: re.Match[str]) -> None:
         within, limits = self.hub.take(bucket)

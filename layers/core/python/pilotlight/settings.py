@@ -38,6 +38,8 @@ class Settings(Model):
 
     hub_endpoint: str = Field(default="https://huggingface.co", alias="HF_ENDPOINT")
     hub_token: str | None = Field(default=None, alias="HF_TOKEN", repr=False)
+    modelscope_endpoint: str = Field(default="https://modelscope.cn", alias="MODELSCOPE_ENDPOINT")
+    modelscope_token: str | None = Field(default=None, alias="MODELSCOPE_API_TOKEN", repr=False)
     hub_token_secret_arn: str | None = Field(default=None, alias="HUB_TOKEN_SECRET_ARN")
 
     part_mib: int = Field(default=128, ge=5, alias="PART_MIB")

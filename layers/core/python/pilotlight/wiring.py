@@ -19,6 +19,7 @@ from pilotlight.adapters.container_logs import EndpointLogs
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.endpoint_scaling import EndpointScaling
 from pilotlight.adapters.executions import StepFunctionsExecutions
+from pilotlight.adapters.file_list import FileListSource
 from pilotlight.adapters.hub import HubSource
 from pilotlight.adapters.hub_memory import SharedMemory
 from pilotlight.adapters.in_flight_table import InFlightTable
@@ -28,6 +29,7 @@ from pilotlight.adapters.invocation_table import InvocationTable
 from pilotlight.adapters.journal import PowertoolsJournal
 from pilotlight.adapters.jumpstart import S3JumpStartCatalogue
 from pilotlight.adapters.kill_switch import ParameterSwitch, SwitchMirror
+from pilotlight.adapters.modelscope import ModelScopeSource
 from pilotlight.adapters.notice_table import NoticeTable
 from pilotlight.adapters.pass_table import PassTable
 from pilotlight.adapters.revision_table import RevisionTable
@@ -35,7 +37,7 @@ from pilotlight.adapters.sagemaker_async import AsyncInference
 from pilotlight.adapters.sagemaker_calls import call_config
 from pilotlight.adapters.sagemaker_endpoints import HostingRules, SageMakerEndpoints
 from pilotlight.adapters.sagemaker_realtime import RealtimeInference
-from pilotlight.adapters.secrets import HubToken, SigningSecret
+from pilotlight.adapters.secrets import FIRST_TOKEN, MODELSCOPE_TOKEN, HubToken, SigningSecret
 from pilotlight.adapters.sources import Sources
 from pilotlight.adapters.speed_table import SpeedTable
 from pilotlight.adapters.table import Table
@@ -202,20 +204,31 @@ class Wiring:
 
     @cached_property
     def source(self) -> Sources:
-        """Hubs and buckets that hold checkpoints."""
-        token = HubToken(
-            local=self.settings.hub_token,
+        """Hubs, buckets and lists of files that hold checkpoints."""
+        settings, memory = self.settings, SharedMemory(self.table)
+        return Sources(
+            {
+                SourceKind.HUB: HubSource(settings.hub_endpoint, self._token(settings.hub_token), memory=memory),
+                SourceKind.MODELSCOPE: ModelScopeSource(
+                    settings.modelscope_endpoint,
+                    self._token(settings.modelscope_token, MODELSCOPE_TOKEN),
+                    memory=memory,
+                ),
+                SourceKind.BUCKET: BucketSource(
+                    self.client("s3", TRANSFER), settings.artifact_bucket, settings.upload_bucket
+                ),
+                SourceKind.FILE_LIST: FileListSource(memory=memory),
+            }
+        )
+
+    def _token(self, local: str | None, name: str = FIRST_TOKEN) -> HubToken:
+        """Return a hub's token, where it is first asked for."""
+        return HubToken(
+            local=local,
             secret_arn=self.settings.hub_token_secret_arn,
             client=lambda: self.client("secretsmanager"),
             now=self.clock.now,
-        )
-        return Sources(
-            {
-                SourceKind.HUB: HubSource(self.settings.hub_endpoint, token, memory=SharedMemory(self.table)),
-                SourceKind.BUCKET: BucketSource(
-                    self.client("s3", TRANSFER), self.settings.artifact_bucket, self.settings.upload_bucket
-                ),
-            }
+            name=name,
         )
 
     @cached_property

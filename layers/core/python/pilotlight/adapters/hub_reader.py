@@ -52,7 +52,7 @@ class HubReader(ABC):
         """
         answer = self._ask(self._address(source, path))
         self._require_ok(answer, source, path)
-        require_commit(answer, source, path)
+        self._require_revision(answer, source, path)
         return whole(answer, limit_bytes, f"{path} of {source}")
 
     def stream(
@@ -65,9 +65,9 @@ class HubReader(ABC):
         if size_bytes == 0:
             return
         answer = self._open(source, file, (offset, offset + size_bytes - 1))
-        passed_over = offset if self._is_whole(answer, file) else 0
+        is_whole = self._is_whole(answer, file)
         try:
-            if passed_over:
+            if is_whole:
                 require_range(answer, file, 0, file.size_bytes)
             else:
                 require_range(answer, file, offset, size_bytes)
@@ -75,7 +75,11 @@ class HubReader(ABC):
             answer.discard()
             raise
         with (cutting or Cutting()).by(answer.cut):
-            yield from exactly(answer, file.path, size_bytes, passed_over=passed_over)
+            yield from exactly(answer, file.path, size_bytes, passed_over=offset if is_whole else 0)
+
+    def _require_revision(self, answer: Answer, source: Source, path: str) -> None:
+        """Pass an answer of the pinned revision, where the answer tells. Raises: SourceChanged."""
+        require_commit(answer, source, path)
 
     def _is_whole(self, answer: Answer, file: SourceFile) -> bool:
         """Say whether a range may be cut out of an answer that carries all of a small file."""
@@ -109,7 +113,7 @@ class HubReader(ABC):
         answer = self._ask(url, byte_range=byte_range)
         self._require_ok(answer, source, file.path)
         try:
-            require_commit(answer, source, file.path)
+            self._require_revision(answer, source, file.path)
             require_same_file(answer, file)
         except SourceChanged:
             answer.discard()

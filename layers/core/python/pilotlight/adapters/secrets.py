@@ -1,4 +1,4 @@
-"""Secrets: the hub's token, from the environment on a laptop or from Secrets Manager; that of webhooks, from there."""
+"""Secrets: the hubs' tokens, from the environment on a laptop or from Secrets Manager; that of webhooks, from there."""
 
 import json
 from collections.abc import Callable
@@ -10,17 +10,31 @@ from botocore.exceptions import ClientError
 from pilotlight.adapters.aws_errors import code_of, translated
 from pilotlight.domain.errors import Terminal
 
+FIRST_TOKEN = "token"  # noqa: S105 - the name that a token has in the secret
+MODELSCOPE_TOKEN = "modelscope_token"  # noqa: S105 - likewise
 KEPT = timedelta(minutes=1)  # whoever is told to set the token, and does, tries again at once
 
 
 class HubToken:
-    """Gives the token, read again after a minute; None where there is none. It is in no repr, log or error."""
+    """Gives the token, read again after a minute; None where there is none. It is in no repr, log or error.
 
-    def __init__(self, *, local: str | None, secret_arn: str | None, client: Any, now: Callable[[], datetime]) -> None:
+    The secret is JSON, the token under `name`; a secret that is none is the token of the first of the hubs.
+    """
+
+    def __init__(
+        self,
+        *,
+        local: str | None,
+        secret_arn: str | None,
+        client: Any,
+        now: Callable[[], datetime],
+        name: str = FIRST_TOKEN,
+    ) -> None:
         self._local = local
         self._secret_arn = secret_arn
         self._client = client
         self._now = now
+        self._name = name
         self._read: str | None = None
         self._read_at: datetime | None = None
 
@@ -34,7 +48,7 @@ class HubToken:
         return self._read or None
 
     def _from_secret(self) -> str:
-        """Return what is under `token`; the template makes an empty secret, to be filled, which is no token."""
+        """Return what is under the name; the template makes an empty secret, to be filled, which is no token."""
         with translated("reading the hub's token"):
             try:
                 text = str(self._client().get_secret_value(SecretId=self._secret_arn).get("SecretString", ""))
@@ -45,8 +59,8 @@ class HubToken:
         try:
             told = json.loads(text)
         except ValueError:
-            return text.strip()
-        return str(told.get("token", "")) if isinstance(told, dict) else ""
+            return text.strip() if self._name == FIRST_TOKEN else ""
+        return str(told.get(self._name, "")) if isinstance(told, dict) else ""
 
 
 class SigningSecret:

@@ -75,8 +75,10 @@ SourceText = Annotated[
     Field(
         description=f"Write {SUPPORTED_FORMS}.",
         json_schema_extra={
-            "pattern": r"^(hf://[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}(@[A-Za-z0-9_./-]{1,128})?"
+            "pattern": r"^((hf|ms)://[A-Za-z0-9_.-]{1,96}/[A-Za-z0-9_.-]{1,96}(@[A-Za-z0-9_./-]{1,128})?"
             r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(\S*/)?)?"
+            r"|https://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?/([A-Za-z0-9_.~%+=,/-]{0,700}/)?"
+            r"([A-Za-z0-9_.~%+=,-]{1,200}\.json|SHA256SUMS)(@[0-9a-f]{64})?"
             r"|jumpstart://[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(@[0-9A-Za-z*][0-9A-Za-z.*-]{0,31})?)$"
         },
     ),

@@ -1,4 +1,4 @@
-"""Where a model comes from: `hf://org/name@revision`, `s3://bucket/prefix/`, `jumpstart://model-id@version`."""
+"""Where a model comes from: a model hub, a bucket, JumpStart's catalogue, or a list of files; see `SUPPORTED_FORMS`."""
 
 import re
 from collections.abc import Iterable
@@ -11,17 +11,25 @@ from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.values import Model, Moment
 
 SUPPORTED_FORMS = (
-    "hf://org/name, hf://org/name@revision, s3://bucket/, s3://bucket/prefix/, jumpstart://model-id or "
-    "jumpstart://model-id@version"
+    "hf://org/name, hf://org/name@revision, ms://org/name, ms://org/name@revision, s3://bucket/, s3://bucket/prefix/, "
+    "https://host/path/list.json, https://host/path/SHA256SUMS, jumpstart://model-id or jumpstart://model-id@version"
 )
 
 Piece = bytes | memoryview
 """Bytes on their way: good until the next piece is asked for, and not to be kept."""
 
-_HUB = re.compile(r"^hf://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,128}))?$", re.ASCII)
+_HUB = re.compile(
+    r"^(?P<hub>hf|ms)://(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,128}))?$", re.ASCII
+)
 _BUCKET = re.compile(r"^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^\s]*))?$")
 _JUMPSTART = re.compile(
     r"^jumpstart://(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]{0,127})(@(?P<version>[0-9A-Za-z*][0-9A-Za-z.*-]{0,31}))?$"
+)
+# Without a user or a query: these are often secrets, and a source is shown to everybody.
+_FILE_LIST = re.compile(
+    r"^https://(?P<location>[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?/([\w.~%+=,/-]{0,700}/)?"
+    r"([\w.~%+=,-]{1,200}\.json|SHA256SUMS))(@(?P<revision>[0-9a-f]{64}))?$",
+    re.ASCII,
 )
 
 
@@ -29,12 +37,20 @@ class SourceKind(StrEnum):
     """Which adapter reads a source."""
 
     HUB = "hf"
+    MODELSCOPE = "ms"
     BUCKET = "s3"
+    FILE_LIST = "https"
     JUMPSTART = "jumpstart"
 
 
+_DEFAULT_BRANCHES = {SourceKind.HUB: "main", SourceKind.MODELSCOPE: "master"}
+
+
 class Source(Model):
-    """A place that holds a checkpoint; `location` is `org/name`, `bucket/prefix/` or the id of a JumpStart model."""
+    """A place that holds a checkpoint.
+
+    `location` is `org/name`, `bucket/prefix/`, the id of a JumpStart model, or host and path of a list of files.
+    """
 
     kind: SourceKind
     location: str
@@ -47,7 +63,8 @@ class Source(Model):
         Raises: InvalidInput, naming the forms that exist.
         """
         if (hub := _HUB.fullmatch(text)) and ".." not in text:
-            return cls(kind=SourceKind.HUB, location=hub["repository"], revision=hub["revision"] or "main")
+            kind = SourceKind(hub["hub"])
+            return cls(kind=kind, location=hub["repository"], revision=hub["revision"] or _DEFAULT_BRANCHES[kind])
         if bucket := _BUCKET.fullmatch(text):
             prefix = bucket["prefix"] or ""
             if prefix and not prefix.endswith("/"):
@@ -58,6 +75,8 @@ class Source(Model):
                     rule="an s3:// prefix ends with /",
                 )
             return cls(kind=SourceKind.BUCKET, location=f"{bucket['bucket']}/{prefix}")
+        if (listed := _FILE_LIST.fullmatch(text)) and ".." not in text:
+            return cls(kind=SourceKind.FILE_LIST, location=listed["location"], revision=listed["revision"])
         if jumpstart := _JUMPSTART.fullmatch(text):
             return cls(kind=SourceKind.JUMPSTART, location=jumpstart["model"], revision=jumpstart["version"] or "*")
         raise InvalidInput(
@@ -98,7 +117,8 @@ class SourceFile(Model):
 class Listing(Model):
     """Every file of a source at one pinned revision.
 
-    A hub's revision is its commit; a bucket's is a hash over keys, ETags and sizes.
+    A hub's revision is its commit; a bucket's is a hash over keys, ETags and sizes, that of a list of files one over
+    names and digests.
     """
 
     source: Source

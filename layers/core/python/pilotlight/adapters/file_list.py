@@ -1,0 +1,168 @@
+"""A list of files with their digests on any public server, as a source of checkpoints.
+
+A task carries a file's name, and not its address: addresses may be signed, and tasks are kept and shown. Whoever
+streams a file reads the list once in the life of its process, and sees that it is the pinned one.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ssl import SSLContext
+from threading import Lock
+
+from pilotlight.adapters.hub_memory import HubMemory, OwnMemory
+from pilotlight.adapters.hub_ranges import whole
+from pilotlight.adapters.hub_reader import MOST_LISTING_BYTES, HubReader
+from pilotlight.adapters.hub_refusals import throttled
+from pilotlight.adapters.hub_site import PublicSites
+from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
+from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
+from pilotlight.adapters.web_addresses import host_of
+from pilotlight.domain.errors import (
+    PilotlightError,
+    SourceChanged,
+    SourceGated,
+    SourceNotFound,
+    SourceRefused,
+    Unavailable,
+)
+from pilotlight.domain.file_list import ListedFile, list_revision, read_file_list
+from pilotlight.domain.file_names import sound_listing
+from pilotlight.domain.source import Listing, Source, SourceFile
+
+LISTS_KEPT = 4  # of the newest ones: a process stages one model, or looks at a few
+SIZES_AT_ONCE = 8
+
+_TOTAL = re.compile(r"bytes (?:\d{1,18}-\d{1,18}|\*)/(\d{1,18})")
+
+
+@dataclass(frozen=True)
+class _PlacedFile:
+    address: str
+    sha256: str
+
+
+class FileListSource(HubReader):
+    """Reads checkpoints from lists of files, over https from public addresses alone."""
+
+    def __init__(
+        self,
+        *,
+        read_timeout_seconds: float = READ_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        resolve: Resolve = resolve_by_dns,
+        memory: HubMemory | None = None,
+        allows_loopback: bool = False,
+        ssl_context: SSLContext | None = None,
+    ) -> None:
+        """`allows_loopback` is for tests on one machine; without an `ssl_context` the system says whom to trust."""
+        transport = HubTransport(
+            PublicSites(allows_loopback=allows_loopback),
+            read_timeout_seconds=read_timeout_seconds,
+            answer_seconds=answer_seconds,
+            resolve=resolve,
+            ssl_context=ssl_context,
+        )
+        super().__init__(transport, memory or OwnMemory())
+        self._lists: dict[str, Mapping[str, _PlacedFile]] = {}
+        self._reading = Lock()
+
+    def resolve(self, source: Source) -> Listing:
+        """Return all files that the list names now.
+
+        Raises: SourceNotFound, SourceGated, SourceRefused, Throttled, Unavailable; SourceChanged where it is not the
+        pinned list any more.
+        """
+        pinned, files = self._fetch(source)
+        claims = (SourceFile(path=file.path, size_bytes=file.size_bytes or 0, sha256=file.sha256) for file in files)
+        listing = sound_listing(pinned, claims)
+        with self._reading:
+            placed = self._keep(pinned, files)
+        if all(file.size_bytes is not None for file in files):
+            return listing
+        with ThreadPoolExecutor(SIZES_AT_ONCE) as threads:
+            sizes = threads.map(lambda file: self._size(pinned, file.path, placed[file.path].address), listing.files)
+            sized = [file.changed(size_bytes=size) for file, size in zip(listing.files, sizes, strict=True)]
+        return sound_listing(pinned, sized)
+
+    def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
+        """Return one small file of a pinned list.
+
+        Raises: SourceChanged when it is not the file of that digest, and whatever any hub's reader raises.
+        """
+        content = super().read(source, path, limit_bytes=limit_bytes)
+        if hashlib.sha256(content).hexdigest() != self._placed(source, path).sha256:
+            raise SourceChanged(f"{path} is not the file whose SHA-256 {source} tells. Publish the list again.")
+        return content
+
+    def _fetch(self, source: Source) -> tuple[Source, tuple[ListedFile, ...]]:
+        """Return the pinned list and its files. Raises: SourceChanged where another one was pinned."""
+        url = _address_of(source)
+        answer = self._ask(self._transport.target(url, "", "is"))
+        self._require_ok(answer, source, "the list")
+        files = read_file_list(source, whole(answer, MOST_LISTING_BYTES, f"The list {source}"))
+        revision = list_revision(files)
+        if source.revision not in (None, revision):
+            raise SourceChanged(f"{source} has another list now, of SHA-256 {revision}. Deploy it again.")
+        return source.at(revision), files
+
+    def _keep(self, pinned: Source, files: tuple[ListedFile, ...]) -> Mapping[str, _PlacedFile]:
+        """Return where the files of a list are, and remember it. Raises: SourceRefused for what is not public."""
+        url = _address_of(pinned)
+        placed = {
+            file.path: _PlacedFile(self._transport.target(url, file.address, "refers"), file.sha256) for file in files
+        }
+        self._lists.pop(str(pinned), None)
+        while len(self._lists) >= LISTS_KEPT:
+            self._lists.pop(next(iter(self._lists)))
+        self._lists[str(pinned)] = placed
+        return placed
+
+    def _placed(self, source: Source, path: str) -> _PlacedFile:
+        """Return where a file of a pinned list is; the list is read again where this process has not seen it."""
+        with self._reading:
+            placed = self._lists.get(str(source)) or self._keep(*self._fetch(source))
+        if path not in placed:
+            raise SourceNotFound(f"{source} lists no file {path}.")
+        return placed[path]
+
+    def _address(self, source: Source, path: str) -> str:
+        return self._placed(source, path).address
+
+    def _size(self, source: Source, path: str, address: str) -> int:
+        """Return the size of a file, by asking for its first byte. Raises: Unavailable where the server hides it."""
+        answer = self._ask(address, byte_range=(0, 0))
+        if answer.status != 416:
+            self._require_ok(answer, source, path)
+        answer.discard()
+        ranged = _TOTAL.fullmatch(answer.header("Content-Range") or "")
+        size = ranged[1] if ranged else answer.header("Content-Length") if answer.status == 200 else None
+        if size is None or not (size.isascii() and size.isdigit()):
+            raise Unavailable(f"The server does not say how large {path} of {source} is. Publish a list with sizes.")
+        return int(size)
+
+    def _require_revision(self, answer: Answer, source: Source, path: str) -> None:
+        """Pass every answer: a hub to which a list refers tells its own commit."""
+
+    def _refusal(self, answer: Answer, source: Source, what: str) -> PilotlightError:
+        server, status = host_of(answer.url), answer.status
+        if status == 429:
+            return throttled(answer, "Try again later.", who=server)
+        if status >= 500 or status == 408:
+            return Unavailable(f"{server} answered {status} for {what} of {source}. Try again later.", status=status)
+        if status == 416:
+            return SourceChanged(f"{what} of {source} is shorter now than its list tells. Publish the list again.")
+        if status in (401, 403):
+            return SourceGated(
+                f"{server} does not let us read {what} of {source}: it answered {status}. Make it public, or list a "
+                "signed address that is still valid."
+            )
+        if status in (404, 410):
+            return SourceNotFound(f"{server} has no {what} of {source}. Check the list and its addresses.")
+        return SourceRefused(f"{server} answered {status} for {what} of {source}.", status=status)
+
+
+def _address_of(source: Source) -> str:
+    return f"{source.kind}://{source.location}"
