@@ -4,6 +4,8 @@ import pytest
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.source import Source, SourceKind
 
+DIGEST = "0123456789abcdef" * 4  # pragma: allowlist secret (digits in order)
+
 
 @pytest.mark.parametrize(
     ("text", "kind", "location", "revision"),
@@ -12,6 +14,12 @@ from pilotlight.domain.source import Source, SourceKind
         ("hf://org/name@v1.0", SourceKind.HUB, "org/name", "v1.0"),
         ("hf://org/name@refs/pr/7", SourceKind.HUB, "org/name", "refs/pr/7"),
         ("hf://Qwen/Qwen2.5-7B_x", SourceKind.HUB, "Qwen/Qwen2.5-7B_x", "main"),
+        ("ms://org/name", SourceKind.MODELSCOPE, "org/name", "master"),
+        ("ms://Qwen/Qwen2.5-7B_x@v1.0", SourceKind.MODELSCOPE, "Qwen/Qwen2.5-7B_x", "v1.0"),
+        ("https://host.org/list.json", SourceKind.FILE_LIST, "host.org/list.json", None),
+        ("https://host.org:8443/a/b%20c/l.json", SourceKind.FILE_LIST, "host.org:8443/a/b%20c/l.json", None),
+        ("https://host.org/a/SHA256SUMS", SourceKind.FILE_LIST, "host.org/a/SHA256SUMS", None),
+        (f"https://host.org/l.json@{DIGEST}", SourceKind.FILE_LIST, "host.org/l.json", DIGEST),
         ("s3://weights", SourceKind.BUCKET, "weights/", None),
         ("s3://weights/", SourceKind.BUCKET, "weights/", None),
         ("s3://weights/a/b/", SourceKind.BUCKET, "weights/a/b/", None),
@@ -40,6 +48,21 @@ def test_a_source_is_read_as_it_is_written(text, kind, location, revision):
         "s3://UPPER/x/",
         "s3://a b/",
         "https://huggingface.co/org/name",
+        "http://host.org/list.json",
+        "https://user:secret@host.org/list.json",
+        "https://host.org/list.json?signature=1",
+        "https://host.org/list.json#files",
+        "https://host.org/a/../list.json",
+        "https://host.org/list.json@main",
+        "https://host.org/a b/list.json",
+        "https:///list.json",
+        "https://host.org/.json",
+        "https://host.org/MYSHA256SUMS",
+        "https://[::1]/list.json",
+        "https://host.org/list.json\n",
+        "ms://name",
+        "ms://org/../name",
+        "ms://org/name@",
     ],
 )
 def test_anything_else_is_refused_with_the_forms_that_exist(text):
@@ -62,4 +85,6 @@ def test_a_bucket_source_tells_its_bucket_and_its_prefix():
 
 def test_a_pinned_source_is_written_with_its_revision():
     assert str(Source.parse("hf://org/name").at("c0ffee")) == "hf://org/name@c0ffee"
+    assert str(Source.parse("ms://org/name").at("c0ffee")) == "ms://org/name@c0ffee"
     assert str(Source.parse("s3://weights/a/").at("c0ffee")) == "s3://weights/a/@c0ffee"
+    assert str(Source.parse("https://host.org/l.json").at(DIGEST)) == f"https://host.org/l.json@{DIGEST}"
