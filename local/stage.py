@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 MODEL = "local/small-llama"
 PUBLIC_HUB = "https://huggingface.co"
+PUBLIC_MODELSCOPE = "https://modelscope.cn"
+TOKENS = ("HF_TOKEN", "MODELSCOPE_API_TOKEN")
 PART_MIB = "5"  # S3's smallest: so that a small model, too, is copied in parts
 # Lambdas start at the wall's pace: of a clock that runs faster, a busy machine takes many minutes for each.
 PATIENCE = {"WAKE_MAX_SECONDS": "7200"}
@@ -39,21 +41,24 @@ def hub_address() -> str:
 def start_cloud(
     closing: ExitStack, *, hub: str, speed: float, port: int | None, template: Path = TEMPLATE, prewarm: bool = True
 ) -> Cloud:
-    """Start the stack on that hub; a token for gated models comes from `HF_TOKEN`.
+    """Start the stack on that hub; tokens for gated models come from `HF_TOKEN` and `MODELSCOPE_API_TOKEN`.
 
+    A hub of our own answers as ModelScope, too, unless `MODELSCOPE_ENDPOINT` names another one.
     Raises: PortTakenError.
     """
     from local.cloud import Cloud  # noqa: PLC0415 - brings moto along
     from local.jumpstart import stock  # noqa: PLC0415 - likewise
 
-    token = os.environ.get("HF_TOKEN")
+    tokens = {name: os.environ[name] for name in TOKENS if os.environ.get(name)}
+    ours = hub if hub.startswith("http://127.0.0.1:") else PUBLIC_MODELSCOPE
+    modelscope = os.environ.get("MODELSCOPE_ENDPOINT") or ours
     cloud = closing.enter_context(
         Cloud(
             template,
             speed=speed,
             api_port=port,
-            parameters={"HubEndpoint": hub, "PartMib": PART_MIB},
-            environment={**({"HF_TOKEN": token} if token else {}), **(PATIENCE if speed > 1 else {})},
+            parameters={"HubEndpoint": hub, "ModelScopeEndpoint": modelscope, "PartMib": PART_MIB},
+            environment={**tokens, **(PATIENCE if speed > 1 else {})},
             prewarm=prewarm,
         )
     )

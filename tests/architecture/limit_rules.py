@@ -26,7 +26,14 @@ LONGEST = {
 }
 OF_A_RESOURCE = "r" * 150
 # What a parameter may hold at most, where no list of values and no bound on its length says so.
-OF_A_PARAMETER = {"HubEndpoint": 200, "SourceBuckets": 63, "KmsKeyArn": 110, "SubnetIds": 400, "SecurityGroupIds": 105}
+OF_A_PARAMETER = {
+    "HubEndpoint": 200,
+    "ModelScopeEndpoint": 200,
+    "SourceBuckets": 63,
+    "KmsKeyArn": 110,
+    "SubnetIds": 400,
+    "SecurityGroupIds": 105,
+}
 OF_A_NUMBER = "9" * 7
 REFERENCE = re.compile(r"\$\{([^!}]+)\}")
 

@@ -36,7 +36,7 @@ ENDPOINTS = {
 }
 # Which service makes a type of resource, where its name in CloudFormation is not IAM's.
 MAKERS = {"stepfunctions": "states"}
-NOT_FOR_OPERATORS = {"hub_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
+NOT_FOR_OPERATORS = {"hub_token", "modelscope_token", "aws_endpoint", "clock_speed", "clock_epoch", "region", "service"}
 
 
 def codes(error: type[errors.PilotlightError]) -> set[str]:

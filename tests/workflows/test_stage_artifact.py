@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.file_server import serving
 from tests.workflows.world import PART_MIB, World, eventually
 
 PART_BYTES = int(PART_MIB) * 1024 * 1024
@@ -48,6 +49,31 @@ def test_what_is_sealed_is_byte_for_byte_what_the_hub_has(world: World) -> None:
     execution = world.only_execution("stage_artifact", artifact_id)
     assert execution.status == "SUCCEEDED"
     assert (execution.path[0], *execution.path[-2:]) == ("SealedBefore?", "MarkVerified", "Verified")
+
+
+def test_what_modelscope_has_is_sealed_at_its_commit_byte_for_byte(world: World) -> None:
+    artifact_id = staged(world, world.deploy(source=world.publish().replace("hf://", "ms://")))
+
+    sealed = json.loads(content(world, f"artifacts/{artifact_id}/manifest.json"))
+    assert sealed["source"].startswith("ms://")
+    assert sealed["revision"] == next(reversed(world.hub.repositories.values())).names["main"]
+    for file in sealed["files"]:
+        stored = content(world, f"artifacts/{artifact_id}/weights/{file['path']}")
+        assert stored == (world.checkpoint / file["path"]).read_bytes()
+
+
+def test_what_a_list_of_files_names_is_sealed_byte_for_byte(world: World) -> None:
+    world.publish()
+    files = {path.name: path.read_bytes() for path in world.checkpoint.iterdir() if path.is_file()}
+    with serving(world.certificate) as server:
+        server.publish(files)
+        artifact_id = staged(world, world.deploy(source=server.source))
+
+    sealed = json.loads(content(world, f"artifacts/{artifact_id}/manifest.json"))
+    assert sealed["source"] == server.source
+    assert len([file for file in sealed["files"] if file["path"].endswith(".safetensors")]) > 1
+    for file in sealed["files"]:
+        assert content(world, f"artifacts/{artifact_id}/weights/{file['path']}") == files[file["path"]]
 
 
 def test_the_manifest_lies_beside_the_weights_and_names_what_was_skipped(world: World) -> None:

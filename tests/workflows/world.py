@@ -48,6 +48,7 @@ ENVIRONMENT = {
     "UPLOAD_SETTLE_SECONDS": "60",
     "RECONCILE_SMALLEST_AGE_SECONDS": "900",
     "WEBHOOK_ALLOWS_LOOPBACK": "true",
+    "FILE_LIST_ALLOWS_LOOPBACK": "true",
 }
 MOST_INSTANCES = 100  # of all tests together, whose endpoints stay until the cloud goes
 
@@ -418,7 +419,7 @@ def running_world(folder: Path, *, variables: Mapping[str, str] | None = None, *
             Cloud(
                 ROOT / "template.yaml",
                 speed=SPEED,
-                parameters={**usual, "HubEndpoint": hub.url, **parameters},
+                parameters={**usual, "HubEndpoint": hub.url, "ModelScopeEndpoint": hub.url, **parameters},
                 environment={**ENVIRONMENT, **(variables or {}), "SSL_CERT_FILE": str(certificate.path)},
             )
         )

@@ -10,7 +10,10 @@ from pilotlight_client.views import KeepWarm, Message, Window
 Name = Annotated[str, typer.Argument(help="Name of the deployment.", show_default=False)]
 Source = Annotated[
     str,
-    typer.Argument(help="hf://org/model, hf://org/model@revision, s3://bucket/prefix/ or jumpstart://model@version"),
+    typer.Argument(
+        help="hf://org/model, hf://org/model@revision, ms:// likewise, s3://bucket/prefix/, https://host/list.json or "
+        "jumpstart://model@version"
+    ),
 ]
 AcceptEula = Annotated[
     bool, typer.Option("--accept-eula", help="Accept the licence of a gated jumpstart:// model, which you have read.")

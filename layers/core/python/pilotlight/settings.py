@@ -73,6 +73,7 @@ class Settings(Model):
     source_buckets: str = Field(default="", alias="SOURCE_BUCKETS")
     webhook_queue_url: str = Field(default="", alias="WEBHOOK_QUEUE_URL")
     webhook_secret_arn: str = Field(default="", alias="WEBHOOK_SECRET_ARN")
+    file_list_allows_loopback: bool = Field(default=False, alias="FILE_LIST_ALLOWS_LOOPBACK")
     webhook_allows_loopback: bool = Field(default=False, alias="WEBHOOK_ALLOWS_LOOPBACK")
 
     aws_endpoint: str | None = Field(default=None, alias="AWS_ENDPOINT_URL")

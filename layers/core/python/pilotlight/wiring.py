@@ -217,7 +217,7 @@ class Wiring:
                 SourceKind.BUCKET: BucketSource(
                     self.client("s3", TRANSFER), settings.artifact_bucket, settings.upload_bucket
                 ),
-                SourceKind.FILE_LIST: FileListSource(memory=memory),
+                SourceKind.FILE_LIST: FileListSource(memory=memory, allows_loopback=settings.file_list_allows_loopback),
             }
         )
 
