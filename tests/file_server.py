@@ -97,6 +97,7 @@ def serving(certificate: Certificate) -> Iterator[FileServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.socket = certificate.served().wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that has seen enough goes away
     published = FileServer(f"https://{HOST}:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

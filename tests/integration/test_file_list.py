@@ -1,7 +1,9 @@
 """A list of files on any public server is a source: at one list, byte for byte, and from public addresses alone."""
 
 import hashlib
+import shutil
 import ssl
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,7 +23,7 @@ from tests.file_server import Lie, entry, serving
 from tests.workflows.hooks import Certificate
 
 SHARD = "model.safetensors"
-FILES = {"config.json": b'{"a": 1}', SHARD: bytes(range(256)) * 8000, "empty.txt": b""}
+FILES = {"config.json": b'{"a": 1}', SHARD: bytes(range(256)) * 24_000, "empty.txt": b""}
 MIB = 1024 * 1024
 
 
@@ -85,17 +87,19 @@ def test_sums_alone_are_the_same_list_and_their_sizes_are_asked_for(server, read
 
 
 def test_sizes_are_taken_from_a_server_that_knows_no_ranges(server, reader):
-    server.lies = {f"/model/files/{name}": Lie(ignores_range=True) for name in FILES}
+    small = {name: content for name, content in FILES.items() if name != SHARD}
+    server.publish(small)
+    server.lies = {f"/model/files/{name}": Lie(ignores_range=True) for name in small}
 
     listing = reader.resolve(Source.parse(f"{server.url}/model/files/SHA256SUMS"))
 
-    assert {file.path: file.size_bytes for file in listing.files} == {name: len(FILES[name]) for name in FILES}
+    assert {file.path: file.size_bytes for file in listing.files} == {name: len(small[name]) for name in small}
 
 
 def test_a_size_that_the_server_hides_is_asked_for_again(server, reader):
     server.lies[f"/model/files/{SHARD}"] = Lie(headers={"Content-Range": "bytes 0-0/*"})
 
-    with pytest.raises(Unavailable, match="Publish a list with sizes"):
+    with pytest.raises(Unavailable, match="Publish it where servers do"):
         reader.resolve(Source.parse(f"{server.url}/model/files/SHA256SUMS"))
 
 
@@ -178,6 +182,7 @@ def test_a_hub_that_a_list_refers_to_may_tell_a_commit_of_its_own(server, reader
 def test_a_redirect_is_followed_and_where_it_leads_is_kept(server, reader, pinned):
     server.files["/signed"] = FILES[SHARD]
     server.lies[f"/model/files/{SHARD}"] = Lie(status=302, headers={"Location": f"{server.url}/signed"})
+    server.asked.clear()
 
     assert streamed(reader, pinned, SHARD, 0, 10) + streamed(reader, pinned, SHARD, 10, 10) == FILES[SHARD][:20]
     assert server.asked.count(f"/model/files/{SHARD}") == 1
@@ -294,12 +299,74 @@ def test_what_is_no_list_is_told(server, reader, body, why):
         reader.resolve(Source.parse(server.source))
 
 
-def test_a_size_that_is_not_the_files_is_refused(server, reader):
+def test_a_size_that_is_not_the_files_is_refused_of_large_files_before_any_byte_is_copied(server, reader):
     server.list_as([entry(SHARD, FILES[SHARD], size_bytes=len(FILES[SHARD]) - 1)])
+
+    with pytest.raises(SourceRefused, match=r"has 6144000 bytes; .* tells 6143999"):
+        reader.resolve(Source.parse(server.source))
+
+
+def test_a_size_that_is_not_the_files_is_refused_of_small_files_when_they_are_copied(server, reader):
+    server.list_as([entry("config.json", FILES["config.json"], size_bytes=7)])
     listing = reader.resolve(Source.parse(server.source))
 
-    with pytest.raises(SourceChanged, match="2047999 were listed"):
-        streamed(reader, listing, SHARD, 0, 10)
+    with pytest.raises(SourceChanged, match="7 were listed"):
+        streamed(reader, listing, "config.json")
+
+
+def test_a_large_file_on_a_server_without_ranges_is_refused_before_any_byte_is_copied(server, reader):
+    server.lies[f"/model/files/{SHARD}"] = Lie(ignores_range=True)
+
+    with pytest.raises(SourceRefused, match="Publish large files on a server that answers ranges"):
+        reader.resolve(Source.parse(server.source))
+
+
+def test_a_large_file_that_was_replaced_by_one_of_its_size_is_refused_by_every_copier(server, trust, reader):
+    server.lies[f"/model/files/{SHARD}"] = Lie(headers={"ETag": '"first"'})
+    listing = reader.resolve(Source.parse(server.source))
+    assert streamed(local(trust), listing, SHARD, 0, 10) == FILES[SHARD][:10]
+
+    server.lies[f"/model/files/{SHARD}"] = Lie(headers={"ETag": '"second"'})
+
+    with pytest.raises(SourceChanged, match="replaced since it was listed"):
+        streamed(local(trust), listing, SHARD, 10, 10)
+
+
+@pytest.mark.parametrize("etag", ['W/"weak"', "unquoted", ""])
+def test_an_entity_tag_that_does_not_stand_for_every_byte_is_not_compared(server, reader, etag):
+    server.lies[f"/model/files/{SHARD}"] = Lie(headers={"ETag": etag})
+    listing = reader.resolve(Source.parse(server.source))
+
+    assert listing.file(SHARD).etag is None
+    assert streamed(reader, listing, SHARD, 0, 10) == FILES[SHARD][:10]
+
+
+def test_small_files_are_listed_without_asking_their_servers(server, reader):
+    server.asked.clear()
+
+    reader.resolve(Source.parse(server.source))
+
+    assert sorted(server.asked) == ["/model/files/model.safetensors", "/model/list.json"]
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="coreutils are not there")
+def test_the_revision_is_what_coreutils_make_of_the_list(server, reader, tmp_path):
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    sums = subprocess.run(["sha256sum", *FILES], cwd=tmp_path, check=True, capture_output=True).stdout
+    server.files["/model/files/SHA256SUMS"] = sums
+
+    listing = reader.resolve(Source.parse(f"{server.url}/model/files/SHA256SUMS"))
+
+    told = subprocess.run(
+        "sort -k2 | sha256sum",
+        shell=True,
+        input=sums,
+        env={"LC_ALL": "C"},
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert listing.revision == told.decode().split()[0]
 
 
 def test_a_whole_file_where_a_range_was_asked_for_is_refused(server, reader, pinned):

@@ -31,9 +31,11 @@ from pilotlight.domain.errors import (
 from pilotlight.domain.file_list import ListedFile, list_revision, read_file_list
 from pilotlight.domain.file_names import sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
+from pilotlight.domain.spans import is_multipart
 
 LISTS_KEPT = 4  # of the newest ones: a process stages one model, or looks at a few
-SIZES_AT_ONCE = 8
+FILES_AT_ONCE = 8
+LONGEST_ETAG = 256
 
 _TOTAL = re.compile(r"bytes (?:\d{1,18}-\d{1,18}|\*)/(\d{1,18})")
 
@@ -70,22 +72,19 @@ class FileListSource(HubReader):
         self._reading = Lock()
 
     def resolve(self, source: Source) -> Listing:
-        """Return all files that the list names now.
+        """Return all files that the list names now; servers are asked about those that will be copied in parts.
 
         Raises: SourceNotFound, SourceGated, SourceRefused, Throttled, Unavailable; SourceChanged where it is not the
         pinned list any more.
         """
         pinned, files = self._fetch(source)
-        claims = (SourceFile(path=file.path, size_bytes=file.size_bytes or 0, sha256=file.sha256) for file in files)
-        listing = sound_listing(pinned, claims)
+        # The names come first: nobody is asked for a file of a list that deceives.
+        sound_listing(pinned, (SourceFile(path=file.path, size_bytes=file.size_bytes or 0) for file in files))
         with self._reading:
             placed = self._keep(pinned, files)
-        if all(file.size_bytes is not None for file in files):
-            return listing
-        with ThreadPoolExecutor(SIZES_AT_ONCE) as threads:
-            sizes = threads.map(lambda file: self._size(pinned, file.path, placed[file.path].address), listing.files)
-            sized = [file.changed(size_bytes=size) for file, size in zip(listing.files, sizes, strict=True)]
-        return sound_listing(pinned, sized)
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            found = threads.map(lambda file: self._found(pinned, file, placed[file.path].address), files)
+            return sound_listing(pinned, found)
 
     def read(self, source: Source, path: str, *, limit_bytes: int) -> bytes:
         """Return one small file of a pinned list.
@@ -131,17 +130,32 @@ class FileListSource(HubReader):
     def _address(self, source: Source, path: str) -> str:
         return self._placed(source, path).address
 
-    def _size(self, source: Source, path: str, address: str) -> int:
-        """Return the size of a file, by asking for its first byte. Raises: Unavailable where the server hides it."""
+    def _found(self, source: Source, file: ListedFile, address: str) -> SourceFile:
+        """Return a file as its list and, where that is not enough, its server tells it.
+
+        Raises: SourceRefused for a size that is not the listed one, and for a server that sends no ranges.
+        """
+        if file.size_bytes is not None and not is_multipart(file.size_bytes):
+            return SourceFile(path=file.path, size_bytes=file.size_bytes, sha256=file.sha256)
         answer = self._ask(address, byte_range=(0, 0))
-        if answer.status != 416:
-            self._require_ok(answer, source, path)
+        if answer.status != 416:  # of an empty file
+            self._require_ok(answer, source, file.path)
         answer.discard()
-        ranged = _TOTAL.fullmatch(answer.header("Content-Range") or "")
-        size = ranged[1] if ranged else answer.header("Content-Length") if answer.status == 200 else None
-        if size is None or not (size.isascii() and size.isdigit()):
-            raise Unavailable(f"The server does not say how large {path} of {source} is. Publish a list with sizes.")
-        return int(size)
+        size = _size(answer, source, file.path)
+        if file.size_bytes not in (None, size):
+            raise SourceRefused(f"{file.path} has {size} bytes; {source} tells {file.size_bytes}. Publish it again.")
+        if answer.status == 200 and is_multipart(size):
+            raise SourceRefused(
+                f"{host_of(answer.url)} sends {file.path} of {source} whole where a range of it was asked for. Publish "
+                "large files on a server that answers ranges."
+            )
+        return SourceFile(path=file.path, size_bytes=size, sha256=file.sha256, etag=_strong_etag(answer))
+
+    def _require_version(self, answer: Answer, file: SourceFile) -> None:
+        """Pass an answer whose entity tag is the one that the file had when it was listed. Raises: SourceChanged."""
+        etag = _strong_etag(answer)
+        if file.etag and etag and etag != file.etag:
+            raise SourceChanged(f"{file.path} has been replaced since it was listed. Deploy it again.")
 
     def _require_revision(self, answer: Answer, source: Source, path: str) -> None:
         """Pass every answer: a hub to which a list refers tells its own commit."""
@@ -162,6 +176,21 @@ class FileListSource(HubReader):
         if status in (404, 410):
             return SourceNotFound(f"{server} has no {what} of {source}. Check the list and its addresses.")
         return SourceRefused(f"{server} answered {status} for {what} of {source}.", status=status)
+
+
+def _size(answer: Answer, source: Source, path: str) -> int:
+    """Return the size of a file whose first byte was asked for. Raises: Unavailable where the server hides it."""
+    ranged = _TOTAL.fullmatch(answer.header("Content-Range") or "")
+    size = ranged[1] if ranged else answer.header("Content-Length") if answer.status == 200 else None
+    if size is None or not (size.isascii() and size.isdigit()):
+        raise Unavailable(f"The server does not say how large {path} of {source} is. Publish it where servers do.")
+    return int(size)
+
+
+def _strong_etag(answer: Answer) -> str | None:
+    """Return the entity tag that stands for every byte, where there is one. Source: RFC 9110, section 8.8.3."""
+    etag = (answer.header("ETag") or "").strip()
+    return etag.strip('"') if etag.startswith('"') and len(etag) <= LONGEST_ETAG else None
 
 
 def _address_of(source: Source) -> str:

@@ -67,6 +67,7 @@ class HubReader(ABC):
         answer = self._open(source, file, (offset, offset + size_bytes - 1))
         is_whole = self._is_whole(answer, file)
         try:
+            self._require_version(answer, file)
             if is_whole:
                 require_range(answer, file, 0, file.size_bytes)
             else:
@@ -80,6 +81,9 @@ class HubReader(ABC):
     def _require_revision(self, answer: Answer, source: Source, path: str) -> None:
         """Pass an answer of the pinned revision, where the answer tells. Raises: SourceChanged."""
         require_commit(answer, source, path)
+
+    def _require_version(self, answer: Answer, file: SourceFile) -> None:  # noqa: B027 - where nothing more is known
+        """Pass an answer of the very version of a file that was listed. Raises: SourceChanged."""
 
     def _is_whole(self, answer: Answer, file: SourceFile) -> bool:
         """Say whether a range may be cut out of an answer that carries all of a small file."""
