@@ -220,7 +220,7 @@ def test_neither_a_redirect_nor_a_list_leads_to_an_address_that_is_not_public(se
 
 
 def test_a_list_at_an_address_that_is_not_public_is_not_asked_for(server, trust):
-    with pytest.raises(SourceRefused, match="not a public https address"):
+    with pytest.raises(SourceRefused, match="leads to https://localhost, which is not a public https address"):
         FileListSource(ssl_context=trust).resolve(Source.parse(server.source))
 
     assert server.asked == []

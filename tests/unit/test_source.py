@@ -1,34 +1,48 @@
 """A source is read as a user writes it, and a wrong one is refused with the forms that exist."""
 
+import re
+
 import pytest
+from pilotlight.contracts.requests import SourceText
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.source import Source, SourceKind
+from pydantic import TypeAdapter
 
 DIGEST = "0123456789abcdef" * 4  # pragma: allowlist secret (digits in order)
 
 
+WRITTEN = [
+    ("hf://org/name", SourceKind.HUB, "org/name", "main"),
+    ("hf://org/name@v1.0", SourceKind.HUB, "org/name", "v1.0"),
+    ("hf://org/name@refs/pr/7", SourceKind.HUB, "org/name", "refs/pr/7"),
+    ("hf://Qwen/Qwen2.5-7B_x", SourceKind.HUB, "Qwen/Qwen2.5-7B_x", "main"),
+    ("ms://org/name", SourceKind.MODELSCOPE, "org/name", "master"),
+    ("ms://Qwen/Qwen2.5-7B_x@v1.0", SourceKind.MODELSCOPE, "Qwen/Qwen2.5-7B_x", "v1.0"),
+    ("https://host.org/list.json", SourceKind.FILE_LIST, "host.org/list.json", None),
+    ("https://host.org:8443/a/b%20c/l.json", SourceKind.FILE_LIST, "host.org:8443/a/b%20c/l.json", None),
+    ("https://host.org/a/SHA256SUMS", SourceKind.FILE_LIST, "host.org/a/SHA256SUMS", None),
+    (f"https://host.org/l.json@{DIGEST}", SourceKind.FILE_LIST, "host.org/l.json", DIGEST),
+    ("s3://weights", SourceKind.BUCKET, "weights/", None),
+    ("s3://weights/", SourceKind.BUCKET, "weights/", None),
+    ("s3://weights/a/b/", SourceKind.BUCKET, "weights/a/b/", None),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "location", "revision"),
-    [
-        ("hf://org/name", SourceKind.HUB, "org/name", "main"),
-        ("hf://org/name@v1.0", SourceKind.HUB, "org/name", "v1.0"),
-        ("hf://org/name@refs/pr/7", SourceKind.HUB, "org/name", "refs/pr/7"),
-        ("hf://Qwen/Qwen2.5-7B_x", SourceKind.HUB, "Qwen/Qwen2.5-7B_x", "main"),
-        ("ms://org/name", SourceKind.MODELSCOPE, "org/name", "master"),
-        ("ms://Qwen/Qwen2.5-7B_x@v1.0", SourceKind.MODELSCOPE, "Qwen/Qwen2.5-7B_x", "v1.0"),
-        ("https://host.org/list.json", SourceKind.FILE_LIST, "host.org/list.json", None),
-        ("https://host.org:8443/a/b%20c/l.json", SourceKind.FILE_LIST, "host.org:8443/a/b%20c/l.json", None),
-        ("https://host.org/a/SHA256SUMS", SourceKind.FILE_LIST, "host.org/a/SHA256SUMS", None),
-        (f"https://host.org/l.json@{DIGEST}", SourceKind.FILE_LIST, "host.org/l.json", DIGEST),
-        ("s3://weights", SourceKind.BUCKET, "weights/", None),
-        ("s3://weights/", SourceKind.BUCKET, "weights/", None),
-        ("s3://weights/a/b/", SourceKind.BUCKET, "weights/a/b/", None),
-    ],
+    WRITTEN,
 )
 def test_a_source_is_read_as_it_is_written(text, kind, location, revision):
     source = Source.parse(text)
 
     assert (source.kind, source.location, source.revision) == (kind, location, revision)
+
+
+@pytest.mark.parametrize("text", [text for text, *_ in WRITTEN])
+def test_the_schema_of_the_api_takes_what_is_read(text):
+    pattern = TypeAdapter(SourceText).json_schema()["pattern"]
+
+    assert re.search(pattern, text)
 
 
 @pytest.mark.parametrize(

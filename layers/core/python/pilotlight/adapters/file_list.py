@@ -99,7 +99,7 @@ class FileListSource(HubReader):
     def _fetch(self, source: Source) -> tuple[Source, tuple[ListedFile, ...]]:
         """Return the pinned list and its files. Raises: SourceChanged where another one was pinned."""
         url = _address_of(source)
-        answer = self._ask(self._transport.target(url, "", "is"))
+        answer = self._ask(self._transport.target(url, "", "leads"))
         self._require_ok(answer, source, "the list")
         files = read_file_list(source, whole(answer, MOST_LISTING_BYTES, f"The list {source}"))
         revision = list_revision(files)
