@@ -7,7 +7,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pilotlight.adapters.file_list import FileListSource
+from pilotlight.adapters.file_list import MOST_ASKED_FOR, FileListSource
 from pilotlight.domain.errors import (
     BodyCutShort,
     SourceChanged,
@@ -339,6 +339,15 @@ def test_an_entity_tag_that_does_not_stand_for_every_byte_is_not_compared(server
 
     assert listing.file(SHARD).etag is None
     assert streamed(reader, listing, SHARD, 0, 10) == FILES[SHARD][:10]
+
+
+def test_a_list_that_would_have_us_ask_for_thousands_of_files_is_refused_before_any(server, reader):
+    lines = (f"{number:064x}  part-{number}\n" for number in range(MOST_ASKED_FOR + 1))
+    server.files["/model/files/SHA256SUMS"] = "".join(lines).encode()
+
+    with pytest.raises(SourceRefused, match="more than 1000 files that are large or have no size"):
+        reader.resolve(Source.parse(f"{server.url}/model/files/SHA256SUMS"))
+    assert server.asked == ["/model/files/SHA256SUMS"]
 
 
 def test_small_files_are_listed_without_asking_their_servers(server, reader):

@@ -35,6 +35,7 @@ from pilotlight.domain.spans import is_multipart
 
 LISTS_KEPT = 4  # of the newest ones: a process stages one model, or looks at a few
 FILES_AT_ONCE = 8
+MOST_ASKED_FOR = 1000  # of one list: its servers are anybody's, and we are not to be a flood to them
 LONGEST_ETAG = 256
 
 _TOTAL = re.compile(r"bytes (?:\d{1,18}-\d{1,18}|\*)/(\d{1,18})")
@@ -80,6 +81,11 @@ class FileListSource(HubReader):
         pinned, files = self._fetch(source)
         # The names come first: nobody is asked for a file of a list that deceives.
         sound_listing(pinned, (SourceFile(path=file.path, size_bytes=file.size_bytes or 0) for file in files))
+        if sum(map(_is_asked_for, files)) > MOST_ASKED_FOR:
+            raise SourceRefused(
+                f"{source} names more than {MOST_ASKED_FOR} files that are large or have no size. Name the list of one "
+                "checkpoint, with sizes."
+            )
         with self._reading:
             placed = self._keep(pinned, files)
         with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
@@ -135,8 +141,8 @@ class FileListSource(HubReader):
 
         Raises: SourceRefused for a size that is not the listed one, and for a server that sends no ranges.
         """
-        if file.size_bytes is not None and not is_multipart(file.size_bytes):
-            return SourceFile(path=file.path, size_bytes=file.size_bytes, sha256=file.sha256)
+        if not _is_asked_for(file):
+            return SourceFile(path=file.path, size_bytes=file.size_bytes or 0, sha256=file.sha256)
         answer = self._ask(address, byte_range=(0, 0))
         if answer.status != 416:  # of an empty file
             self._require_ok(answer, source, file.path)
@@ -176,6 +182,11 @@ class FileListSource(HubReader):
         if status in (404, 410):
             return SourceNotFound(f"{server} has no {what} of {source}. Check the list and its addresses.")
         return SourceRefused(f"{server} answered {status} for {what} of {source}.", status=status)
+
+
+def _is_asked_for(file: ListedFile) -> bool:
+    """Say whether a file's server is asked about it: the list gives no size, or parts of the file will be copied."""
+    return file.size_bytes is None or is_multipart(file.size_bytes)
 
 
 def _size(answer: Answer, source: Source, path: str) -> int:
