@@ -59,6 +59,7 @@ from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.queueing import Queueing
 from pilotlight.services.reconciling import Reconciling
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.reusing import Reusing
 from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.spending import Spending
 from pilotlight.services.staging import Sealed, Staging
@@ -109,7 +110,8 @@ class World(EndpointWorld):
         self.invocations = fakes.FakeInvocations()
         self.keys = fakes.FakeKeys()
         self.source = fakes.FakeSource(self.clock)
-        self.bucket = fakes.FakeBucket(self.clock)
+        self.bucket = fakes.FakeBucket(self.clock, name=ARTIFACT_BUCKET, elsewhere=self.source.object_at)
+        self.contents = fakes.FakeContents()
         self.bodies = fakes.FakeBodies(self.clock)
         self.queue = fakes.FakeQueue()
         self.imports = fakes.FakeImports(self.clock)
@@ -163,11 +165,13 @@ class World(EndpointWorld):
         self.requesting = Requesting(
             self.deployments, self.executions, self.keys, self.viewing, self.spending, self.judging, self.clock
         )
+        self.reusing = Reusing(self.contents, self.artifacts, self.bucket, at_once=1)
         self.staging = Staging(
             self.artifacts,
             self.bucket,
             self.source,
             self.preflight,
+            self.reusing,
             self.clock,
             bucket_name=ARTIFACT_BUCKET,
             limits=FIVE_MIB_PARTS,

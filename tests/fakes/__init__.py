@@ -22,6 +22,7 @@ from tests.fakes.machinery import (
 from tests.fakes.records import (
     FakeArtifacts,
     FakeCapacity,
+    FakeContents,
     FakeDeployments,
     FakeInvocations,
     FakeKeys,
@@ -40,6 +41,7 @@ __all__ = [
     "FakeBodies",
     "FakeBucket",
     "FakeCapacity",
+    "FakeContents",
     "FakeDeployments",
     "FakeEndpoints",
     "FakeExecutions",

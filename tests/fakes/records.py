@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.capacity import Capacity
+from pilotlight.domain.content import HeldContent
 from pilotlight.domain.deployment import Change, Deployment, Event, next_generation
 from pilotlight.domain.errors import ConcurrentChange, Conflict, IdempotencyKeyReused, InvalidInput, NameTaken, NotFound
 from pilotlight.domain.invocation import Invocation
@@ -264,6 +265,22 @@ class FakeArtifacts:
 
     def forget_spans(self, artifact_id: str) -> None:
         self._spans = {key: size for key, size in self._spans.items() if key[0] != artifact_id}
+
+
+class FakeContents:
+    """Implements `ports.Contents`."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, int], HeldContent] = {}
+
+    def find(self, sha256: str, size_bytes: int) -> HeldContent | None:
+        return self.held.get((sha256, size_bytes))
+
+    def note(self, held: HeldContent) -> None:
+        self.held[held.sha256, held.size_bytes] = held
+
+    def forget(self, held: HeldContent) -> None:
+        self.held.pop((held.sha256, held.size_bytes), None)
 
 
 class FakeSpeeds:

@@ -1,7 +1,7 @@
 """Hubs and buckets in memory: revisions that change, multipart uploads, bodies that expire."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from pilotlight.domain.errors import NotFound, PilotlightError, SourceChanged, S
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.orphans import FoundFolder
-from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind
-from pilotlight.domain.spans import SMALLEST_PART_BYTES, UploadedPart
+from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind, StoredObject
+from pilotlight.domain.spans import SMALLEST_PART_BYTES, Part, UploadedPart
 from pilotlight.domain.upload import version_of
 from pilotlight.ports import StoredBody, UnfinishedUpload, UploadAddress
 
@@ -65,6 +65,12 @@ class FakeSource:
             for each, name in below.items()
             if self._objects[each]
         }
+
+    def object_at(self, place: str) -> bytes | None:
+        """Return the object at `bucket/key`, or None."""
+        folders = [each for each in self._objects if place.startswith(each)]
+        found = [self._objects[each].get(place.removeprefix(each)) for each in folders]
+        return next((each[0] for each in found if each), None)
 
     def remove(self, location: str, *paths: str) -> None:
         for path in paths or tuple(self._objects[location]):
@@ -147,6 +153,11 @@ class FakeBucket:
     uploads: dict[str, _Upload] = field(default_factory=dict)
     keeps: set[str] = field(default_factory=set)
     """Keys that cannot be deleted."""
+    name: str = ""
+    elsewhere: Callable[[str], bytes | None] = lambda _: None
+    """What lies in other buckets, by `bucket/key`."""
+    copied: list[tuple[str, int]] = field(default_factory=list)
+    """What S3 copied itself: from which `bucket/key`, and how many bytes."""
 
     def start_upload(self, key: str) -> str:
         if under_way := next((each for each, upload in self.uploads.items() if upload.key == key), None):
@@ -168,6 +179,31 @@ class FakeBucket:
         body = b"".join(pieces)
         assert len(body) == size_bytes, "IncompleteBody"
         self._upload(key, upload_id).parts[number] = body
+
+    def copy_part(self, key: str, upload_id: str, part: Part, stored: StoredObject) -> None:
+        upload, body = self._upload(key, upload_id), self._held(stored)
+        upload.parts[part.number] = body[part.offset : part.offset + part.size_bytes]
+        self.copied.append((f"{stored.bucket}/{stored.key}", part.size_bytes))
+
+    def copy(self, key: str, stored: StoredObject) -> None:
+        self.put(key, self._held(stored))
+        self.copied.append((f"{stored.bucket}/{stored.key}", stored.size_bytes))
+
+    def stored(self, key: str) -> StoredObject | None:
+        if (body := self.objects.get(key)) is None:
+            return None
+        checksum = encoded(crc64nvme(body))
+        return StoredObject(
+            bucket=self.name, key=key, size_bytes=len(body), etag=_etag(body), checksum_crc64nvme=checksum
+        )
+
+    def checksum_of(self, key: str, parts: Sequence[UploadedPart]) -> str:
+        held = next(upload.parts for upload in self.uploads.values() if upload.key == key)
+        return encoded(crc64nvme(b"".join(held[part.number] for part in sorted(parts, key=lambda part: part.number))))
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        if upload_id in self.uploads:
+            assert self.uploads.pop(upload_id).key == key, "NoSuchUpload"
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str:
         upload = self._upload(key, upload_id)
@@ -212,6 +248,16 @@ class FakeBucket:
         for key in below:
             del self.objects[key]
         return len(below)
+
+    def _held(self, stored: StoredObject) -> bytes:
+        """Return what S3 copies. Raises: as S3 refuses to."""
+        own = stored.bucket == self.name
+        body = self.objects.get(stored.key) if own else self.elsewhere(f"{stored.bucket}/{stored.key}")
+        if body is None:
+            raise SourceNotFound(f"There is no s3://{stored.bucket}/{stored.key}.")
+        if _etag(body) != stored.etag:
+            raise SourceChanged(f"s3://{stored.bucket}/{stored.key} has been replaced since it was listed.")
+        return body
 
     def _upload(self, key: str, upload_id: str) -> _Upload:
         upload = self.uploads.get(upload_id)

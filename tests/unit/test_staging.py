@@ -171,6 +171,7 @@ def test_sealing_goes_by_the_part_size_of_the_plan_whatever_the_settings_say_by_
         world.bucket,
         world.source,
         world.preflight,
+        world.reusing,
         world.clock,
         bucket_name=ARTIFACT_BUCKET,
         limits=other,

@@ -17,6 +17,7 @@ from pilotlight.services.invoking import InvocationLimits, Invoking
 from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
+from pilotlight.services.reusing import Reusing
 from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.staging import Staging
 from pilotlight.services.staging_runs import StagingRuns
@@ -56,8 +57,16 @@ class Runtime(EndpointRuntime):
     def staging(self) -> Staging:
         """What is copied, and whether all of it is there."""
         name, limits = self.settings.artifact_bucket, self.settings.span_limits
+        reusing = Reusing(self.contents, self.artifacts, self.bucket, at_once=limits.files_at_once)
         return Staging(
-            self.artifacts, self.bucket, self.source, self.preflight, self.clock, bucket_name=name, limits=limits
+            self.artifacts,
+            self.bucket,
+            self.source,
+            self.preflight,
+            reusing,
+            self.clock,
+            bucket_name=name,
+            limits=limits,
         )
 
     @cached_property

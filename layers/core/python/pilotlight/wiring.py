@@ -16,6 +16,7 @@ from pilotlight.adapters.bucket_source import BucketSource
 from pilotlight.adapters.capacity_table import CapacityTable
 from pilotlight.adapters.clock import SystemClock
 from pilotlight.adapters.container_logs import EndpointLogs
+from pilotlight.adapters.content_table import ContentTable
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.endpoint_scaling import EndpointScaling
 from pilotlight.adapters.executions import StepFunctionsExecutions
@@ -150,6 +151,11 @@ class Wiring:
     def bucket(self) -> S3ArtifactBucket:
         """The bucket of weights."""
         return S3ArtifactBucket(self.client("s3", TRANSFER), self.client("s3", ONCE), self.settings.artifact_bucket)
+
+    @cached_property
+    def contents(self) -> ContentTable:
+        """Which artifact holds a content."""
+        return ContentTable(self.table)
 
     @cached_property
     def executions(self) -> StepFunctionsExecutions:

@@ -9,12 +9,15 @@ from pilotlight.adapters.archive_upload import MISSING, ArchiveUpload, crc32
 from pilotlight.adapters.aws_errors import code_of, translated
 from pilotlight.adapters.crc64nvme import decoded, encoded, joined
 from pilotlight.adapters.part_upload import UPLOAD_GONE, PartUpload
+from pilotlight.adapters.server_side_copy import ServerSideCopy
 from pilotlight.domain.archive import Entry, packed_bytes
 from pilotlight.domain.errors import BodyCutShort, NotFound
-from pilotlight.domain.source import Piece
-from pilotlight.domain.spans import UploadedPart
+from pilotlight.domain.source import Piece, StoredObject
+from pilotlight.domain.spans import Part, UploadedPart
 
 CHECKSUM = "CRC64NVME"
+CHECKSUM_TYPE = "FULL_OBJECT"
+PART_REPLACED = "InvalidPart"
 MOST_DELETES = 1000  # of one DeleteObjects call. Source: Amazon S3 API reference
 
 
@@ -24,19 +27,23 @@ class S3ArtifactBucket:
     def __init__(self, client: Any, part_client: Any, bucket: str) -> None:
         self._client = client
         self._parts = PartUpload(part_client, bucket)
+        self._copies = ServerSideCopy(client, bucket)
         self._bucket = bucket
 
     def start_upload(self, key: str) -> str:
         """Return the id of a multipart upload of that key: the oldest one under way, or a fresh one.
 
-        One that was begun with another checksum, by an older version, is left to the bucket's own rule.
+        One that was begun with another checksum, by an older version, cannot be completed by us, and is aborted.
         """
-        under_way = [each for each in self._uploads(key) if each["Key"] == key and _is_ours(each)]
-        if under_way:
-            return str(min(under_way, key=lambda upload: upload["Initiated"])["UploadId"])
+        under_way = [each for each in self._uploads(key) if each["Key"] == key]
+        for upload in under_way:
+            if not _is_ours(upload):
+                self.abort_upload(key, upload["UploadId"])
+        if ours := [each for each in under_way if _is_ours(each)]:
+            return str(min(ours, key=lambda upload: upload["Initiated"])["UploadId"])
         with translated(f"starting the upload of {key}"):
             upload = self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, ChecksumAlgorithm=CHECKSUM, ChecksumType="FULL_OBJECT"
+                Bucket=self._bucket, Key=key, ChecksumAlgorithm=CHECKSUM, ChecksumType=CHECKSUM_TYPE
             )
         return str(upload["UploadId"])
 
@@ -67,13 +74,47 @@ class S3ArtifactBucket:
         """
         self._parts.send(key, upload_id, number, size_bytes, pieces)
 
+    def copy_part(self, key: str, upload_id: str, part: Part, stored: StoredObject) -> None:
+        """Let S3 copy a part from where it lies, and work out its CRC64NVME.
+
+        Raises: NotFound when the upload is gone; SourceChanged, SourceNotFound, SourceGated, SourceRefused.
+        """
+        self._copies.copy_part(key, upload_id, part, stored)
+
+    def copy(self, key: str, stored: StoredObject) -> None:
+        """Let S3 copy a small object. Raises: SourceChanged, SourceNotFound, SourceGated, SourceRefused."""
+        self._copies.copy(key, stored, CHECKSUM)
+
+    def stored(self, key: str) -> StoredObject | None:
+        """Return what S3 tells of an object, with its CRC64NVME; None where there is none."""
+        with translated(f"looking at {key}"):
+            try:
+                head = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+            except ClientError as exc:
+                if code_of(exc) in MISSING:
+                    return None
+                raise
+        return StoredObject(
+            bucket=self._bucket,
+            key=key,
+            size_bytes=head["ContentLength"],
+            etag=head["ETag"].strip('"'),
+            checksum_crc64nvme=head.get("ChecksumCRC64NVME"),
+        )
+
+    def checksum_of(self, key: str, parts: Sequence[UploadedPart]) -> str:
+        """Return the CRC64NVME of the object that parts make. Raises: BodyCutShort where S3 tells none of a part."""
+        in_order = sorted(parts, key=lambda part: part.number)
+        return encoded(joined((_crc_of(part, key), part.size_bytes) for part in in_order))
+
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str:
         """Join the parts to an object with the CRC64NVME that these make, which S3 checks; return it.
 
-        Raises: NotFound when the upload is gone; BodyCutShort where S3 tells no checksum of a part.
+        Raises: NotFound when the upload is gone; BodyCutShort where S3 tells no checksum of a part, or where a part
+        was replaced since it was listed: a copy of it that lost its race may land late, with an ETag of its own.
         """
         in_order = sorted(parts, key=lambda part: part.number)
-        checksum = encoded(joined((_crc_of(part, key), part.size_bytes) for part in in_order))
+        checksum = self.checksum_of(key, parts)
         listed = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC64NVME": part.checksum_crc64nvme}
             for part in in_order
@@ -86,27 +127,31 @@ class S3ArtifactBucket:
                     UploadId=upload_id,
                     MultipartUpload={"Parts": listed},
                     ChecksumCRC64NVME=checksum,
-                    ChecksumType="FULL_OBJECT",
+                    ChecksumType=CHECKSUM_TYPE,
                     MpuObjectSize=sum(part.size_bytes for part in in_order),
                 )
             except ClientError as exc:
                 if code_of(exc) == UPLOAD_GONE:
                     raise NotFound(f"The upload of {key} is over or was aborted.", key=key) from exc
+                if code_of(exc) == PART_REPLACED:
+                    raise BodyCutShort(f"A part of {key} was replaced since it was listed; list them again.") from exc
                 raise
         return checksum
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Abort an upload; one that is over is a success."""
+        with translated(f"aborting the upload of {key}"):
+            try:
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            except ClientError as exc:
+                if code_of(exc) != UPLOAD_GONE:
+                    raise
 
     def abort_uploads(self, prefix: str) -> int:
         """Abort every upload below a prefix; return how many there were."""
         uploads = list(self._uploads(prefix))
         for upload in uploads:
-            with translated(f"aborting the upload of {upload['Key']}"):
-                try:
-                    self._client.abort_multipart_upload(
-                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                except ClientError as exc:
-                    if code_of(exc) != UPLOAD_GONE:
-                        raise
+            self.abort_upload(upload["Key"], upload["UploadId"])
         return len(uploads)
 
     def put(self, key: str, body: bytes) -> None:
@@ -175,8 +220,8 @@ class S3ArtifactBucket:
 
 
 def _is_ours(upload: dict[str, Any]) -> bool:
-    """Say whether parts with our checksum fit into an upload."""
-    return bool(upload.get("ChecksumAlgorithm") == CHECKSUM)
+    """Say whether parts with our checksum fit into an upload, and make an object with one checksum of the whole."""
+    return (upload.get("ChecksumAlgorithm"), upload.get("ChecksumType")) == (CHECKSUM, CHECKSUM_TYPE)
 
 
 def _crc_of(part: UploadedPart, key: str) -> int:

@@ -6,23 +6,15 @@ A revision cannot be asked for again: what lies there now either has it, or the 
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from botocore.response import StreamingBody
 
+from pilotlight.adapters.bucket_refusals import translated_refusal
 from pilotlight.domain.cutting import Cutting
-from pilotlight.domain.errors import (
-    BodyCutShort,
-    PilotlightError,
-    SourceChanged,
-    SourceGated,
-    SourceNotFound,
-    SourceRefused,
-    Throttled,
-    Unavailable,
-)
+from pilotlight.domain.errors import BodyCutShort, SourceChanged, SourceNotFound, SourceRefused
 from pilotlight.domain.file_names import MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
 from pilotlight.domain.upload import ROOT, version_of
@@ -34,10 +26,6 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1024 * 1024
 
 _UPLOADED_FOLDER = re.compile(rf"{ROOT}[^/]+/")
-_MISSING = frozenset({"NoSuchBucket", "NoSuchKey", "404", "InvalidBucketName"})
-_DENIED = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
-_CHANGED = frozenset({"PreconditionFailed", "412", "InvalidRange", "416"})
-_SLOW_DOWN = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "429"})
 
 
 class BucketSource:
@@ -101,7 +89,7 @@ class BucketSource:
         if size_bytes == 0:
             return
         etag = file.etag or self._file(source, file.path).etag
-        with _translated(source):
+        with translated_refusal(source.location):
             answer = self._s3.get_object(
                 Bucket=source.bucket,
                 Key=source.prefix + file.path,
@@ -130,7 +118,7 @@ class BucketSource:
     def _list(self, source: Source) -> list[SourceFile]:
         files: list[SourceFile] = []
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.prefix)
-        with _translated(source):
+        with translated_refusal(source.location):
             for page in pages:
                 files += [_source_file(source, each) for each in page.get("Contents", []) if not _is_folder(each)]
                 if len(files) > MOST_FILES:
@@ -167,36 +155,3 @@ def _pieces(body: StreamingBody, path: str) -> Iterator[bytes]:
             yield from body.iter_chunks(PIECE_BYTES)
     except BotoCoreError as exc:
         raise BodyCutShort(f"The connection to S3 broke within {path}: {type(exc).__name__}. Try again.") from exc
-
-
-@contextmanager
-def _translated(source: Source) -> Iterator[None]:
-    """Turn what S3 says into the domain's errors."""
-    try:
-        yield
-    except ClientError as exc:
-        raise _refusal(exc, source) from exc
-    except BotoCoreError as exc:
-        raise Unavailable(f"S3 did not answer for {source}: {type(exc).__name__}. Try again later.") from exc
-
-
-def _refusal(error: ClientError, source: Source) -> PilotlightError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _CHANGED:
-        return SourceChanged(f"A file of {source} has been replaced since it was listed. Deploy it again.")
-    if code in _MISSING:
-        return SourceNotFound(f"There is no {source}, or a file of it is gone. Check the bucket, prefix and region.")
-    if code in _DENIED:
-        return SourceGated(
-            f"Our role may not read s3://{source.location}. Deploy the stack with a parameter SourceBuckets that names "
-            "the bucket; a bucket of another account, or one with a key of its own, must allow it, too (s3:ListBucket, "
-            "s3:GetObject, kms:Decrypt)."
-        )
-    if code == "InvalidObjectState":
-        return SourceRefused(f"A file of {source} is archived. Restore it from Glacier first.")
-    if code in _SLOW_DOWN:
-        return Throttled(f"S3 asks us to slow down for s3://{source.location}.")
-    if status >= 500:
-        return Unavailable(f"S3 answered {code or status} for {source}. Try again later.")
-    return SourceRefused(f"S3 answered {code or status} for {source}.")

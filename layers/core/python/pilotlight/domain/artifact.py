@@ -61,6 +61,7 @@ class StagedFile(Model):
     `sha256` is what the source tells; `verified` says that what was copied was hashed on its way and is just that. Of
     any other file the source's identity, every part's size and the CRC64NVME of every part and of the whole were
     checked when it was sealed; what has a `sha256` is hashed after that: see the artifact's `unverified`.
+    `copied_from` is the artifact that held the same content and whose file S3 copied, as far as it stayed there.
     """
 
     path: str
@@ -69,6 +70,7 @@ class StagedFile(Model):
     verified: bool = False
     checksum_crc64nvme: str | None = None
     parts: int = 1
+    copied_from: str | None = None
     derived_from: tuple[str, ...] = ()
 
 
@@ -98,6 +100,7 @@ class Artifact(Model):
     """The record of an artifact. `users` are the deployments that refer to it, as `<name>-g<generation>`.
 
     `unverified` is how many files have been sealed and not yet been read back and hashed: nothing serves before that.
+    `reused_bytes` of it were copied from other artifacts, which held them already.
     """
 
     id: str
@@ -109,6 +112,7 @@ class Artifact(Model):
     total_bytes: int = 0
     unverified: int = 0
     verified_at: Moment | None = None
+    reused_bytes: int = 0
     users: tuple[str, ...] = ()
     facts: ModelFacts | None = None
     failure_code: str | None = None

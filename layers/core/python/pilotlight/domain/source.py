@@ -114,6 +114,20 @@ class SourceFile(Model):
     modified_at: Moment | None = None
 
 
+class StoredObject(Model):
+    """An object of S3 that S3 copies itself, as long as it has that ETag; where it is a file of an artifact, of which.
+
+    `checksum_crc64nvme` in base64, of the whole object, where S3 told it.
+    """
+
+    bucket: str
+    key: str
+    size_bytes: int = Field(ge=0)
+    etag: str
+    checksum_crc64nvme: str | None = None
+    artifact_id: str | None = None
+
+
 class Listing(Model):
     """Every file of a source at one pinned revision.
 
@@ -132,6 +146,14 @@ class Listing(Model):
     def file(self, path: str) -> SourceFile | None:
         """Return the file at that path, or None."""
         return next((file for file in self.files if file.path == path), None)
+
+
+def stored_object(source: Source, file: SourceFile) -> StoredObject | None:
+    """Return where a file of a source lies, if that is in S3."""
+    if source.kind is not SourceKind.BUCKET or file.etag is None:
+        return None
+    key = source.prefix + file.path
+    return StoredObject(bucket=source.bucket, key=key, size_bytes=file.size_bytes, etag=file.etag)
 
 
 def joined(pieces: Iterable[Piece]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from pilotlight.domain.source import SourceFile
+from pilotlight.domain.source import SourceFile, StoredObject
 from pilotlight.domain.values import Model
 
 MIB = 1024 * 1024
@@ -15,6 +15,7 @@ SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 mult
 MOST_PARTS = 10_000  # Source: Amazon S3 multipart upload limits
 WHOLE_FILE_BYTES = SMALLEST_PART_BYTES  # a file up to this is put whole
 FILES_AT_ONCE = 16  # joining a large file takes S3 a second, and a model has a hundred
+COPIED_PARTS = 4  # as large are parts that S3 copies itself: no byte of them passes us
 MOST_SMALL_FILES = 64  # of one span: each costs the hub an answer, and is worth no Lambda of its own
 
 
@@ -36,7 +37,7 @@ class UploadedPart(Model):
 
 
 class Run(Model):
-    """A run of parts of one file, or a small file whole (`upload_id` is None)."""
+    """A run of parts of one file, or a small file whole (`upload_id` is None); S3 copies it where it is `stored`."""
 
     file: SourceFile
     offset: int = Field(ge=0)
@@ -44,6 +45,7 @@ class Run(Model):
     part_bytes: int = Field(ge=1)
     first_part: int = Field(default=1, ge=1)
     upload_id: str | None = None
+    stored: StoredObject | None = None
 
     def parts(self) -> list[Part]:
         """Return the parts of this run in order; only a file's last part may be shorter than the others."""
@@ -92,10 +94,11 @@ class SpanLimits(Model):
         return 1 if self.streams == 1 else FILES_AT_ONCE
 
 
-def part_bytes_for(size_bytes: int, limits: SpanLimits) -> int:
+def part_bytes_for(size_bytes: int, limits: SpanLimits, *, copied_by_s3: bool = False) -> int:
     """Return the part size of a file: the usual one, or as much larger as 10,000 parts demand, in whole MiB."""
+    usual = limits.part_bytes * COPIED_PARTS if copied_by_s3 else limits.part_bytes
     needed = -(-size_bytes // MOST_PARTS)
-    return max(limits.part_bytes, -(-needed // MIB) * MIB)
+    return max(usual, -(-needed // MIB) * MIB)
 
 
 def is_multipart(size_bytes: int) -> bool:

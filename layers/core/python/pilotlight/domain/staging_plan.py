@@ -1,20 +1,29 @@
 """What an attempt to stage an artifact decided: written beside its spans, and believed by whoever seals it."""
 
 from pilotlight.domain.artifact import SkippedFile, StagedFile
-from pilotlight.domain.source import SourceFile
+from pilotlight.domain.source import SourceFile, StoredObject
 from pilotlight.domain.spans import Run, in_parts, is_multipart
 from pilotlight.domain.values import Model
 
 
 class PlannedFile(Model):
-    """One file of the plan: what sealing must find. `part_bytes` is of a file that is uploaded in parts."""
+    """One file of the plan: what sealing must find. `part_bytes` is of a file that is uploaded in parts.
+
+    `stored` is what S3 copies it from: the source itself where that is a bucket, or a file of another artifact.
+    """
 
     path: str
     size_bytes: int
     sha256: str | None = None
     upload_id: str | None = None
     part_bytes: int | None = None
+    stored: StoredObject | None = None
     derived_from: tuple[str, ...] = ()
+
+    @property
+    def donor(self) -> StoredObject | None:
+        """The file of another artifact that S3 copies it from, if it is one."""
+        return self.stored if self.stored and self.stored.artifact_id else None
 
     @property
     def is_verified(self) -> bool:
@@ -24,7 +33,7 @@ class PlannedFile(Model):
     def run(self, part_bytes: int) -> Run:
         """Return all its parts as one run; `part_bytes` is for a plan that does not tell."""
         file = SourceFile(path=self.path, size_bytes=self.size_bytes, sha256=self.sha256)
-        return in_parts(file, self.upload_id or "", self.part_bytes or part_bytes)
+        return in_parts(file, self.upload_id or "", self.part_bytes or part_bytes).changed(stored=self.stored)
 
     def staged(self) -> StagedFile:
         """Return its line of the manifest, before S3 has told parts and checksum."""
@@ -33,6 +42,7 @@ class PlannedFile(Model):
             size_bytes=self.size_bytes,
             sha256=self.sha256,
             verified=self.is_verified,
+            copied_from=self.donor.artifact_id if self.donor else None,
             derived_from=self.derived_from,
         )
 

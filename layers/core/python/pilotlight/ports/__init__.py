@@ -20,6 +20,7 @@ from pilotlight.ports.inventory import Inventory, UnfinishedUpload
 from pilotlight.ports.records import (
     Artifacts,
     CapacityLedger,
+    Contents,
     Deployments,
     IdempotencyKeys,
     Invocations,
@@ -52,6 +53,7 @@ __all__ = [
     "Backlog",
     "CapacityLedger",
     "Clock",
+    "Contents",
     "Deployments",
     "Executions",
     "IdempotencyKeys",

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from pilotlight.domain.artifact import Artifact
 from pilotlight.domain.capacity import Capacity
+from pilotlight.domain.content import HeldContent
 from pilotlight.domain.deployment import Change, Deployment, Event
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.pricing import BillingWindow
@@ -111,6 +112,22 @@ class CapacityLedger(Protocol):
 
     def save(self, before: Capacity, after: Capacity) -> None:
         """Write the ledger if nobody wrote since `before`. Raises: ConcurrentChange."""
+        ...
+
+
+class Contents(Protocol):
+    """Which artifact holds a content."""
+
+    def find(self, sha256: str, size_bytes: int) -> HeldContent | None:
+        """Return who was sealed with a content last, or None."""
+        ...
+
+    def note(self, held: HeldContent) -> None:
+        """Keep who holds a content, in place of whoever held it before."""
+        ...
+
+    def forget(self, held: HeldContent) -> None:
+        """Remove who held a content; one that is not there is a success."""
         ...
 
 

@@ -7,8 +7,8 @@ from pilotlight.domain.archive import Entry
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
-from pilotlight.domain.source import Listing, Piece, Source, SourceFile
-from pilotlight.domain.spans import UploadedPart
+from pilotlight.domain.source import Listing, Piece, Source, SourceFile, StoredObject
+from pilotlight.domain.spans import Part, UploadedPart
 from pilotlight.domain.values import Model, Moment
 
 
@@ -37,7 +37,10 @@ class ArtifactBucket(Protocol):
     """The bucket of weights."""
 
     def start_upload(self, key: str) -> str:
-        """Return the id of a multipart upload of that key: the one under way, or a fresh one."""
+        """Return the id of a multipart upload of that key: the one under way, or a fresh one.
+
+        One with another checksum than ours, which we could never complete, is aborted.
+        """
         ...
 
     def parts(self, key: str, upload_id: str) -> dict[int, UploadedPart]:
@@ -48,8 +51,34 @@ class ArtifactBucket(Protocol):
         """Upload one part, its pieces as they come, with its CRC64NVME. Raises: NotFound when the upload is gone."""
         ...
 
+    def copy_part(self, key: str, upload_id: str, part: Part, stored: StoredObject) -> None:
+        """Let S3 copy a part from where it lies, with its CRC64NVME, if it has that ETag.
+
+        Raises: NotFound when the upload is gone; SourceChanged, SourceNotFound, SourceGated, SourceRefused.
+        """
+        ...
+
+    def copy(self, key: str, stored: StoredObject) -> None:
+        """Let S3 copy a small object, if it has that ETag. Raises: as `copy_part`."""
+        ...
+
+    def stored(self, key: str) -> StoredObject | None:
+        """Return what S3 tells of an object, with its checksum; None where there is none."""
+        ...
+
+    def checksum_of(self, key: str, parts: Sequence[UploadedPart]) -> str:
+        """Return the CRC64NVME of the object that parts make. Raises: BodyCutShort where S3 tells none of a part."""
+        ...
+
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> str | None:
-        """Join the parts to an object with the CRC64NVME that these make; return it as S3 gives it."""
+        """Join the parts to an object with the CRC64NVME that these make; return it as S3 gives it.
+
+        Raises: NotFound when the upload is gone; BodyCutShort when a part has been replaced meanwhile.
+        """
+        ...
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Abort an upload; one that is over is a success."""
         ...
 
     def abort_uploads(self, prefix: str) -> int:

@@ -48,11 +48,15 @@ class Transfer:
 
 @dataclass(eq=False)
 class Item:
-    """What is copied as a whole, a part or a small file: `copy` does it, and may run twice at once."""
+    """What is copied as a whole, a part or a small file: `copy` does it, and may run twice at once.
+
+    A silent one is copied by S3 itself, and counts no bytes before all of them are there.
+    """
 
     name: str
     size_bytes: int
     copy: Callable[[Transfer], None]
+    silent: bool = False
 
 
 class ItemFailedError(Exception):
@@ -141,6 +145,7 @@ class _Crossing:
                 seconds=now - each.began,
                 idle_seconds=now - each.newest,
                 copies=count,
+                silent=each.item.silent and each.copied_bytes == 0,
             )
             for each, count in zip(transfers, copies, strict=True)
         ]

@@ -1,6 +1,6 @@
 """Copying one span: what S3 does not hold yet of its files, several parts at once, each as its bytes come.
 
-A span is copied by whoever gets it, as often as it is given.
+What lies in S3 already is copied by S3 itself. A span is copied by whoever gets it, as often as it is given.
 """
 
 import hashlib
@@ -11,7 +11,14 @@ from time import monotonic
 
 from pilotlight.contracts import SpanTask, StagingTask
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, weight_key
-from pilotlight.domain.errors import BodyCutShort, NotFound, PilotlightError, SourceChanged, Superseded
+from pilotlight.domain.errors import (
+    BodyCutShort,
+    NotFound,
+    PilotlightError,
+    SourceChanged,
+    SourceNotFound,
+    Superseded,
+)
 from pilotlight.domain.source import Piece, Source, SourceFile, joined
 from pilotlight.domain.spans import Part, Run, missing_parts
 from pilotlight.domain.staging_progress import SpanMark
@@ -81,13 +88,14 @@ class SpanCopying:
         """Return what is copied of a run: one small file, or the parts that S3 does not hold."""
         key = weight_key(task.artifact_id, run.file.path)
         if run.upload_id is None:
-            copy = partial(self._copy_whole, task.source, run.file, key, patience)
-            return [Item(name=run.file.path, size_bytes=run.size_bytes, copy=copy)]
+            copy = partial(self._copy_whole, task.source, run, key, patience)
+            return [Item(name=run.file.path, size_bytes=run.size_bytes, copy=copy, silent=run.stored is not None)]
         return [
             Item(
                 name=run.file.path,
                 size_bytes=part.size_bytes,
                 copy=partial(self._copy_part, task.source, run, part, key, patience),
+                silent=run.stored is not None,
             )
             for part in self._missing(run, key)
         ]
@@ -100,7 +108,12 @@ class SpanCopying:
                 return []  # completed by an earlier run of `seal`
             raise
 
-    def _copy_whole(self, source: Source, file: SourceFile, key: str, patience: Patience, transfer: Transfer) -> None:
+    def _copy_whole(self, source: Source, run: Run, key: str, patience: Patience, transfer: Transfer) -> None:
+        file = run.file
+        if run.stored is not None:
+            self._bucket.copy(key, run.stored)
+            return
+
         def read() -> bytes:
             return joined(transfer.counted(self._read(source, file, 0, file.size_bytes, transfer)))
 
@@ -116,10 +129,27 @@ class SpanCopying:
             self._bucket.upload_part(key, run.upload_id or "", part.number, part.size_bytes, pieces)
 
         try:
-            patience.with_waits(send)
+            if not self._is_copied_by_s3(run, part, key):
+                patience.with_waits(send)
         except NotFound:
             if not self._is_whole(key, run.file):
                 raise  # aborted, and not completed by an earlier run of `seal`
+
+    def _is_copied_by_s3(self, run: Run, part: Part, key: str) -> bool:
+        """Let S3 copy a part that lies in S3; say whether it has.
+
+        Another artifact may be deleted while its file is copied: then what is wanted comes from its own source.
+        Raises: SourceChanged, SourceNotFound, and whatever else the source itself is refused with.
+        """
+        if run.stored is None:
+            return False
+        try:
+            self._bucket.copy_part(key, run.upload_id or "", part, run.stored)
+        except (SourceChanged, SourceNotFound):
+            if run.stored.artifact_id is None:
+                raise
+            return False
+        return True
 
     def _is_whole(self, key: str, file: SourceFile) -> bool:
         return self._bucket.sizes(key).get(key) == file.size_bytes

@@ -6,7 +6,7 @@ holds already is not copied again.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pilotlight.contracts import SpanTask, StagingFailureTask, StagingTask
 from pilotlight.domain.artifact import (
@@ -22,7 +22,7 @@ from pilotlight.domain.artifact import (
 )
 from pilotlight.domain.checkpoint import CheckpointPlan
 from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, SourceRefused
-from pilotlight.domain.source import Listing, SourceFile
+from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind, StoredObject, stored_object
 from pilotlight.domain.spans import (
     Run,
     SpanLimits,
@@ -40,6 +40,7 @@ from pilotlight.domain.values import Model
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.records import amend_artifact
+from pilotlight.services.reusing import Reusing
 from pilotlight.services.side_by_side import side_by_side
 from pilotlight.services.span_copying import at_work
 
@@ -72,6 +73,7 @@ class Staging:
         bucket: ArtifactBucket,
         source: ModelSource,
         preflight: Preflight,
+        reusing: Reusing,
         clock: Clock,
         *,
         bucket_name: str,
@@ -81,6 +83,7 @@ class Staging:
         self._bucket = bucket
         self._source = source
         self._preflight = preflight
+        self._reusing = reusing
         self._clock = clock
         self._bucket_name = bucket_name
         self._limits = limits
@@ -102,7 +105,7 @@ class Staging:
             told = " ".join(str(problem) for problem in checkpoint.problems)
             raise SourceRefused(f"{artifact.source} is not staged: {told}", artifact_id=artifact.id)
         held = self._bucket.sizes(weights_prefix(artifact.id))
-        plan = self._begin_uploads(artifact, checkpoint.plan, held)
+        plan = self._begin_uploads(artifact, listing.source, checkpoint.plan, held)
         spans = self._spans(task, listing, plan, held)
         self._artifacts.mark_span(artifact.id, task.attempt, len(spans), self._held(plan, spans))
         self._bucket.put(plan_key(artifact.id, task.attempt, "plan"), plan.model_dump_json().encode())
@@ -146,13 +149,19 @@ class Staging:
             listed = [file.model_dump(include={"path", "size_bytes", "sha256"}) for file in unverified]
             self._bucket.put(unverified_key(artifact.id), json.dumps(listed).encode())
         self._bucket.put(manifest_key(artifact.id), manifest.model_dump_json(indent=1).encode())
+        self._reusing.note(manifest)
+        reused_bytes = sum(file.size_bytes for file in files if file.copied_from)
 
         def sealed(before: Artifact | None) -> Artifact | None:
             if before is None or before.status is not ArtifactStatus.STAGING:
                 return None
-            total_bytes, to_verify = manifest.total_bytes, len(unverified)
-            after = before.changed(status=ArtifactStatus.SEALED, total_bytes=total_bytes, updated_at=now)
-            return after.changed(unverified=to_verify, verified_at=None if to_verify else now)
+            after = before.changed(
+                status=ArtifactStatus.SEALED,
+                total_bytes=manifest.total_bytes,
+                reused_bytes=reused_bytes,
+                updated_at=now,
+            )
+            return after.changed(unverified=len(unverified), verified_at=None if unverified else now)
 
         amend_artifact(self._artifacts, artifact.id, sealed)
         return Sealed(unverified=len(unverified), copiers=self._limits.copiers)
@@ -173,9 +182,12 @@ class Staging:
 
         return amend_artifact(self._artifacts, task.artifact_id, failed)
 
-    def _begin_uploads(self, artifact: Artifact, plan: CheckpointPlan, held: dict[str, int]) -> StagingPlan:
+    def _begin_uploads(
+        self, artifact: Artifact, source: Source, plan: CheckpointPlan, held: dict[str, int]
+    ) -> StagingPlan:
         at_once = self._limits.files_at_once
-        files = side_by_side(lambda file: self._planned(artifact.id, file, held), plan.files, at_once)
+        stored = self._in_s3(artifact.id, source, plan.files, held)
+        files = side_by_side(lambda file: self._planned(artifact.id, file, held, stored), plan.files, at_once)
         for derived in plan.derived:
             self._bucket.put(weight_key(artifact.id, derived.path), derived.content)
             files.append(
@@ -183,15 +195,28 @@ class Staging:
             )
         return StagingPlan(files=tuple(files), skipped=plan.skipped)
 
-    def _planned(self, artifact_id: str, file: SourceFile, held: dict[str, int]) -> PlannedFile:
+    def _in_s3(
+        self, artifact_id: str, source: Source, files: Sequence[SourceFile], held: Mapping[str, int]
+    ) -> dict[str, StoredObject]:
+        """Return by path what S3 can copy itself of what it does not hold yet: from the source, or other artifacts."""
+        wanted = [file for file in files if held.get(weight_key(artifact_id, file.path)) != file.size_bytes]
+        if source.kind is not SourceKind.BUCKET:
+            return self._reusing.donors(wanted)
+        return {file.path: stored for file in wanted if (stored := stored_object(source, file))}
+
+    def _planned(
+        self, artifact_id: str, file: SourceFile, held: Mapping[str, int], stored: Mapping[str, StoredObject]
+    ) -> PlannedFile:
         key = weight_key(artifact_id, file.path)
         in_parts = is_multipart(file.size_bytes) and held.get(key) != file.size_bytes
+        part_bytes = part_bytes_for(file.size_bytes, self._limits, copied_by_s3=file.path in stored)
         return PlannedFile(
             path=file.path,
             size_bytes=file.size_bytes,
             sha256=file.sha256,
             upload_id=self._bucket.start_upload(key) if in_parts else None,
-            part_bytes=part_bytes_for(file.size_bytes, self._limits) if in_parts else None,
+            part_bytes=part_bytes if in_parts else None,
+            stored=stored.get(file.path),
         )
 
     def _spans(self, task: StagingTask, listing: Listing, plan: StagingPlan, held: dict[str, int]) -> list[SpanTask]:
@@ -203,7 +228,7 @@ class Staging:
             if planned.derived_from or file is None or held.get(key) == planned.size_bytes:
                 return []
             if planned.upload_id is None:
-                return [whole(file)]
+                return [whole(file).changed(stored=planned.stored)]
             run = planned.run(self._limits.part_bytes).changed(file=file)
             return missing_runs(run, self._bucket.parts(key, planned.upload_id))
 
@@ -225,15 +250,33 @@ class Staging:
         key = weight_key(artifact_id, file.path)
         sealed = file.staged()
         if held.get(key) == file.size_bytes:
-            return sealed
+            stored = self._bucket.stored(key) if is_multipart(file.size_bytes) else None
+            return sealed.changed(checksum_crc64nvme=stored.checksum_crc64nvme) if stored else sealed
         if file.upload_id is None:
             raise BodyCutShort(
                 f"{file.path} has {held.get(key, 0)} of {file.size_bytes} bytes; retry to copy what is missing.",
                 path=file.path,
             )
         parts = self._all_parts(key, file)
+        self._require_same_as_donor(key, file, parts)
         checksum = self._bucket.complete(key, file.upload_id, parts)
         return sealed.changed(checksum_crc64nvme=checksum, parts=len(parts))
+
+    def _require_same_as_donor(self, key: str, file: PlannedFile, parts: Sequence[UploadedPart]) -> None:
+        """See that parts make what the other artifact holds, also where some came from the source after all.
+
+        Raises: SourceChanged, once the upload is aborted: the next attempt copies all of it anew.
+        """
+        if file.donor is None:
+            return
+        found, wanted = self._bucket.checksum_of(key, parts), file.donor.checksum_crc64nvme
+        if found != wanted:
+            self._bucket.abort_upload(key, file.upload_id or "")
+            raise SourceChanged(
+                f"{file.path} is not what artifact {file.donor.artifact_id} holds under the same SHA-256: CRC64NVME "
+                f"{found} instead of {wanted}. Retry to copy it anew; if it stays so, delete what uses that artifact.",
+                path=file.path,
+            )
 
     def _all_parts(self, key: str, file: PlannedFile) -> list[UploadedPart]:
         held = self._bucket.parts(key, file.upload_id or "")
