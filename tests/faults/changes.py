@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from tests.faults.hubs import IN_PARTS, MODEL, SPOILT
+from tests.faults.hubs import LARGE_MODEL, MODEL, SPOILT
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import (
     NAME,
@@ -169,7 +169,7 @@ declare(
     Workflow(
         "verify",
         nothing,
-        lambda s, v: deploy(s, v, "large", source=f"hf://{IN_PARTS}"),
+        lambda s, v: deploy(s, v, "large", source=f"hf://{LARGE_MODEL}"),
         _is_verified,
         watched=verifying,
     )

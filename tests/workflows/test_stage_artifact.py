@@ -35,6 +35,11 @@ def content(world: World, key: str) -> bytes:
     return world.cloud.client("s3").get_object(Bucket=world.artifact_bucket, Key=key)["Body"].read()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_held(world: World) -> None:
+    world.forget_contents()
+
+
 def test_what_is_sealed_is_byte_for_byte_what_the_hub_has(world: World) -> None:
     artifact_id = staged(world, world.deploy(source=world.publish()))
 

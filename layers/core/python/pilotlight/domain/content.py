@@ -9,30 +9,29 @@ from pydantic import Field
 
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, Manifest
 from pilotlight.domain.source import SourceFile
+from pilotlight.domain.spans import is_multipart
 from pilotlight.domain.values import Model
-
-SMALLEST_BYTES = 8 * 1024 * 1024  # a smaller file is downloaded sooner than it is looked for
 
 
 class HeldContent(Model):
     """A file of an artifact by its content: `sha256` in hex, `checksum_crc64nvme` in base64."""
 
     sha256: str
-    size_bytes: int = Field(ge=SMALLEST_BYTES)
+    size_bytes: int = Field(ge=0)
     checksum_crc64nvme: str
     artifact_id: str
     path: str
 
 
 def is_looked_for(file: SourceFile) -> bool:
-    """Say whether it is worth asking for a file's content."""
-    return file.sha256 is not None and file.size_bytes >= SMALLEST_BYTES
+    """Say whether it is worth asking for a file's content: a small one is downloaded sooner than it is looked for."""
+    return file.sha256 is not None and is_multipart(file.size_bytes)
 
 
 def contents_of(manifest: Manifest) -> Iterator[HeldContent]:
     """Yield the files of a manifest that others may be copied from: as their source has them, with S3's checksum."""
     for file in manifest.files:
-        if file.sha256 and file.checksum_crc64nvme and file.size_bytes >= SMALLEST_BYTES and not file.derived_from:
+        if file.sha256 and file.checksum_crc64nvme and is_multipart(file.size_bytes):
             yield HeldContent(
                 sha256=file.sha256,
                 size_bytes=file.size_bytes,
