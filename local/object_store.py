@@ -139,9 +139,9 @@ def _copying(original: Any) -> Any:
 
     def copy_object(response: S3Response) -> Any:
         source = copied_object(response)
-        asked = response.headers.pop("x-amz-checksum-algorithm", None)
-        algorithm = asked or source.checksum_algorithm
+        algorithm = response.headers.get("x-amz-checksum-algorithm") or source.checksum_algorithm
         status, headers, _ = original(response)
+        headers.pop("Checksum", None)  # no header of S3's, and no text
         key = response.backend.get_object(response.bucket_name, response.parse_key_name())
         key.multipart, key._etag = None, None
         if algorithm and (checksum := checksum_of(algorithm, key.value)):

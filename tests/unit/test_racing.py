@@ -51,3 +51,23 @@ def test_a_part_of_which_nothing_comes_any_more_is_raced_even_alone(idle, raced)
     flight = Flight(size_bytes=PART, copied_bytes=PART // 2, seconds=20, idle_seconds=idle)
 
     assert worth_racing([flight], []) == raced
+
+
+def a_silent_flight(seconds, **fields):
+    return Flight(size_bytes=PART, copied_bytes=0, seconds=seconds, idle_seconds=seconds, silent=True, **fields)
+
+
+@pytest.mark.parametrize(("seconds", "raced"), [(STALLED_SECONDS - 1, None), (STALLED_SECONDS, 0)])
+def test_a_part_that_s3_copies_is_raced_when_it_takes_twice_as_long_as_others_and_no_sooner_than_a_stalled_one(
+    seconds, raced
+):
+    assert worth_racing([a_silent_flight(seconds)], [128.0 * MB]) == raced
+
+
+def test_a_part_that_s3_copies_slowly_is_left_alone_where_all_of_them_are_slow():
+    assert worth_racing([a_silent_flight(19)], [12.8 * MB]) is None
+    assert worth_racing([a_silent_flight(20)], [12.8 * MB]) == 0
+
+
+def test_a_part_that_s3_copies_is_left_alone_where_nothing_has_arrived_yet():
+    assert worth_racing([a_silent_flight(50), a_silent_flight(50)], []) is None

@@ -316,3 +316,87 @@ def test_a_checksum_is_what_headers_and_documents_call_it() -> None:
     checksum = Checksum("CRC64NVME", "AAAAAAAAAAA=")
 
     assert (checksum.header, checksum.field) == ("x-amz-checksum-crc64nvme", "ChecksumCRC64NVME")
+
+
+# Copies that S3 makes itself
+
+
+def copied(s3: Any, upload: Upload, number: int, **more: Any) -> dict[str, Any]:
+    where = {"Bucket": "store", "Key": upload.key, "UploadId": upload.id, "CopySource": "store/copied"}
+    return dict(s3.upload_part_copy(**where, PartNumber=number, **more)["CopyPartResult"])
+
+
+@pytest.fixture(scope="module")
+def original(s3: Any) -> dict[str, Any]:
+    """Put an object of two parts; give its head."""
+    upload = Upload(s3, "copied")
+    upload.complete(upload.put(1, b"a" * FIVE_MIB), upload.put(2, b"b"))
+    return dict(s3.head_object(Bucket="store", Key="copied"))
+
+
+def test_a_copied_part_has_the_checksum_of_its_uploads_algorithm_and_is_told_it(s3: Any, original: Any) -> None:
+    """moto tells none."""
+    upload = Upload(s3, "copy", ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+
+    made = copied(s3, upload, 1, CopySourceRange=f"bytes={FIVE_MIB - 1}-{FIVE_MIB}", CopySourceIfMatch=original["ETag"])
+
+    right = checksum_of("CRC64NVME", b"ab")
+    (part,) = upload.parts()["Parts"]
+    assert right is not None
+    assert made["ChecksumCRC64NVME"] == part["ChecksumCRC64NVME"] == right.value
+    assert (made["ETag"], part["Size"]) == (part["ETag"], 2)
+    upload.abort()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_not_what_was_asked_for_is_not_copied(s3: Any, original: Any, whole: bool) -> None:
+    """moto copies it."""
+    upload = Upload(s3, "copy")
+    other = {"CopySourceIfMatch": '"another"'}
+
+    def copy() -> None:
+        if whole:
+            s3.copy_object(Bucket="store", Key="copy", CopySource="store/copied", **other)
+        else:
+            copied(s3, upload, 1, **other)
+
+    with pytest.raises(ClientError) as refused:
+        copy()
+
+    assert code_of(refused) == ("PreconditionFailed", 412)
+    assert "Parts" not in upload.parts()
+    assert "Contents" not in s3.list_objects_v2(Bucket="store", Prefix="copy")
+    upload.abort()
+
+
+def test_a_part_of_an_object_that_is_not_there_is_told_as_that(s3: Any) -> None:
+    """moto answers 404 without a code."""
+    upload = Upload(s3, "copy")
+
+    with pytest.raises(ClientError) as refused:
+        s3.upload_part_copy(Bucket="store", Key="copy", UploadId=upload.id, PartNumber=1, CopySource="store/nothing")
+
+    assert code_of(refused) == ("NoSuchKey", 404)
+    upload.abort()
+
+
+def test_a_range_beyond_the_object_is_refused(s3: Any, original: Any) -> None:
+    """moto gives what there is."""
+    upload = Upload(s3, "copy")
+
+    with pytest.raises(ClientError) as refused:
+        copied(s3, upload, 1, CopySourceRange=f"bytes=0-{original['ContentLength']}")
+
+    assert code_of(refused) == ("InvalidArgument", 400)
+    upload.abort()
+
+
+def test_a_whole_copy_is_an_object_of_one_part_with_the_checksum_that_is_asked_for(s3: Any, original: Any) -> None:
+    """moto's is made of its source's parts, and has the wrong CRC64NVME."""
+    made = s3.copy_object(Bucket="store", Key="whole", CopySource="store/copied", ChecksumAlgorithm="CRC64NVME")
+
+    right = checksum_of("CRC64NVME", b"a" * FIVE_MIB + b"b")
+    head = s3.head_object(Bucket="store", Key="whole", ChecksumMode="ENABLED")
+    assert right is None or made["CopyObjectResult"]["ChecksumCRC64NVME"] == head["ChecksumCRC64NVME"] == right.value
+    assert made["CopyObjectResult"]["ETag"] == head["ETag"] != original["ETag"]
+    assert "-" not in head["ETag"]
