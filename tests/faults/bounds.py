@@ -13,6 +13,7 @@ from local.identity import ACCOUNT_ID, REGION
 from tests.faults import ledger
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import (
+    HUB_SOURCE,
     NAME,
     NEIGHBOUR,
     PROMPT,
@@ -221,7 +222,7 @@ def _deploy_what_never_loads(stack: Stack, visit: Visit) -> None:
 def _deploy_at_a_limit(stack: Stack, visit: Visit) -> None:
     """Deploy while the bucket takes no parts for longer than a span is tried."""
     stack.seam.lasting["s3.UploadPart"] = ("throttle", stack.clock.moment + RATE_LIMIT_SECONDS)
-    deploy(stack, visit, "large")
+    deploy(stack, visit, "large", source=HUB_SOURCE)
 
 
 def _bound(name: str, begin: Callable[[Stack], Any], drive: Callable[[Stack, Visit], Any]) -> None:

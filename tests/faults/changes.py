@@ -9,7 +9,6 @@ from tests.faults.hubs import LARGE_MODEL, MODEL, SPOILT
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import (
     NAME,
-    STAGING,
     Visit,
     Workflow,
     declare,
@@ -21,6 +20,7 @@ from tests.faults.workflows import (
     nothing,
     serves,
     serving,
+    stages,
     wanted,
     warm_up,
 )
@@ -133,11 +133,6 @@ def _judge(stack: Stack, visit: Visit) -> None:
         visit.answer = insist(stack, visit, "POST", "/preflight", {"source": source})
 
 
-def staging(function: str) -> bool:
-    """Watch what stages an artifact."""
-    return function in STAGING
-
-
 def _accepted(_: Stack, visit: Visit) -> bool:
     answer = visit.answer
     return answer is not None and answer.status == HTTPStatus.OK and bool(answer.body["verdict"]["accepted"])
@@ -183,5 +178,5 @@ declare(
         watched=verifying,
     )
 )
-declare(Workflow("hub", nothing, lambda s, v: deploy(s, v, "small", source=f"hf://{MODEL}"), serves, watched=staging))
+declare(Workflow("hub", nothing, lambda s, v: deploy(s, v, "small", source=f"hf://{MODEL}"), serves, watched=stages))
 declare(Workflow("preflight", serving("small"), _judge, _accepted))

@@ -14,6 +14,7 @@ from local.hub.repositories import Repository
 
 MODEL = "acme/small"
 LARGE_MODEL = "acme/large"  # whose weights are verified once they are sealed
+SAME_SHARDS = "acme/large-again"
 SPOILT = "acme/spoilt"  # whose weights have another bit than the hub lists
 
 
@@ -21,7 +22,8 @@ SPOILT = "acme/spoilt"  # whose weights have another bit than the hub lists
 def hub() -> Iterator[str]:
     """Give the address of a hub, for as long as the context lasts."""
     with TemporaryDirectory() as folder, Hub() as served:
-        for name, shard_bytes in ((MODEL, 100_000), (LARGE_MODEL, 5_600_000), (SPOILT, 7_000_000)):
+        sizes = {MODEL: 100_000, LARGE_MODEL: 5_600_000, SAME_SHARDS: 5_600_000, SPOILT: 7_000_000}
+        for name, shard_bytes in sizes.items():
             write_checkpoint(Path(folder) / name, shards=1, shard_bytes=shard_bytes, clutter=False)
             served.add(name, Path(folder) / name)
         _spoil(served.repositories[SPOILT])

@@ -42,7 +42,7 @@ from tests.faults.happenings import (
 from tests.faults.modes import MODES
 from tests.faults.seam import Call, Meeting
 from tests.faults.stack import SOURCE_BUCKET, Stack
-from tests.faults.workflows import Visit, importing, insist, nothing, serving, wanted
+from tests.faults.workflows import HUB_SOURCE, Visit, importing, insist, nothing, serving, wanted
 
 SOON_SECONDS = 600
 LATE_SECONDS = 20  # after which an execution that was started ought to be there
@@ -157,7 +157,8 @@ OCCASIONS = (
     Occasion("events that nobody takes", nothing, lost_events),
     Occasion("a source that goes away", nothing, deploys("large"), "copy_span", "", when(SMALL)),
     Occasion("an upload that goes away", nothing, uploads(), "copy_span", "", when(forgotten("upload_bucket", "up"))),
-    Occasion("an upload is aborted", nothing, deploys("large"), "copy_span", "UploadPart", when(uploads_end)),
+    Occasion("an upload is aborted", nothing, deploys(source=HUB_SOURCE), "copy_span", "UploadPart", when(uploads_end)),
+    Occasion("a copy's upload is aborted", nothing, deploys("large"), "copy_span", "UploadPartCopy", when(uploads_end)),
     Occasion("no plan", nothing, deploys("large"), "plan_staging", "", DENIED),
     Occasion("an execution is stopped", importing, stops_executions("deploy")),
     Occasion("an execution stands still", importing, nobody_goes_on),

@@ -11,10 +11,13 @@ from http import HTTPStatus
 from typing import Any
 
 from tests.faults.answer import Answer
+from tests.faults.hubs import LARGE_MODEL, SAME_SHARDS
 from tests.faults.stack import SOURCE_BUCKET, Stack
 
 NAME = "one"
 NEIGHBOUR = "neighbour"
+DONOR = "donor"
+HUB_SOURCE = f"hf://{LARGE_MODEL}"
 TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
 PAUSE_SECONDS = 70
 PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
@@ -296,7 +299,30 @@ def _nothing_lost(stack: Stack, _: Visit) -> bool:
     return not any(listed) and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
-declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=lambda f: f in STAGING))
+def stages(function: str) -> bool:
+    """Watch what stages an artifact."""
+    return function in STAGING
+
+
+def _held_by_another(stack: Stack) -> None:
+    """Begin beside a model on the hub that has the same shard."""
+    insist(stack, Visit(), "POST", "/deployments", wanted("large", name=DONOR, source=HUB_SOURCE), key=DONOR)
+    stack.settle(lambda: stack.status(DONOR) == "SERVING")
+
+
+def _stage_again(stack: Stack, visit: Visit) -> None:
+    visit.may_be_made.add(DONOR)
+    deploy(stack, visit, "large", source=f"hf://{SAME_SHARDS}")
+
+
+def _taken_from_the_other(stack: Stack, visit: Visit) -> bool:
+    artifact = stack.records("ARTIFACT").get(stack.deployment(NAME).get("artifact_id", ""), {})
+    return serves(stack, visit) and artifact["reused_bytes"] > 0
+
+
+declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large", source=HUB_SOURCE), serves, watched=stages))
+declare(Workflow("stage-s3", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=stages))
+declare(Workflow("stage-again", _held_by_another, _stage_again, _taken_from_the_other, watched=stages))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
 declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
