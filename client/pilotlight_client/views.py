@@ -262,6 +262,7 @@ class ArtifactView(TypedDict):
     revision: str
     status: str
     total_bytes: int
+    reused_bytes: int
     users: list[str]
     cost_per_month: Money
     created_at: str

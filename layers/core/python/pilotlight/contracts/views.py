@@ -257,7 +257,8 @@ class UploadList(Model):
 class ArtifactView(Model):
     """Weights in our bucket: where they came from, who uses them, and what they cost.
 
-    `users` are deployments with their generation, as `name-g1`; `total_bytes` is what it shall have until it is sealed.
+    `users` are deployments with their generation, as `name-g1`; `total_bytes` is what it shall have until it is sealed,
+    and `reused_bytes` of it were copied from other artifacts.
     """
 
     id: str
@@ -265,6 +266,7 @@ class ArtifactView(Model):
     revision: str
     status: ArtifactStatus
     total_bytes: int
+    reused_bytes: int = 0
     users: tuple[str, ...]
     cost_per_month: Money
     created_at: Moment

@@ -290,6 +290,7 @@ def _artifact_view(artifact: Artifact) -> ArtifactView:
         revision=artifact.revision,
         status=artifact.status,
         total_bytes=artifact.total_bytes,
+        reused_bytes=artifact.reused_bytes,
         users=artifact.users,
         cost_per_month=kept_for_a_month(artifact.total_bytes),
         created_at=artifact.created_at,
