@@ -42,10 +42,11 @@ def needed_by(response: S3Response, resource: str) -> Iterator[Needed]:
     if "x-amz-tagging" in response.headers:
         yield "s3:PutObjectTagging", resource, {}
     if source := response.headers.get("x-amz-copy-source"):
-        yield "s3:GetObject", _BUCKETS + unquote(source).lstrip("/").partition("?")[0], {}
-    if action == "GetObject" and _is_missing(response):
-        # who may not list is not told whether a key is there: 403 and not 404. No prefix is asked for then.
-        yield "s3:ListBucket", resource.partition("/")[0], {}
+        bucket, _, key = unquote(source).lstrip("/").partition("?")[0].partition("/")
+        yield "s3:GetObject", object_arn(bucket, key), {}
+        yield from _told_missing(response, bucket, key)
+    elif action == "GetObject":
+        yield from _told_missing(response, response.bucket_name, response.parse_key_name())
 
 
 def object_arn(bucket: str, key: str) -> str:
@@ -60,9 +61,15 @@ def _facts(response: S3Response, query: dict[str, Any]) -> dict[str, str]:
     return asked | ({"local:multipart": "true"} if query.keys() & {"uploads", "uploadId"} else {})
 
 
-def _is_missing(response: S3Response) -> bool:
+def _told_missing(response: S3Response, bucket: str, key: str) -> Iterator[Needed]:
+    """Who may not list is not told whether a key is there: 403 and not 404. No prefix is asked for then."""
+    if _is_missing(response, bucket, key):
+        yield "s3:ListBucket", _BUCKETS + bucket, {}
+
+
+def _is_missing(response: S3Response, bucket: str, key: str) -> bool:
     try:
-        response.backend.get_bucket(response.bucket_name)
-        return response.backend.get_object(response.bucket_name, response.parse_key_name()) is None
+        response.backend.get_bucket(bucket)
+        return response.backend.get_object(bucket, key) is None
     except S3ClientError:
         return False

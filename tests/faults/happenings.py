@@ -11,7 +11,7 @@ from pilotlight.domain import names
 from local.identity import ACCOUNT_ID, REGION
 from tests.faults.product import STACK
 from tests.faults.stack import SOURCE_BUCKET, Stack
-from tests.faults.workflows import NAME, PROMPT, Visit, deploy, insist, tear_down, wanted
+from tests.faults.workflows import DONOR, NAME, PROMPT, Visit, deploy, held_by_another, insist, tear_down, wanted
 
 OWN_ROLE = "pilotlight-import-own"
 Act = Callable[[Stack], object]
@@ -220,6 +220,33 @@ def uploads_end(stack: Stack) -> None:
     s3, name = stack.client("s3"), stack.artifact_bucket
     for each in s3.list_multipart_uploads(Bucket=name).get("Uploads", ()):
         s3.abort_multipart_upload(Bucket=name, Key=each["Key"], UploadId=each["UploadId"])
+
+
+def older_upload(stack: Stack) -> None:
+    """Let an upload be under way that a version of ours began which asked for another checksum."""
+    s3, artifact = stack.client("s3"), stack.deployment(NAME)["artifact_id"]
+    for each in s3.list_objects_v2(Bucket=SOURCE_BUCKET, Prefix="models/large/")["Contents"]:
+        key = f"artifacts/{artifact}/weights/{each['Key'].rpartition('/')[2]}"
+        if key.endswith(".safetensors"):
+            s3.create_multipart_upload(Bucket=stack.artifact_bucket, Key=key, ChecksumAlgorithm="CRC32")
+
+
+def donor_gone(stack: Stack) -> None:
+    """Begin where the table tells of an artifact that has been deleted with its deployment."""
+    held_by_another(stack)
+    insist(stack, Visit(), "DELETE", "/deployments/{name}", name=DONOR)
+    stack.settle(lambda: stack.status(DONOR) == "GONE")
+
+
+def donor_was_another(stack: Stack) -> None:
+    """Let the plan expect another checksum of what is copied than it has: as if its donor had been damaged."""
+    s3, artifact = stack.client("s3"), stack.deployment(NAME)["artifact_id"]
+    where = {"Bucket": stack.artifact_bucket, "Key": f"artifacts/{artifact}/attempts/1/plan.json"}
+    plan = json.loads(s3.get_object(**where)["Body"].read())
+    for file in plan["files"]:
+        if file["stored"]:
+            file["stored"]["checksum_crc64nvme"] = "AAAAAAAAAAA="
+    s3.put_object(**where, Body=json.dumps(plan).encode())
 
 
 def of_a_hub(stack: Stack) -> None:

@@ -14,6 +14,8 @@ from tests.faults.bench import Bench
 from tests.faults.happenings import (
     Act,
     deploys,
+    donor_gone,
+    donor_was_another,
     expired,
     forgotten,
     given_up,
@@ -27,6 +29,7 @@ from tests.faults.happenings import (
     lost_events,
     nobody_goes_on,
     of_a_hub,
+    older_upload,
     reconciled,
     removed,
     spent,
@@ -42,7 +45,17 @@ from tests.faults.happenings import (
 from tests.faults.modes import MODES
 from tests.faults.seam import Call, Meeting
 from tests.faults.stack import SOURCE_BUCKET, Stack
-from tests.faults.workflows import HUB_SOURCE, Visit, importing, insist, nothing, serving, wanted
+from tests.faults.workflows import (
+    HUB_SOURCE,
+    SAME_SHARDS_SOURCE,
+    Visit,
+    held_by_another,
+    importing,
+    insist,
+    nothing,
+    serving,
+    wanted,
+)
 
 SOON_SECONDS = 600
 LATE_SECONDS = 20  # after which an execution that was started ought to be there
@@ -130,6 +143,7 @@ AGAIN = ("POST", "/deployments", wanted("small"))
 HALF_STAGED = MODES["teardown"].meet
 SECOND = MODES["second_deploy"].meet
 SMALL = forgotten(SOURCE_BUCKET, "models/")
+AGAIN = deploys(source=SAME_SHARDS_SOURCE)
 OCCASIONS = (
     Occasion("a model of a hub", nothing, of_a_hub),
     Occasion("sources are judged", nothing, judged),
@@ -159,6 +173,9 @@ OCCASIONS = (
     Occasion("an upload that goes away", nothing, uploads(), "copy_span", "", when(forgotten("upload_bucket", "up"))),
     Occasion("an upload is aborted", nothing, deploys(source=HUB_SOURCE), "copy_span", "UploadPart", when(uploads_end)),
     Occasion("a copy's upload is aborted", nothing, deploys("large"), "copy_span", "UploadPartCopy", when(uploads_end)),
+    Occasion("an older upload", nothing, deploys("large"), "plan_staging", "", when(older_upload)),
+    Occasion("a donor that is gone", donor_gone, AGAIN),
+    Occasion("a damaged donor", held_by_another, AGAIN, "seal_artifact", "", when(donor_was_another)),
     Occasion("no plan", nothing, deploys("large"), "plan_staging", "", DENIED),
     Occasion("an execution is stopped", importing, stops_executions("deploy")),
     Occasion("an execution stands still", importing, nobody_goes_on),

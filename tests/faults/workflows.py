@@ -17,7 +17,7 @@ from tests.faults.stack import SOURCE_BUCKET, Stack
 NAME = "one"
 NEIGHBOUR = "neighbour"
 DONOR = "donor"
-HUB_SOURCE = f"hf://{LARGE_MODEL}"
+HUB_SOURCE, SAME_SHARDS_SOURCE = f"hf://{LARGE_MODEL}", f"hf://{SAME_SHARDS}"
 TRIES = 8  # of a client that meets a fault of the server, or its own request still under way
 PAUSE_SECONDS = 70
 PROMPT = {"prompt": "Why is the sky blue?", "parameters": {"max_tokens": 16}}
@@ -27,6 +27,11 @@ STAGING = (*("start_staging", "plan_staging", "copy_span", "seal_artifact", "che
 def everything(_: str) -> bool:
     """Watch every function."""
     return True
+
+
+def stages(function: str) -> bool:
+    """Watch what stages an artifact."""
+    return function in STAGING
 
 
 def but_sweeps(function: str) -> bool:
@@ -299,12 +304,7 @@ def _nothing_lost(stack: Stack, _: Visit) -> bool:
     return not any(listed) and not uploads and f"pilotlight-{NAME}-g1" not in models
 
 
-def stages(function: str) -> bool:
-    """Watch what stages an artifact."""
-    return function in STAGING
-
-
-def _held_by_another(stack: Stack) -> None:
+def held_by_another(stack: Stack) -> None:
     """Begin beside a model on the hub that has the same shard."""
     insist(stack, Visit(), "POST", "/deployments", wanted("large", name=DONOR, source=HUB_SOURCE), key=DONOR)
     stack.settle(lambda: stack.status(DONOR) == "SERVING")
@@ -312,7 +312,7 @@ def _held_by_another(stack: Stack) -> None:
 
 def _stage_again(stack: Stack, visit: Visit) -> None:
     visit.may_be_made.add(DONOR)
-    deploy(stack, visit, "large", source=f"hf://{SAME_SHARDS}")
+    deploy(stack, visit, "large", source=SAME_SHARDS_SOURCE)
 
 
 def _taken_from_the_other(stack: Stack, visit: Visit) -> bool:
@@ -322,7 +322,7 @@ def _taken_from_the_other(stack: Stack, visit: Visit) -> bool:
 
 declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large", source=HUB_SOURCE), serves, watched=stages))
 declare(Workflow("stage-s3", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=stages))
-declare(Workflow("stage-again", _held_by_another, _stage_again, _taken_from_the_other, watched=stages))
+declare(Workflow("stage-again", held_by_another, _stage_again, _taken_from_the_other, watched=stages))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
 declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))
