@@ -15,7 +15,6 @@ from moto.awslambda.utils import get_backend
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, S3Backend
 from moto.s3.notifications import S3NotificationEvent
-from moto.s3.responses import S3Response
 
 from local import events
 from local.delivery import deliveries
@@ -30,6 +29,7 @@ _REASONS = {
     "s3:ObjectRemoved:DeleteMarkerCreated": "DeleteObject",
 }
 PUT = ("s3:ObjectCreated:Put", "s3:ObjectCreated:Post")
+COPY = "s3:ObjectCreated:Copy"
 _sequence = count(time_ns())
 _serving = threading.local()
 
@@ -41,7 +41,6 @@ def install() -> None:
     replace(notifications, "_invoke_awslambda", lambda _: _invoke)
     replace(notifications, "_send_event_bridge_message", lambda _: _publish)
     replace(S3Backend, "complete_multipart_upload", _tells("s3:ObjectCreated:CompleteMultipartUpload"))
-    replace(S3Response, "copy_object", _tells("s3:ObjectCreated:Copy"))
     replace(S3Backend, "_set_delete_marker", _tells_of_markers)
 
 

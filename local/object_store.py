@@ -134,13 +134,15 @@ def _copying_part(original: Any) -> Any:
 def _copying(original: Any) -> Any:
     """The gap: moto's CopyObject ignores `x-amz-copy-source-if-match`, and checksums CRC64NVME with the wrong CRC.
 
-    The copy is an object of one part, whatever its source was made of, with an ETag of its own.
+    The copy is an object of one part, whatever its source was made of, with an ETag of its own. S3 sends one event for
+    it, whatever became of tags.
     """
 
     def copy_object(response: S3Response) -> Any:
         source = copied_object(response)
         algorithm = response.headers.get("x-amz-checksum-algorithm") or source.checksum_algorithm
-        status, headers, _ = original(response)
+        with object_events.telling_only(object_events.COPY):
+            status, headers, _ = original(response)
         headers.pop("Checksum", None)  # no header of S3's, and no text
         key = response.backend.get_object(response.bucket_name, response.parse_key_name())
         key.multipart, key._etag = None, None

@@ -8,6 +8,7 @@ from functools import partial
 
 from botocore.awsrequest import AWSResponse
 
+from tests.faults.replaced_objects import COPIES, replaced
 from tests.faults.seam import INVOKE as LAMBDA
 from tests.faults.seam import WITHIN_SECONDS, Call, Meeting
 
@@ -195,6 +196,7 @@ MODES = {
         Mode("scale_down", partial(_beside, act=_scale_down), on_reads_of=CALLS, functions=CALLS),
         Mode("zombie", partial(_beside, zombie=True)),
         Mode("zombie_teardown", partial(_beside, zombie=True, act=_delete)),
+        Mode("replaced", replaced, passes=False, only=COPIES),
         Mode("stuck", _stuck, passes=False, only=(CREATE_JOB,)),
         Mode("unheard", _unheard, only=(LAMBDA,), of_machines=True),
         Mode("belated", _belated, only=(LAMBDA,), of_machines=True),

@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.bedrock.simulation import Model
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults import called, dead_letters, endpoint_oracles, ledger, uptimes
+from tests.faults import called, dead_letters, endpoint_oracles, ledger, replaced_objects, uptimes
 from tests.faults.product import STACK
 from tests.faults.stack import SOURCE_BUCKET, Stack
 from tests.faults.workflows import NAME, NEIGHBOUR, Visit
@@ -156,6 +156,7 @@ def _objects(stack: Stack, _: Visit) -> Iterator[str]:
         users = artifacts.get(record.get("artifact_id", ""), {}).get("users", ())
         if record["status"] == "SERVING" and f"{name}-g{record['generation']}" not in users:
             yield f"{name} is no user of its artifact"
+    yield from (f"object {key} is not what was listed" for key in replaced_objects.taken(stack.artifact_bucket))
     for name, record in artifacts.items():
         if record["status"] == "SEALED" and f"artifacts/{name}/manifest.json" not in keys:
             yield f"artifact {name} is SEALED without a manifest"

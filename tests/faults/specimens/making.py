@@ -151,6 +151,14 @@ MUTANTS = (
         (Hunt("stage"),),
     ),
     Mutant(
+        "a server-side copy does not ask for the same ETag",
+        "that a file may be replaced between its listing and its copy",
+        "adapters.server_side_copy:_source",
+        """"CopySourceIfMatch": f'"{stored.etag}"',""",
+        "",
+        (Hunt("stage-s3", ("replaced",)),),
+    ),
+    Mutant(
         "uploads are not noted",
         "that an uploaded object must be looked at",
         "services.uploading:Uploading.note_event",
