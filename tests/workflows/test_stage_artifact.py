@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pilotlight.domain.spans import COPIED_PARTS
 
 from tests.file_server import serving
 from tests.workflows.world import PART_MIB, World, eventually
@@ -112,6 +114,50 @@ def test_two_deployments_of_one_source_stage_it_once(world: World) -> None:
 
     assert artifact_of(world, second) == artifact_id
     assert world.executions("stage_artifact", artifact_id) == [f"{artifact_id}-a1"]
+
+
+def manifest_of(world: World, artifact_id: str) -> dict[str, Any]:
+    """Give the shards of an artifact's manifest, by name."""
+    told = json.loads(content(world, f"artifacts/{artifact_id}/manifest.json"))
+    return {file["path"]: file for file in told["files"] if file["path"].endswith(".safetensors")}
+
+
+def weights_are_those_of_the_checkpoint(world: World, artifact_id: str) -> bool:
+    shards = world.checkpoint.glob("*.safetensors")
+    return all(content(world, f"artifacts/{artifact_id}/weights/{path.name}") == path.read_bytes() for path in shards)
+
+
+def test_what_another_artifact_holds_is_copied_from_there_and_not_downloaded(world: World) -> None:
+    first = staged(world, world.deploy(source=world.publish()))
+    again = world.publish()
+    world.hub.requests.clear()
+
+    second = staged(world, world.deploy(source=again))
+
+    assert {file["copied_from"] for file in manifest_of(world, second).values()} == {first}
+    assert weights_are_those_of_the_checkpoint(world, second)
+    ranges = [str(each.range).removeprefix("bytes=").split("-") for each in world.hub.requests if each.range]
+    assert max(int(last) - int(first) for first, last in ranges) < 1_000_000  # headers of shards, and no shard
+    sizes = sum(path.stat().st_size for path in world.checkpoint.glob("*.safetensors"))
+    assert int(world.record(f"ARTIFACT#{second}")["reused_bytes"]) == sizes
+
+
+def test_a_checkpoint_in_a_bucket_is_copied_by_s3_in_larger_parts(world: World) -> None:
+    name, s3 = world.name(), world.cloud.client("s3")
+    for path in sorted(world.checkpoint.iterdir()):
+        if path.is_file():
+            s3.upload_file(str(path), world.upload_bucket, f"uploads/{name}/{path.name}")
+    s3.put_object(Bucket=world.upload_bucket, Key=f"uploads/{name}/_COMPLETE", Body=b"")
+    eventually(lambda: world.record(f"DEPLOYMENT#{name}"), f"{name} to be asked for")
+
+    artifact_id = staged(world, name)
+
+    shards = manifest_of(world, artifact_id)
+    assert {path: file["parts"] for path, file in shards.items()} == {
+        path: -(-file["size_bytes"] // (COPIED_PARTS * PART_BYTES)) for path, file in shards.items()
+    }
+    assert all(file["checksum_crc64nvme"] for file in shards.values())
+    assert weights_are_those_of_the_checkpoint(world, artifact_id)
 
 
 def test_a_body_that_is_cut_short_is_asked_for_again(world: World) -> None:
