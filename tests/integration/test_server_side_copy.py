@@ -209,6 +209,19 @@ def test_an_upload_of_a_longer_name_is_somebody_elses(bucket: S3ArtifactBucket, 
     assert bucket.parts(KEY + ".index", theirs) == {}
 
 
+def test_everything_below_a_prefix_is_aborted_whatever_it_was_begun_with_and_nothing_beside(
+    bucket: S3ArtifactBucket, s3: Any
+) -> None:
+    bucket.start_upload("artifacts/a1/weights/x")
+    s3.create_multipart_upload(Bucket=BUCKET, Key="artifacts/a1/weights/x", ChecksumAlgorithm="SHA256")
+    bucket.start_upload("artifacts/a10/weights/x")
+
+    assert bucket.abort_uploads("artifacts/a1/") == 2
+
+    left = s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    assert [each["Key"] for each in left] == ["artifacts/a10/weights/x"]
+
+
 def test_parts_that_were_replaced_since_they_were_listed_are_listed_again(
     bucket: S3ArtifactBucket, stored: StoredObject
 ) -> None:

@@ -19,6 +19,7 @@ from moto import mock_aws
 from pilotlight import ports
 from pilotlight.adapters.artifact_table import ArtifactTable
 from pilotlight.adapters.capacity_table import CapacityTable
+from pilotlight.adapters.content_table import ContentTable
 from pilotlight.adapters.deployment_table import DeploymentTable
 from pilotlight.adapters.invocation_table import IdempotencyTable, InvocationTable
 from pilotlight.adapters.notice_table import NoticeTable
@@ -26,6 +27,7 @@ from pilotlight.adapters.speed_table import SpeedTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.domain.capacity import Claim, Unit
+from pilotlight.domain.content import HeldContent
 from pilotlight.domain.deployment import Deployment, EventKind, Status, change
 from pilotlight.domain.errors import (
     CapacityReached,
@@ -79,6 +81,7 @@ class Records:
     uploads: ports.Uploads
     keys: ports.IdempotencyKeys
     speeds: ports.Speeds
+    contents: ports.Contents
 
 
 def in_memory() -> Records:
@@ -89,6 +92,7 @@ def in_memory() -> Records:
         fakes.FakeUploads(),
         fakes.FakeKeys(),
         fakes.FakeSpeeds(),
+        fakes.FakeContents(),
     )
 
 
@@ -100,6 +104,7 @@ def in_dynamodb(table: Table) -> Records:
         UploadTable(table),
         IdempotencyTable(table),
         SpeedTable(table),
+        ContentTable(table),
     )
 
 
@@ -842,6 +847,33 @@ def test_a_record_that_cannot_be_read_does_not_say_what_is_in_it(table):
         DeploymentTable(table).get("llama")
 
     assert "secret" not in caught.value.message
+
+
+# ---- contents --------------------------------------------------------------------------------------------------------
+
+
+def test_a_content_is_held_by_who_was_sealed_with_it_last_until_it_is_forgotten(records):
+    held = HeldContent(
+        sha256="5" * 64, size_bytes=100, checksum_crc64nvme="AAAAAAAAAAA=", artifact_id="a1", path="deep/x.safetensors"
+    )
+    later = held.changed(artifact_id="a2")
+    assert records.contents.find(held.sha256, 100) is None
+
+    records.contents.note(held)
+    assert records.contents.find(held.sha256, 100) == held
+    records.contents.note(later)
+    assert records.contents.find(held.sha256, 100) == later
+    assert records.contents.find(held.sha256, 101) is None
+    records.contents.forget(held)
+    records.contents.forget(held)
+
+    assert records.contents.find(held.sha256, 100) is None
+
+
+def test_a_content_whose_record_cannot_be_read_is_nobodys(table):
+    table.put({"pk": "CONTENT#abc#100", "sk": "META", "size_bytes": -1})
+
+    assert ContentTable(table).find("abc", 100) is None
 
 
 # ---- measured speeds -------------------------------------------------------------------------------------------

@@ -298,6 +298,19 @@ def test_who_may_not_list_is_not_told_that_an_object_is_missing(keys: Session) -
         assert refused.value.response["Error"]["Code"] == code
 
 
+def test_nor_that_what_is_to_be_copied_is_missing(keys: Session) -> None:
+    iam = boto3.client("iam", region_name="us-east-1")
+    copy = allow(["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::held/*")
+    listed = allow("s3:ListBucket", "arn:aws:s3:::held")
+
+    for statements, code in (([copy], "AccessDenied"), ([copy, listed], "NoSuchKey")):
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_role_policy(RoleName="writer", PolicyName="own", PolicyDocument=document)
+        with pytest.raises(ClientError) as refused:
+            client_of(keys, "s3").copy_object(Bucket="held", Key="copy", CopySource="held/nowhere")
+        assert refused.value.response["Error"]["Code"] == code
+
+
 def test_of_many_objects_those_are_deleted_that_may_be(keys: Session) -> None:
     s3 = client_of(keys, "s3")
     for key in ("mine/a", "theirs/a"):

@@ -1,6 +1,6 @@
 """Which sealed artifact holds a content: CONTENT#<sha256>#<size>, the newest one that was sealed with it."""
 
-from pilotlight.adapters.table import Table, record_of
+from pilotlight.adapters.table import META, Table, record_of
 from pilotlight.domain.content import HeldContent
 from pilotlight.domain.errors import NotFound
 
@@ -25,7 +25,7 @@ class ContentTable:
 
     def note(self, held: HeldContent) -> None:
         """Keep who holds a content, in place of whoever held it before."""
-        self._table.put({**held.dump(), "pk": _pk(held.sha256, held.size_bytes), "sk": "META"})
+        self._table.put({**held.dump(), "pk": _pk(held.sha256, held.size_bytes), "sk": META})
 
     def forget(self, held: HeldContent) -> None:
         """Remove who held a content; if another one has come meanwhile, its next file is downloaded once more."""
