@@ -23,6 +23,9 @@ class HeldContent(Model):
     path: str
 
 
+_GIVES_NO_MORE = {ArtifactStatus.QUARANTINED, ArtifactStatus.DELETING, ArtifactStatus.GONE}
+
+
 def is_looked_for(file: SourceFile) -> bool:
     """Say whether it is worth asking for a file's content: a small one is downloaded sooner than it is looked for."""
     return file.sha256 is not None and is_multipart(file.size_bytes)
@@ -42,10 +45,10 @@ def contents_of(manifest: Manifest) -> Iterator[HeldContent]:
 
 
 def may_give(artifact: Artifact | None) -> bool:
-    """Say whether files may be copied from an artifact: from a sealed one alone."""
-    return artifact is not None and artifact.status is ArtifactStatus.SEALED
+    """Say whether files may be copied from an artifact: from one that is sealed, and seen to be what its source has."""
+    return artifact is not None and artifact.status is ArtifactStatus.SEALED and not artifact.is_worked_on
 
 
 def gives_no_more(artifact: Artifact | None) -> bool:
     """Say whether what is told of an artifact's files is no longer true, whatever becomes of it."""
-    return artifact is None or artifact.status in {ArtifactStatus.DELETING, ArtifactStatus.GONE}
+    return artifact is None or artifact.status in _GIVES_NO_MORE
