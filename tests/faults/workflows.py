@@ -315,14 +315,9 @@ def _stage_again(stack: Stack, visit: Visit) -> None:
     deploy(stack, visit, "large", source=SAME_SHARDS_SOURCE)
 
 
-def _taken_from_the_other(stack: Stack, visit: Visit) -> bool:
-    artifact = stack.records("ARTIFACT").get(stack.deployment(NAME).get("artifact_id", ""), {})
-    return serves(stack, visit) and artifact["reused_bytes"] > 0
-
-
 declare(Workflow("stage", nothing, lambda s, v: deploy(s, v, "large", source=HUB_SOURCE), serves, watched=stages))
 declare(Workflow("stage-s3", nothing, lambda s, v: deploy(s, v, "large"), serves, watched=stages))
-declare(Workflow("stage-again", held_by_another, _stage_again, _taken_from_the_other, watched=stages))
+declare(Workflow("stage-again", held_by_another, _stage_again, serves, watched=stages))
 declare(Workflow("deploy", nothing, lambda s, v: deploy(s, v, "small"), serves))
 declare(Workflow("warm-up", serving("small"), warm_up, is_warm))
 declare(Workflow("scale-down", serving("small"), _keep_warm_then_scale_down, _scaled_down, watched=everything))

@@ -165,6 +165,7 @@ def test_a_part_for_an_upload_that_is_gone_is_told_as_that(bucket: S3ArtifactBuc
         ("PermanentRedirect", 301, "use another endpoint", SourceRefused, "PermanentRedirect .* use another endpoint"),
         ("SlowDown", 503, "", Throttled, "slow down"),
         ("InternalError", 500, "", Unavailable, "InternalError"),
+        ("OperationAborted", 409, "", Unavailable, "OperationAborted"),
     ],
 )
 def test_every_refusal_to_copy_says_what_to_do(

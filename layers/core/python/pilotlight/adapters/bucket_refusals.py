@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pilotlight.adapters.aws_errors import SERVER_FAULT, code_of, message_of
+from pilotlight.adapters.aws_errors import MET_ANOTHER, SERVER_FAULT, code_of, message_of
 from pilotlight.domain.errors import (
     PilotlightError,
     SourceChanged,
@@ -66,6 +66,6 @@ def _refusal(error: ClientError, where: str) -> PilotlightError:  # noqa: PLR091
         )
     if code in _SLOW_DOWN:
         return Throttled(f"S3 asks us to slow down for {where}.")
-    if status >= SERVER_FAULT:
+    if status >= SERVER_FAULT or code in MET_ANOTHER:
         return Unavailable(f"S3 answered {code or status} for {where}. Try again later.")
     return SourceRefused(f"S3 answered {code or status} for {where}: {message_of(error)}")

@@ -100,7 +100,7 @@ class Artifact(Model):
     """The record of an artifact. `users` are the deployments that refer to it, as `<name>-g<generation>`.
 
     `unverified` is how many files have been sealed and not yet been read back and hashed: nothing serves before that.
-    `reused_bytes` of it were copied from other artifacts, which held them already.
+    `reused_bytes` of it were copied from other artifacts, which held them already, by the attempt that sealed it.
     """
 
     id: str
