@@ -21,6 +21,7 @@ def test_a_model_on_a_hub_becomes_a_deployment_that_serves(world: World) -> None
 
 
 def test_staging_shows_its_progress_in_bytes(world: World) -> None:
+    world.forget_contents()
     world.hub.faults.slow_start(0.3, times=12, path="repos")  # six looks at headers come first
     name = world.deploy(source=world.publish())
 

@@ -29,6 +29,7 @@ def test_a_name_that_is_gone_is_the_next_generation_s(world: World) -> None:
 
 
 def test_a_deployment_that_is_still_staged_is_stopped_and_its_parts_are_removed(world: World) -> None:
+    world.forget_contents()
     world.hub.faults.slow_start(2.0, times=20, path="/repos/")  # six looks at headers come first
     name = world.deploy(source=world.publish())
     artifact_id = eventually(lambda: world.deployment(name).get("artifact_id"), "staging to begin")
