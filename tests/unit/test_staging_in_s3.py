@@ -136,7 +136,8 @@ def task(world, donor):
 
 def run(world, task):
     copy(world, planned(world, task))
-    return world.staging.seal(task)
+    world.staging.seal(task)
+    return world.artifact("tuned")
 
 
 def test_a_file_that_another_artifact_holds_is_copied_from_there(world, donor, task):
@@ -168,7 +169,15 @@ def test_nothing_is_taken_from_an_artifact_that_is_not_sealed(world, donor, task
     assert {LARGE, OTHER} <= streamed(world)
 
 
-@pytest.mark.parametrize("gone", [ArtifactStatus.DELETING, ArtifactStatus.GONE])
+def test_nothing_is_taken_from_an_artifact_that_is_not_verified_yet(world, donor, task):
+    world.artifacts.shelf.patch(donor, unverified=1)
+
+    run(world, task)
+
+    assert world.bucket.copied == []
+
+
+@pytest.mark.parametrize("gone", [ArtifactStatus.QUARANTINED, ArtifactStatus.DELETING, ArtifactStatus.GONE])
 def test_what_is_told_of_an_artifact_that_is_gone_is_removed(world, donor, task, gone):
     world.artifacts.shelf.patch(donor, status=gone)
 
@@ -196,7 +205,8 @@ def test_a_donor_that_vanishes_midway_is_replaced_by_the_files_own_source(world,
     world.bucket.delete(f"artifacts/{donor}/")
 
     copy(world, spans)
-    artifact = world.staging.seal(task)
+    world.staging.seal(task)
+    artifact = world.artifact("tuned")
 
     assert weights(world, artifact.id) == TUNED
     assert {LARGE, OTHER} <= streamed(world)
