@@ -111,6 +111,7 @@ def an_artifact(artifact_id: str = "a0123456789abcdef012", *, now: datetime = NO
         "revision": COMMIT,
         "facts": some_facts(),
         "users": ("llama-g1",),
+        "keep": "delete",
         "created_at": now,
         "updated_at": now,
     }

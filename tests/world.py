@@ -397,7 +397,9 @@ class World(EndpointWorld):
         """Ask for a deployment unless there is one, and take it on its way until it has that status."""
         found = self.deployments.find(name)
         if found is None or found.status is Status.GONE:
-            self.requesting.request(a_request(name, **{"source": HUB_SOURCE, **request}), correlation_id=f"c-{name}")
+            self.requesting.request(
+                a_request(name, **{"source": HUB_SOURCE, "artifact": "delete", **request}), correlation_id=f"c-{name}"
+            )
         if to is Status.FAILED:
             self.bring(Status.STAGING, name)
             self.fail(name)

@@ -122,9 +122,10 @@ def insist(stack: Stack, visit: Visit, *request: Any, **more: Any) -> Answer:
 
 
 def wanted(size: str, **fields: Any) -> dict[str, Any]:
-    """Give the request of a deployment."""
+    """Give the request of a deployment; unless it says otherwise, its weights go with it."""
     source = f"s3://{SOURCE_BUCKET}/models/{size}/"
-    return {"name": NAME, "source": source, "lease": "permanent", "keep_warm": {"policy": "none"}, **fields}
+    usual = {"lease": "permanent", "keep_warm": {"policy": "none"}, "artifact": "delete"}
+    return {"name": NAME, "source": source, **usual, **fields}
 
 
 def deploy(stack: Stack, visit: Visit, size: str, *, key: str = "first", **fields: Any) -> None:

@@ -451,9 +451,9 @@ def test_an_artifact_is_written_once_as_new_and_then_under_its_fence(records):
     with pytest.raises(ConcurrentChange):
         records.artifacts.save(None, an_artifact("a1"))
 
-    second = records.artifacts.save(first, first.used_by("other-g1"))
+    second = records.artifacts.save(first, first.used_by("other-g1", "delete"))
     with pytest.raises(ConcurrentChange):
-        records.artifacts.save(first, first.used_by("late-g1"))
+        records.artifacts.save(first, first.used_by("late-g1", "delete"))
 
     assert records.artifacts.get("a1") == second
     assert second.users == ("llama-g1", "other-g1")
@@ -769,15 +769,15 @@ def test_a_record_knows_its_own_write_whose_answer_was_lost_from_somebody_elses(
     before = ArtifactTable(table).save(None, an_artifact("a1"))
     lost = refusal("ConditionalCheckFailedException", "PutItem")
     if not own:
-        ArtifactTable(table).save(before, before.used_by("other-g1"))
+        ArtifactTable(table).save(before, before.used_by("other-g1", "delete"))
     artifacts = ArtifactTable(interfered(table, lost, operation="put_item", after=own))
 
     if own:
-        saved = artifacts.save(before, before.used_by("late-g1"))
+        saved = artifacts.save(before, before.used_by("late-g1", "delete"))
         assert (saved.version, ArtifactTable(table).get("a1")) == (2, saved)
     else:
         with pytest.raises(ConcurrentChange):
-            artifacts.save(before, before.used_by("late-g1"))
+            artifacts.save(before, before.used_by("late-g1", "delete"))
 
 
 def test_a_record_that_cannot_be_read_is_left_out_of_its_list(table):

@@ -25,8 +25,8 @@ def test_a_path_that_leaves_the_prefix_is_refused(path):
 def test_an_artifact_counts_each_user_once():
     artifact = an_artifact(users=("a-g1",))
 
-    assert artifact.used_by("a-g1").users == ("a-g1",)
-    assert artifact.used_by("b-g1").users == ("a-g1", "b-g1")
+    assert artifact.used_by("a-g1", "delete").users == ("a-g1",)
+    assert artifact.used_by("b-g1", "delete").users == ("a-g1", "b-g1")
     assert artifact.given_back_by("a-g1", NOON).users == ()
     assert artifact.given_back_by("stranger-g1", NOON) == artifact
 

@@ -270,7 +270,7 @@ def test_a_user_that_a_superseded_start_left_is_given_back_and_then_the_artifact
     artifact_id = world.bring(Status.SERVING, "keeper").artifact_id or ""
     world.bring(Status.GONE)
     artifact = world.artifacts.get(artifact_id)
-    world.artifacts.save(artifact, artifact.used_by("llama-g1"))
+    world.artifacts.save(artifact, artifact.used_by("llama-g1", "delete"))
     world.clock.advance(**OLD)
 
     world.reconcile()
@@ -312,11 +312,11 @@ def test_an_artifact_that_lost_its_deleter_is_deleted(world: World) -> None:
     now = world.clock.now()
     world.artifacts.save(None, an_artifact(STRAY, now=now, status=ArtifactStatus.DELETING, users=()))
     world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
-    world.clock.advance(minutes=50)
+    world.clock.advance(minutes=14)
     world.reconcile()
     assert world.traces()
 
-    world.clock.advance(minutes=11)
+    world.clock.advance(minutes=1)
     world.reconcile()
 
     assert world.traces() == {}

@@ -140,9 +140,9 @@ class World:
         return f"model-{next(self._numbers)}"
 
     def deploy(self, name: str | None = None, source: str = SMALL, **fields: Any) -> str:
-        """Ask for a deployment and give its name."""
+        """Ask for a deployment and give its name; unless it says otherwise, its weights go with it."""
         name = name or self.name()
-        answer = self.http.post("/deployments", json={"name": name, "source": source, **fields})
+        answer = self.http.post("/deployments", json={"name": name, "source": source, "artifact": "delete", **fields})
         assert answer.status_code == 202, answer.text
         if answer.json()["backend"] != "bedrock":
             self.on_instances.append(name)

@@ -21,6 +21,7 @@ from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.hosting import Hosting, InstanceSettings, ScalingSettings
 from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.lease import DEFAULT_LEASE, LeaseTerm
+from pilotlight.domain.retention import DEFAULT_RETENTION, Retention
 from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.source import SUPPORTED_FORMS
 from pilotlight.domain.spending import SpendCeiling
@@ -143,6 +144,7 @@ class DeploymentRequest(HostingRequest):
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
     spend_ceiling: SpendCeiling | None = None
+    artifact: Retention = DEFAULT_RETENTION
     tags: Tags = {}
     import_role_arn: ImportRole | None = None
 
@@ -153,6 +155,7 @@ class UploadSettings(HostingRequest):
     lease: LeaseTerm = DEFAULT_LEASE
     keep_warm: KeepWarm = KeepWarm()
     spend_ceiling: SpendCeiling | None = None
+    artifact: Retention = DEFAULT_RETENTION
     tags: Tags = {}
 
 

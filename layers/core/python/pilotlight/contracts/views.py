@@ -13,6 +13,7 @@ from pilotlight.domain.keep_warm import KeepWarm
 from pilotlight.domain.preflight import Verdict
 from pilotlight.domain.proposals import Proposal
 from pilotlight.domain.reconciliation import Finding, Kind
+from pilotlight.domain.retention import Retention
 from pilotlight.domain.serving import ServingSettings
 from pilotlight.domain.spending import SpendCeiling
 from pilotlight.domain.staging_progress import StagingProgress
@@ -150,6 +151,7 @@ class DeploymentView(Model):
     keep_warm_until: Moment | None = None
     next_window: NextWindow | None = None
     tags: dict[str, str]
+    artifact: Retention
     artifact_id: str | None = None
     model_arn: str | None = None
     import_job_arn: str | None = None
@@ -259,6 +261,8 @@ class ArtifactView(Model):
 
     `users` are deployments with their generation, as `name-g1`; `total_bytes` is what it shall have until it is sealed,
     and `reused_bytes` of it were copied from other artifacts.
+    `keep` is the longest that its users wished it to be kept, counted from `last_used_at`, which is now while it is
+    used; `kept_until` is absent while it is used, and where it stays until somebody deletes it.
     """
 
     id: str
@@ -272,6 +276,9 @@ class ArtifactView(Model):
     created_at: Moment
     updated_at: Moment
     failure_reason: str | None = None
+    keep: Retention
+    last_used_at: Moment
+    kept_until: Moment | None = None
 
 
 class ArtifactList(Model):

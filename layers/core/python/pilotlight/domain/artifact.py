@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.retention import Retention, collected_at, longest
 from pilotlight.domain.source import Source
 from pilotlight.domain.values import Model, Moment
 from pilotlight.domain.weight_formats import WeightFormat
@@ -101,6 +102,7 @@ class Artifact(Model):
 
     `unverified` is how many files have been sealed and not yet been read back and hashed: nothing serves before that.
     `reused_bytes` of it were copied from other artifacts, which held them already, by the attempt that sealed it.
+    `keep` is the longest that any of its users wished for, `last_used_at` when the latest of them gave it back.
     """
 
     id: str
@@ -114,6 +116,8 @@ class Artifact(Model):
     verified_at: Moment | None = None
     reused_bytes: int = 0
     users: tuple[str, ...] = ()
+    keep: Retention | None = None
+    last_used_at: Moment | None = None
     facts: ModelFacts | None = None
     failure_code: str | None = None
     failure_reason: str | None = None
@@ -122,9 +126,11 @@ class Artifact(Model):
     version: int = 0
     schema_version: int = 1
 
-    def used_by(self, user: str) -> "Artifact":
-        """Return the artifact with one more user."""
-        return self if user in self.users else self.changed(users=(*self.users, user))
+    def used_by(self, user: str, wish: Retention) -> "Artifact":
+        """Return the artifact with one more user, kept for as long as that one wishes, too."""
+        if user in self.users:
+            return self
+        return self.changed(users=(*self.users, user), keep=longest(self.keep, wish))
 
     def given_back_by(self, user: str, now: datetime) -> "Artifact":
         """Return the artifact without that user; staging that nobody waits for any more has failed.
@@ -132,6 +138,8 @@ class Artifact(Model):
         So its copiers are superseded, and whoever comes to want it stages it again.
         """
         after = self.changed(users=tuple(each for each in self.users if each != user))
+        if user in self.users:
+            after = after.changed(last_used_at=now)
         if after.users or after.status is not ArtifactStatus.STAGING:
             return after
         reason = "nobody refers to it any more"
@@ -162,6 +170,21 @@ class Artifact(Model):
         """Whether an execution of `stage_artifact` copies it, or verifies what was copied."""
         sealed = self.status is ArtifactStatus.SEALED
         return self.status is ArtifactStatus.STAGING or (sealed and self.unverified > 0)
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """From when it may be collected once nobody uses it; None where it stays until somebody deletes it.
+
+        Never before its staging has settled: a Lambda that is late would put down what nobody collects.
+        """
+        at = collected_at(self.keep, self.last_used_at or self.updated_at)
+        settles_at = self.settles_at()
+        return max(at, settles_at) if at and settles_at else at
+
+    def is_over(self, now: datetime) -> bool:
+        """Say whether nobody uses it and its time has passed, so that it may be deleted."""
+        kept_until = self.kept_until
+        return not self.users and kept_until is not None and now >= kept_until
 
     @property
     def pinned_source(self) -> Source:

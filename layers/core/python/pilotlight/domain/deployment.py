@@ -13,6 +13,7 @@ from pilotlight.domain.hosting import Hosting
 from pilotlight.domain.keep_warm import KeepWarm, Policy
 from pilotlight.domain.lease import Lease
 from pilotlight.domain.proposals import Proposal
+from pilotlight.domain.retention import DEFAULT_RETENTION, Retention
 from pilotlight.domain.spending import SpendCeiling, SpendNotice
 from pilotlight.domain.statuses import TRANSITIONS, UNDER_WAY, Status
 from pilotlight.domain.values import Backend, DeploymentName, Model, Moment, backoff, seconds
@@ -71,6 +72,7 @@ class ImportedModel(Model):
 class Deployment(Model):
     """The record of one deployment. `version` is the fence: a write with an old one is refused.
 
+    `artifact` says how long its weights are kept when nobody uses them any more.
     `imported` is what Bedrock made of it, `endpoint` its instances at SageMaker: it has the one or the other.
 
     `former_artifacts` are those of earlier attempts at another revision: they are released with the last one.
@@ -92,6 +94,7 @@ class Deployment(Model):
     spend_notice: SpendNotice | None = None
     tags: dict[str, str] = {}
     import_role_arn: str | None = None
+    artifact: Retention = DEFAULT_RETENTION
     hosting: Hosting | None = None
     proposal: Proposal | None = None
     correlation_id: str

@@ -14,13 +14,15 @@ from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import UNDER_WAY, Deployment, Status
 from pilotlight.domain.invocation import Invocation
 from pilotlight.domain.reconciliation import Decision, Scene, Verdict, removed_when_old, told_when_old
+from pilotlight.domain.retention import DEFAULT_RETENTION
 from pilotlight.domain.source import SourceFile
 from pilotlight.domain.upload import Upload, UploadStatus, version_of
-from pilotlight.domain.values import Model, Moment
+from pilotlight.domain.values import Model, Moment, iso
 
 ARTIFACT_ID = re.compile(r"a[0-9a-f]{19}")
 BODIES_KEPT = timedelta(days=9)
 """For longer than the records of invocations and the bucket's lifecycle rule (a week, and S3 takes its time)."""
+LONGEST_LAMBDA = timedelta(minutes=15)  # Source: AWS Lambda quotas, "Function timeout"
 _USER = re.compile(r"(?P<name>.+)-g(?P<generation>\d+)")
 
 
@@ -162,7 +164,8 @@ def judge_artifact(
 ) -> Verdict | None:
     """Judge an artifact by its record and those of its users.
 
-    `newest_write` is when the newest of its bytes was written, None where it has none; `is_staging` says that its
+    `newest_write` is when the newest of its bytes was written, where its record does not tell what is to become of
+    them, None where it has none; `is_staging` says that its
     execution is under way, `is_sealed` that it was sealed, and has weights.
     """
     if artifact is None:
@@ -170,13 +173,28 @@ def judge_artifact(
     if artifact.status is ArtifactStatus.GONE:
         return _judge_late_bytes(artifact, newest_write, scene, is_sealed=is_sealed)
     if artifact.status is ArtifactStatus.DELETING:
-        return removed_when_old("whoever was deleting it has not ended", artifact.updated_at, scene)
+        return _judge_half_deleted(artifact, scene)
     if over := ended_users(artifact, records):
         return Verdict(decision=Decision.RELEASE, reason=f"its user {', '.join(over)} is over")
     if not artifact.users:
-        since = max(newest_write or artifact.updated_at, artifact.updated_at)
-        return removed_when_old("nobody refers to it", since, scene)
+        return _judge_unused(artifact, scene)
     return _judge_staging(artifact, records, scene, is_staging=is_staging)
+
+
+def _judge_half_deleted(artifact: Artifact, scene: Scene) -> Verdict:
+    """Judge one that is being deleted: no Lambda that began to is at it for longer than any may run."""
+    age = min(scene.rules.smallest_age, LONGEST_LAMBDA)
+    soon = scene.changed(rules=scene.rules.changed(smallest_age=age))
+    return removed_when_old("whoever was deleting it has not ended", artifact.updated_at, soon)
+
+
+def _judge_unused(artifact: Artifact, scene: Scene) -> Verdict | None:
+    """Judge one that nobody uses, whatever its status: it stays for as long as its users wished, and is no orphan."""
+    kept_until = artifact.kept_until
+    if kept_until is None or scene.now < kept_until:
+        return None
+    told = f"nobody uses it, and it was to be kept until {iso(kept_until)} ({artifact.keep or DEFAULT_RETENTION})"
+    return Verdict(decision=Decision.COLLECT, reason=told)
 
 
 def _judge_late_bytes(

@@ -41,10 +41,14 @@ class Kind(StrEnum):
 
 
 class Decision(StrEnum):
-    """What is done about a finding. `look` is for a person; `leave` is for a later pass."""
+    """What is done about a finding. `look` is for a person; `leave` is for a later pass.
+
+    `collect` deletes what its owner said should go by then: it is no orphan.
+    """
 
     ADOPT = "adopt"
     REMOVE = "remove"
+    COLLECT = "collect"
     RELEASE = "release"
     RESUME = "resume"
     FAIL = "fail"
@@ -52,7 +56,8 @@ class Decision(StrEnum):
     LEAVE = "leave"
 
 
-ACTS = frozenset({Decision.ADOPT, Decision.REMOVE, Decision.RELEASE, Decision.RESUME, Decision.FAIL})
+REMOVALS = frozenset({Decision.REMOVE, Decision.COLLECT})
+ACTS = REMOVALS | {Decision.ADOPT, Decision.RELEASE, Decision.RESUME, Decision.FAIL}
 
 
 class Rules(Model):

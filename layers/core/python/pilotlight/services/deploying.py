@@ -72,7 +72,7 @@ class Deploying:
         inspection = self._preflight.require(source, deployment.backend, deployment.hosting, own_model_name=model_name)
         artifact_id = self._artifact_id(inspection.listing.source)
         self._record_artifact(deployment, artifact_id, inspection)
-        artifact = self._use(artifact_id, deployment.as_user, inspection)
+        artifact = self._use(artifact_id, deployment, inspection)
         self._require_still_wanted(deployment, artifact_id)
         self._staging.start(artifact, task.correlation_id)
         return Wait(done=artifact.status is ArtifactStatus.SEALED, wait_seconds=STAGING_POLL_SECONDS)
@@ -197,8 +197,9 @@ class Deploying:
 
         amend(self._deployments, deployment.name, staged)
 
-    def _use(self, artifact_id: str, user: str, inspection: Inspection) -> Artifact:
+    def _use(self, artifact_id: str, deployment: Deployment, inspection: Inspection) -> Artifact:
         now = self._clock.now()
+        user, wish = deployment.as_user, deployment.artifact
 
         def used(before: Artifact | None) -> Artifact:
             if before is None or before.status is ArtifactStatus.GONE:
@@ -211,6 +212,7 @@ class Deploying:
                     total_bytes=inspection.plan.total_bytes,
                     facts=inspection.plan.facts,
                     users=(user,),
+                    keep=wish,
                     created_at=now,
                     updated_at=now,
                 )
@@ -220,8 +222,8 @@ class Deploying:
                 raise ConcurrentChange(f"Artifact {artifact_id} is being deleted; staging begins when it is gone.")
             if before.status is ArtifactStatus.FAILED:
                 again = before.changed(status=ArtifactStatus.STAGING, attempt=before.attempt + 1, updated_at=now)
-                return again.changed(failure_code=None, failure_reason=None, revivals=0).used_by(user)
-            return before.used_by(user)
+                return again.changed(failure_code=None, failure_reason=None, revivals=0).used_by(user, wish)
+            return before.used_by(user, wish)
 
         artifact = amend_artifact(self._artifacts, artifact_id, used)
         if artifact is None:

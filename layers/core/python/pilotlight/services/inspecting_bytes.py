@@ -96,8 +96,8 @@ class InspectingArtifacts:
     def act(self, item: str, finding: Finding, scene: Scene) -> None:
         """Delete the bytes, under a record that lets nobody take them into use; or give back; or fail."""
         match finding.decision:
-            case Decision.REMOVE:
-                self._remove(item, scene)
+            case Decision.REMOVE | Decision.COLLECT:
+                self._remove(item, finding.decision, scene)
             case Decision.RELEASE:
                 self._release(item)
             case _:
@@ -105,8 +105,8 @@ class InspectingArtifacts:
 
     def _newest_write(self, artifact: Artifact | None, artifact_id: str) -> datetime | None:
         """Return when the newest bytes were written, of those whose removal depends on it: lists cost money."""
-        in_use = artifact and artifact.status is not ArtifactStatus.GONE and artifact.users
-        return None if in_use else self._inventory.newest_write(f"artifacts/{artifact_id}/")
+        told_by_record = artifact and artifact.status is not ArtifactStatus.GONE
+        return None if told_by_record else self._inventory.newest_write(f"artifacts/{artifact_id}/")
 
     def _is_sealed(self, artifact_id: str) -> bool:
         """Say whether a manifest lies there, and weights that it could be of: alone it is what a late writer left."""
@@ -122,16 +122,16 @@ class InspectingArtifacts:
         staging = artifact.status is ArtifactStatus.STAGING
         return staging and self._executions.is_running("stage_artifact", run)
 
-    def _remove(self, artifact_id: str, scene: Scene) -> None:
-        newest_write = self._inventory.newest_write(f"artifacts/{artifact_id}/")
-        is_sealed = self._is_sealed(artifact_id)
+    def _remove(self, artifact_id: str, decided: Decision, scene: Scene) -> None:
+        newest_write = self._newest_write(self._artifacts.find(artifact_id), artifact_id)
+        is_sealed = newest_write is not None and self._is_sealed(artifact_id)
         now = self._clock.now()
 
         def condemned(before: Artifact | None) -> Artifact:
             verdict = judge_artifact(
                 before, {}, scene, newest_write=newest_write, is_staging=False, is_sealed=is_sealed
             )
-            if before is None or verdict is None or verdict.decision is not Decision.REMOVE:
+            if before is None or verdict is None or verdict.decision is not decided:
                 raise Superseded(f"Artifact {artifact_id} is wanted again.", artifact_id=artifact_id)
             return before.changed(status=ArtifactStatus.DELETING, updated_at=now)
 

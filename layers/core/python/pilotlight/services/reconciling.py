@@ -14,6 +14,7 @@ from pilotlight.domain.errors import PilotlightError
 from pilotlight.domain.reconciliation import (
     ACTS,
     MOST_FINDINGS,
+    REMOVALS,
     Decision,
     Finding,
     Kind,
@@ -114,7 +115,7 @@ class Reconciling:
             inspector.act(item, finding, scene)
         except SURPRISES as exc:
             return finding.changed(trouble=_told(exc))
-        work.removed += finding.decision is Decision.REMOVE
+        work.removed += finding.decision in REMOVALS
         told = finding.model_dump(mode="json", include={"kind", "resource", "belongs_to", "decision", "reason"})
         self._journal.fact("reconciled", **told)
         return finding.changed(done=True)
@@ -136,7 +137,7 @@ class _Work:
 
     def allowed(self, finding: Finding, listing: Listing[Any]) -> Finding:
         """Return a finding, or its reprieve: nothing is removed by a broken list, nor more than a pass may."""
-        if finding.decision is not Decision.REMOVE:
+        if finding.decision not in REMOVALS:
             return finding
         if not listing.is_whole:
             reason = f"{finding.reason}; left alone, because the list did not come whole"

@@ -110,6 +110,7 @@ class Requesting:
             keep_warm=wanted.keep_warm,
             **self._confirmed(now),
             spend_ceiling=wanted.spend_ceiling,
+            artifact=wanted.artifact,
             tags=wanted.tags,
             import_role_arn=wanted.import_role_arn,
             hosting=wanted.hosting,

@@ -13,6 +13,8 @@ from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.deployment import Change, Deployment, EventKind, Status, change
 from pilotlight.domain.errors import NotOurs
+from pilotlight.domain.retention import DELETE
+from pilotlight.domain.values import iso
 from pilotlight.ports import (
     Artifacts,
     Clock,
@@ -152,8 +154,9 @@ class TearingDown:
         return Wait(done=True)
 
     def release_artifact(self, task: DeploymentTask) -> Wait:
-        """Give the artifact back; when nobody else refers to it, stop its staging and delete its every byte.
+        """Give the artifact back; when nobody else refers to it, stop its staging.
 
+        Where no user of it wished that it be kept, delete its every byte; else the reconciliation does, in its time.
         Where Lambdas of its staging may still be at work, say how long to wait: what they leave is removed then.
         Until it is deleted, the next who wants it may take it up again.
         """
@@ -170,8 +173,7 @@ class TearingDown:
             if before is None or before.status is ArtifactStatus.GONE:
                 return None
             after = before.given_back_by(deployment.as_user, now)
-            settles_at = after.settles_at()
-            if after.users or after.status is ArtifactStatus.DELETING or (settles_at and now < settles_at):
+            if after.status is ArtifactStatus.DELETING or not after.is_over(now):
                 return after
             return after.changed(status=ArtifactStatus.DELETING, updated_at=now)
 
@@ -186,9 +188,13 @@ class TearingDown:
             found = self._erasing.erase(artifact)
             self._note(deployment, f"artifact {artifact.id} deleted, {found}: nobody else refers to it")
             return 0
+        kept_until = artifact.kept_until
+        if artifact.keep != DELETE or kept_until is None:
+            until = f"until {iso(kept_until)}, unless it is used before" if kept_until else "until somebody deletes it"
+            self._note(deployment, f"artifact {artifact.id} is kept {until}")
+            return 0
         self._wait_for(deployment, f"waits until nothing writes to artifact {artifact.id} any more, then deletes it")
-        settles_at = artifact.settles_at() or now
-        return max(1, math.ceil((settles_at - now).total_seconds()))
+        return max(1, math.ceil((kept_until - now).total_seconds()))
 
     def mark_gone(self, task: DeploymentTask) -> Deployment:
         """End a teardown: the record stays, its name is free, and the folder that waited for it is looked at."""

@@ -28,6 +28,7 @@ from pilotlight.domain.endpoint import Endpoint, Revision, RevisionStatus, Updat
 from pilotlight.domain.errors import InvalidInput
 from pilotlight.domain.hosting import OF_THE_CONFIG
 from pilotlight.domain.keep_warm import Policy
+from pilotlight.domain.retention import DEFAULT_RETENTION
 from pilotlight.domain.staging_progress import StagingProgress, progress_of
 from pilotlight.domain.storage_rates import kept_for_a_month
 from pilotlight.domain.upload import ROOT, Upload
@@ -114,7 +115,8 @@ class Viewing:
     def artifacts(self, cursor: str | None, limit: int = PAGE) -> ArtifactList:
         """Return a page of artifacts by id; of those that are gone nothing is left to be shown."""
         records, following = self._artifacts.page(cursor, limit)
-        items = tuple(_artifact_view(each) for each in records if each.status is not ArtifactStatus.GONE)
+        now = self._clock.now()
+        items = tuple(_artifact_view(each, now) for each in records if each.status is not ArtifactStatus.GONE)
         return ArtifactList(items=items, next=following)
 
     def orphans(self) -> OrphanList:
@@ -152,6 +154,7 @@ class Viewing:
             keep_warm_until=deployment.keep_warm_ends_at if deployment.is_live else None,
             next_window=_next_window(deployment, now),
             tags=deployment.tags,
+            artifact=deployment.artifact,
             artifact_id=deployment.artifact_id,
             model_arn=imported.model_arn if imported and deployment.is_live else None,
             import_job_arn=imported.job_arn if imported else None,
@@ -283,7 +286,7 @@ def _revision_view(revision: Revision, *, serves: int) -> RevisionView:
     )
 
 
-def _artifact_view(artifact: Artifact) -> ArtifactView:
+def _artifact_view(artifact: Artifact, now: datetime) -> ArtifactView:
     return ArtifactView(
         id=artifact.id,
         source=artifact.source,
@@ -296,4 +299,7 @@ def _artifact_view(artifact: Artifact) -> ArtifactView:
         created_at=artifact.created_at,
         updated_at=artifact.updated_at,
         failure_reason=artifact.failure_reason,
+        keep=artifact.keep or DEFAULT_RETENTION,
+        last_used_at=now if artifact.users else artifact.last_used_at or artifact.updated_at,
+        kept_until=None if artifact.users else artifact.kept_until,
     )
