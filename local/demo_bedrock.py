@@ -33,7 +33,7 @@ class BedrockDemo(Demo):
 
     def deploy(self) -> None:
         """Stage, import and warm the model."""
-        self.pilotlight.deploy(self.source, name="demo", lease=LEASE, tags={"shown-by": "demo"})
+        self.pilotlight.deploy(self.source, name="demo", lease=LEASE, artifact="delete", tags={"shown-by": "demo"})
         self.wait_until_staged()
         with self.timed("import_seconds"):
             self.until("demo", "it is imported", lambda view: view["status"] not in ("IMPORTING",))
@@ -63,6 +63,7 @@ class BedrockDemo(Demo):
 
     def upload(self) -> None:
         """Upload a folder to S3: it starts its own import."""
+        (self.folder / "pilotlight.json").write_text('{"artifact": "delete"}', encoding="utf-8")
         health = self.pilotlight.health()
         bucket = UploadBucket.of(health, "uploaded")
         bucket.send(plan_upload(read_folder(self.folder), bucket.stored()), lambda _sent: None)

@@ -24,7 +24,13 @@ class EndpointDemo(Demo):
     def deploy(self) -> None:
         """Stage the weights, create the endpoint, and see its model answer."""
         self.pilotlight.deploy(
-            self.source, name="demo", backend=self.backend, scaling=self.scaling, lease=LEASE, tags={"shown-by": "demo"}
+            self.source,
+            name="demo",
+            backend=self.backend,
+            scaling=self.scaling,
+            lease=LEASE,
+            artifact="delete",
+            tags={"shown-by": "demo"},
         )
         self.wait_until_staged()
         with self.timed("import_seconds"):

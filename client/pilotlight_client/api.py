@@ -16,6 +16,7 @@ from pilotlight_client.invoking import Invocations, given, path_of
 from pilotlight_client.transfers import Transfers
 from pilotlight_client.views import (
     ArtifactPage,
+    ArtifactView,
     DeploymentView,
     EventView,
     HealthView,
@@ -96,6 +97,7 @@ class Pilotlight(Invocations):
         keep_warm: KeepWarm | None = None,
         spend_ceiling: SpendCeiling | None = None,
         tags: Mapping[str, str] | None = None,
+        artifact: str | None = None,
         import_role_arn: str | None = None,
         instance: Instance | None = None,
         scaling: Scaling | None = None,
@@ -107,8 +109,9 @@ class Pilotlight(Invocations):
         """Ask for a deployment and return its record; the work goes on by itself (see `wait_until`).
 
         `instance` to `container` are for the backends `sagemaker-async` and `sagemaker-realtime`, `accept_eula` for
-        gated JumpStart models. Without a key of the caller's one is made, so that a repeat after a lost answer deploys
-        nothing twice.
+        gated JumpStart models. `artifact` says how long weights are kept that nobody uses any more: "retain", "delete",
+        or a time after their last use, such as "collect_after:7d". Without a key of the caller's one is made, so that a
+        repeat after a lost answer deploys nothing twice.
         """
         wanted = {
             "name": name,
@@ -118,6 +121,7 @@ class Pilotlight(Invocations):
             "keep_warm": keep_warm,
             "spend_ceiling": spend_ceiling,
             "tags": tags or None,
+            "artifact": artifact,
             "import_role_arn": import_role_arn,
             **_hosting(instance, scaling, serving, container),
             "accept_eula": accept_eula or None,
@@ -268,6 +272,10 @@ class Pilotlight(Invocations):
     def artifacts(self, cursor: str | None = None) -> ArtifactPage:
         """Return one page of the weights in the stack's bucket."""
         return cast(ArtifactPage, self._ask("GET", "/artifacts", cursor=cursor))
+
+    def delete_artifact(self, artifact_id: str) -> ArtifactView:
+        """Have weights deleted that nobody uses, however long they were to be kept."""
+        return cast(ArtifactView, self._ask("DELETE", path_of("artifacts", artifact_id)))
 
     def orphans(self) -> OrphanPage:
         """Return what the newest reconciliation found."""

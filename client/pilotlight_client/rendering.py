@@ -90,6 +90,8 @@ def deployment(view: DeploymentView, now: datetime) -> RenderableType:
     if spending := view.get("spending"):
         facts.add_row("spent", _spent(spending))
     facts.add_row("lease", _lease(view, now))
+    if keep := view.get("artifact"):
+        facts.add_row("weights", plain(wording.keep_artifact(keep)))
     facts.add_row("keep warm", plain(wording.keep_warm(view["keep_warm"])))
     if window := view.get("next_window"):
         opens, closes = wording.moment(window.get("opens_at"), now), wording.moment(window.get("closes_at"), now)

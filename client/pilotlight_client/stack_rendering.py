@@ -13,7 +13,7 @@ from pilotlight_client.views import ArtifactView, HealthView, KillSwitchView, Or
 
 def artifacts(items: Sequence[ArtifactView], now: datetime) -> RenderableType:
     """Return artifacts as a table, or how to come by one."""
-    table = listing("artifact", "source", "status", "size", "used by", "cost", "since")
+    table = listing("artifact", "source", "status", "size", "used by", "last used", "kept", "cost", "since")
     for each in items:
         users = ", ".join(each["users"]) or "nobody"
         table.add_row(
@@ -22,6 +22,8 @@ def artifacts(items: Sequence[ArtifactView], now: datetime) -> RenderableType:
             status_text(each["status"]),
             wording.size(each["total_bytes"]),
             plain(users),
+            "now" if each["users"] else wording.moment(each.get("last_used_at"), now),
+            plain(_kept(each, now)),
             wording.money(each["cost_per_month"], "/month"),
             wording.moment(each["created_at"], now),
         )
@@ -43,6 +45,14 @@ def orphans(view: OrphanPage, now: datetime) -> RenderableType:
             wording.moment(found.get("since"), now),
         )
     return table if table.row_count else plain("Nothing: all that there is has its owner.")
+
+
+def _kept(artifact: ArtifactView, now: datetime) -> str:
+    """Return how long an artifact is kept: until when, where nobody uses it and it goes by itself."""
+    until = artifact.get("kept_until")
+    if until and artifact["status"] != "DELETING":
+        return f"until {wording.moment(until, now)}"
+    return wording.keep_artifact(artifact.get("keep", ""))
 
 
 def _cost(found: OrphanView) -> str:

@@ -140,6 +140,7 @@ class DeploymentView(TypedDict):
     keep_warm_until: NotRequired[str | None]
     next_window: NotRequired[NextWindow | None]
     tags: dict[str, str]
+    artifact: str
     artifact_id: NotRequired[str | None]
     model_arn: NotRequired[str | None]
     import_job_arn: NotRequired[str | None]
@@ -268,6 +269,9 @@ class ArtifactView(TypedDict):
     created_at: str
     updated_at: str
     failure_reason: NotRequired[str | None]
+    keep: str
+    last_used_at: str
+    kept_until: NotRequired[str | None]
 
 
 class ArtifactPage(TypedDict):
@@ -292,7 +296,7 @@ class OrphanView(TypedDict):
     kind: str
     resource: str
     belongs_to: NotRequired[str | None]
-    decision: Literal["adopt", "remove", "release", "resume", "fail", "look", "leave"]
+    decision: Literal["adopt", "remove", "collect", "release", "resume", "fail", "look", "leave"]
     reason: str
     orphan: bool
     since: NotRequired[str | None]

@@ -72,6 +72,12 @@ def keep_warm(wanted: KeepWarm) -> str:
     return "; ".join(written) or wanted["policy"]
 
 
+def keep_artifact(keep: str) -> str:
+    """Return for how long weights are kept that nobody uses."""
+    after = keep.removeprefix("collect_after:")
+    return {"retain": "kept until deleted", "delete": "gone with the last user"}.get(keep, f"kept {after} after use")
+
+
 def plain(text: str) -> str:
     """Return text without the control characters that could command a terminal."""
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")

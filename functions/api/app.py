@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from chalice.app import Response
 from pilotlight.contracts import (
     ArtifactList,
+    ArtifactView,
     DeploymentList,
     DeploymentRequest,
     DeploymentView,
@@ -34,6 +35,7 @@ from pilotlight.contracts import (
     UploadList,
 )
 from pilotlight.domain.errors import (
+    ArtifactInUse,
     BodyCutShort,
     CapacityReached,
     Conflict,
@@ -342,6 +344,18 @@ def list_artifacts() -> Response:
     """List the weights in our bucket: how large they are, who uses them, and what they cost."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.artifacts(query.get("cursor"), page_limit(query.get("limit"))))
+
+
+@app.view(
+    "DELETE",
+    "/artifacts/{artifact_id}",
+    gives={HTTPStatus.ACCEPTED: ArtifactView},
+    refuses=(*FROM_AWS, NotFound, ArtifactInUse),
+)
+def delete_artifact(artifact_id: str) -> Response:
+    """Have weights collected that nobody uses, however long they were to be kept."""
+    artifact = runtime().discarding.discard(unquote(artifact_id))
+    return answer(runtime().viewing.artifact(artifact), HTTPStatus.ACCEPTED)
 
 
 @app.view("GET", "/orphans", gives={HTTPStatus.OK: OrphanList}, refuses=FROM_AWS)

@@ -53,7 +53,7 @@ def test_every_error_code_is_explained_to_operators() -> None:
 
 def test_every_route_is_shown_by_example() -> None:
     headings = " ".join(line for line in API_PAGE.read_text().splitlines() if line.startswith("## "))
-    told = headings.replace("{id}", "{invocation_id}")
+    told = headings.replace("artifacts/{id}", "artifacts/{artifact_id}").replace("{id}", "{invocation_id}")
 
     missing = [f"{method} {path}" for _, (method, path) in routes() if f"{method} {path}" not in told]
 

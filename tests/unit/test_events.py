@@ -21,6 +21,7 @@ from pilotlight.contracts import (
     WakeFailureTask,
 )
 from pilotlight.domain import errors
+from pilotlight.domain.artifact import ArtifactStatus
 from pilotlight.domain.deployment import Deployment, Status
 from pilotlight.domain.endpoint import RevisionStatus, Strategy, Update
 from pilotlight.domain.hosting import Hosting
@@ -97,6 +98,9 @@ OUTCOMES = {
     "list-deployments-wrong-limit": 422,
     "list-events": 200,
     "list-artifacts": 200,
+    "create-deployment-artifact-too-short": 422,
+    "delete-artifact": 202,
+    "delete-artifact-in-use": 409,
     "list-orphans": 200,
     "list-revisions": 200,
     "list-uploads": 200,
@@ -266,6 +270,8 @@ def populate(runtime: composition.Runtime, case: str) -> None:
     if case in KILL_SWITCH_ON:
         runtime.spending.turn(on=True, reason="too dear", by="an example")
     artifact = runtime.artifacts.save(None, an_artifact())
+    unused = "a4146667c1632ec14a16"  # pragma: allowlist secret (an id)
+    runtime.artifacts.save(None, an_artifact(unused, status=ArtifactStatus.SEALED, users=()))
     assistant = a_serving_deployment("assistant", artifact_id=artifact.id)
     if case in NOT_YET_SERVING:
         assistant = assistant.changed(status=Status.STAGING)

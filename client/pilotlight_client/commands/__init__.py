@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from pilotlight_client.commands import changes, deployments, invocations, money, revisions, sources
+from pilotlight_client.commands import artifacts, changes, deployments, invocations, money, revisions, sources
 from pilotlight_client.commands.session import EXIT_CODES
 from pilotlight_client.commands.usage import PlainUsage
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for theme in (deployments, invocations, changes, revisions, money, sources):
+for theme in (deployments, invocations, changes, revisions, money, sources, artifacts):
     theme.add_to(app)
 
 

@@ -50,6 +50,13 @@ def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the requ
         float | None, typer.Option(min=0.01, help="How many dollars it may spend a month.", show_default="the stack's")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="key=value, several times for several.")] = None,
+    artifact: Annotated[
+        str | None,
+        typer.Option(
+            help='How long unused weights are kept: "retain", "delete", or "collect_after:3d" since their last use.',
+            show_default="collect_after:7d",
+        ),
+    ] = None,
     import_role_arn: Annotated[str | None, typer.Option(help="A role of your own that Bedrock reads with.")] = None,
     accept_eula: AcceptEula = False,
     watch: Watch = False,
@@ -73,6 +80,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (a command has as many options as the requ
             keep_warm=windows,
             spend_ceiling=None if spend_ceiling_usd is None else {"usd": spend_ceiling_usd},
             tags=tags,
+            artifact=artifact,
             import_role_arn=import_role_arn,
             accept_eula=accept_eula,
             **sections,

@@ -25,7 +25,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(with_hosting(preflight))
     app.command()(upload)
     app.command()(uploads)
-    app.command()(artifacts)
     app.command()(orphans)
     app.command()(health)
 
@@ -106,13 +105,6 @@ def uploads(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> Non
             items += page["items"]
         picture = rendering.uploads(items, bucket, prefix, work.pilotlight.now)
         work.screen.result({"items": items, "bucket": bucket, "prefix": prefix}, picture)
-
-
-def artifacts(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
-    """List the weights in the stack's bucket: how large, used by whom, and what they cost."""
-    with session(ctx, url, as_json=as_json) as work:
-        items = list(work.pilotlight.iterate(work.pilotlight.artifacts))
-        work.screen.result({"items": items}, stack_rendering.artifacts(items, work.pilotlight.now))
 
 
 def orphans(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:

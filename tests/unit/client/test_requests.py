@@ -16,6 +16,7 @@ from tests.documented import operation_of, validator
 KEEP_WARM = {"policy": "window", "windows": [{"days": "MON-FRI", "start": "09:00", "end": "18:00"}]}
 SOURCE = "hf://org/model@main"
 INVOCATION = "01m7xjagxm6yf0jp19hg6gaf1n"
+ARTIFACT = "a4146667c1632ec14a16"  # pragma: allowlist secret (an id)
 HOSTING: Hosting = {
     "instance": {"type": "ml.g5.2xlarge", "context_tokens": 8192, "concurrency": 4},
     "scaling": {"min": 0, "max": 2, "initial": 1, "scale_in": "immediate", "backlog_per_instance": 2.5},
@@ -38,6 +39,7 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
             keep_warm=KEEP_WARM,
             spend_ceiling={"usd": 200, "per": "month"},
             tags={"team": "search"},
+            artifact="collect_after:3d",
             import_role_arn="arn:aws:iam::123456789012:role/pilotlight-import-mine",
             idempotency_key="once",
         ),
@@ -91,6 +93,7 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("preflight", lambda api: api.preflight(SOURCE, "sagemaker-async", HOSTING)),
     ("list_uploads", lambda api: api.uploads(cursor="c")),
     ("list_artifacts", lambda api: api.artifacts()),
+    ("delete_artifact", lambda api: api.delete_artifact(ARTIFACT)),
     ("list_orphans", lambda api: api.orphans()),
     ("put_spend_ceiling", lambda api: api.set_spend_ceiling("a", 100)),
     ("get_kill_switch", lambda api: api.kill_switch()),

@@ -74,7 +74,13 @@ INVOCATION_ID = Parameter(
     "The id that an invocation was answered with.",
     {"type": "string", "pattern": "^[0-9a-z]{26}$"},
 )
-PATH_PARAMETERS = {parameter.name: parameter for parameter in (NAME, INVOCATION_ID)}
+ARTIFACT_ID = Parameter(
+    "artifact_id",
+    "path",
+    "The id of an artifact, as the list shows it.",
+    {"type": "string", "pattern": "^a[0-9a-f]{19}$"},
+)
+PATH_PARAMETERS = {parameter.name: parameter for parameter in (NAME, INVOCATION_ID, ARTIFACT_ID)}
 
 CURSOR = Parameter("cursor", "query", "`next` of the page before.", {"type": "string"})
 LIMIT = Parameter(

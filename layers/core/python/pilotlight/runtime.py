@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pilotlight.adapters.invocation_table import IdempotencyTable
 from pilotlight.endpoint_runtime import EndpointRuntime
 from pilotlight.services.deploying import Deploying
+from pilotlight.services.discarding import Discarding
 from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
@@ -143,6 +144,11 @@ class Runtime(EndpointRuntime):
     def first_warm_up(self) -> FirstWarmUp:
         """The first wake of a deployment."""
         return FirstWarmUp(self.deployments, self.artifacts, self.staging_runs, self.warming, self.clock)
+
+    @cached_property
+    def discarding(self) -> Discarding:
+        """Weights that shall go before their time."""
+        return Discarding(self.artifacts)
 
     @cached_property
     def tearing_down(self) -> TearingDown:

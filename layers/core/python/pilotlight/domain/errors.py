@@ -19,6 +19,7 @@
         ├── NotFound              no such deployment, invocation or artifact
         ├── Conflict              the request contradicts what is
         │   ├── NameTaken
+        │   ├── ArtifactInUse
         │   ├── IllegalTransition
         │   ├── IdempotencyKeyReused
         │   ├── NotServing
@@ -178,6 +179,12 @@ class NameTaken(Conflict):
     """Another live deployment holds the name; `holder` in the detail."""
 
     code = "name-taken"
+
+
+class ArtifactInUse(Conflict):
+    """Deployments use the artifact; `users` in the detail."""
+
+    code = "artifact-in-use"
 
 
 class IllegalTransition(Conflict):

@@ -112,6 +112,10 @@ class Viewing:
         serves = deployment.endpoint.revision if deployment.endpoint and deployment.status is Status.SERVING else 0
         return RevisionList(items=tuple(_revision_view(revision, serves=serves) for revision in kept))
 
+    def artifact(self, artifact: Artifact) -> ArtifactView:
+        """Return one artifact."""
+        return _artifact_view(artifact, self._clock.now())
+
     def artifacts(self, cursor: str | None, limit: int = PAGE) -> ArtifactList:
         """Return a page of artifacts by id; of those that are gone nothing is left to be shown."""
         records, following = self._artifacts.page(cursor, limit)
