@@ -12,6 +12,7 @@ from local.sagemaker import Knobs as HostingKnobs
 from tests.faults import bounds as _bounds  # noqa: F401 - it declares workflows, as the next ones do
 from tests.faults import callers as _callers  # noqa: F401
 from tests.faults import changes as _changes  # noqa: F401
+from tests.faults import collecting as _collecting  # noqa: F401
 from tests.faults import endpoint_bounds as _endpoint_bounds  # noqa: F401
 from tests.faults import endpoint_calls as _endpoint_calls  # noqa: F401
 from tests.faults import endpoint_changes as _endpoint_changes  # noqa: F401

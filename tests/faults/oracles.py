@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.s3.models import s3_backends
@@ -140,20 +140,23 @@ def _objects(stack: Stack, _: Visit) -> Iterator[str]:
 
     Bodies of invocations are the lifecycle rule's, with or without a record.
     """
-    artifacts, deployments = stack.records("ARTIFACT"), stack.records("DEPLOYMENT")
+    artifacts, deployments, now = stack.records("ARTIFACT"), stack.records("DEPLOYMENT"), stack.clock.now()
     keys = _keys(stack.artifact_bucket)
     for key in keys:
         kind, _, rest = key.partition("/")
         owner = rest.partition("/")[0]
-        if kind == "artifacts" and not _in_use(artifacts.get(owner), deployments):
+        if kind == "artifacts" and not _owned_weights(artifacts.get(owner), deployments, now):
             yield f"object {key} has no owner"
     for upload in _uploads(stack.artifact_bucket):
         owner = upload.key_name.split("/")[1]
         record = artifacts.get(owner)
-        if not _in_use(record, deployments) or record["status"] == "SEALED":
+        if not _owned_weights(record, deployments, now) or record["status"] == "SEALED":
             yield f"upload of {upload.key_name} has no owner"
     for name, record in deployments.items():
-        users = artifacts.get(record.get("artifact_id", ""), {}).get("users", ())
+        weights = artifacts.get(record.get("artifact_id", ""), {})
+        users = weights.get("users", ())
+        if record["status"] == "SERVING" and weights.get("status") != "SEALED":
+            yield f"{name} serves, and its weights are {weights.get('status')}"
         if record["status"] == "SERVING" and f"{name}-g{record['generation']}" not in users:
             yield f"{name} is no user of its artifact"
     yield from (f"object {key} is not what was listed" for key in replaced_objects.taken(stack.artifact_bucket))
@@ -162,9 +165,15 @@ def _objects(stack: Stack, _: Visit) -> Iterator[str]:
             yield f"artifact {name} is SEALED without a manifest"
 
 
-def _in_use(artifact: dict[str, Any] | None, deployments: dict[str, dict[str, Any]]) -> bool:
+def _owned_weights(artifact: dict[str, Any] | None, deployments: dict[str, dict[str, Any]], now: datetime) -> bool:
+    """Say whether a live deployment uses an artifact, or nobody does and it is to be kept for now."""
     if artifact is None or artifact["status"] == "GONE":
         return False
+    if not artifact["users"]:
+        keep = artifact.get("keep", "")
+        days = int(keep.removeprefix("collect_after:").removesuffix("d")) if keep.startswith("collect_after:") else 0
+        last_used = datetime.fromisoformat(artifact["last_used_at"])
+        return keep == "retain" or now < last_used + timedelta(days=days)
     for user in artifact["users"]:
         name, _, generation = user.rpartition("-g")
         record = deployments.get(name, {})

@@ -16,7 +16,17 @@ from typer.testing import CliRunner, Result
 NOW = "2026-11-20T12:00:00Z"
 MONEY = {"usd": 0.2859, "basis": "estimated"}
 HOSTING_FIELDS = {"instance", "scaling", "serving", "container"}
-DEPLOYMENT_FIELDS = {"name", "source", "backend", "lease", "keep_warm", "tags", "import_role_arn", "accept_eula"}
+DEPLOYMENT_FIELDS = {
+    "name",
+    "source",
+    "backend",
+    "lease",
+    "keep_warm",
+    "tags",
+    "artifact",
+    "import_role_arn",
+    "accept_eula",
+}
 STORE = "https://store.example"
 
 
@@ -54,6 +64,7 @@ class FakeApi:
         self.invocations: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {}
         self.uploads: list[dict[str, Any]] = []
+        self.artifacts: list[dict[str, Any]] = []
         self.verdict: dict[str, Any] = {}
         self.failures: list[httpx.Response | Exception] = []
         self.replies: dict[str, tuple[bytes, httpx.Response]] = {}
@@ -161,6 +172,8 @@ class FakeApi:
             ("POST", "/deployments/([^/]+)/invocations", self._invoke),
             ("GET", "/invocations/([^/]+)", self._invocation),
             ("GET", "/uploads", self._uploads),
+            ("GET", "/artifacts", lambda _: httpx.Response(200, json={"items": self.artifacts})),
+            ("DELETE", "/artifacts/([^/]+)", self._discard),
             ("POST", "/preflight", self._preflight),
             ("GET", "/health", lambda _: httpx.Response(200, json=self.health)),
         ]
@@ -202,6 +215,15 @@ class FakeApi:
 
     def _delete(self, _request: httpx.Request, name: str) -> httpx.Response:
         return self._become(name, status="TEARING_DOWN")
+
+    def _discard(self, _request: httpx.Request, artifact_id: str) -> httpx.Response:
+        artifact = next((each for each in self.artifacts if each["id"] == artifact_id), None)
+        if artifact is None:
+            return problem(404, "not-found", f"There is no artifact {artifact_id!r}.")
+        if users := artifact["users"]:
+            return problem(409, "artifact-in-use", f"It is used by {', '.join(users)}.", users=users)
+        artifact.update(keep="delete", kept_until=NOW)
+        return httpx.Response(202, json=artifact)
 
     def _update(self, request: httpx.Request, name: str) -> httpx.Response:
         body = json.loads(request.content)

@@ -96,12 +96,42 @@ def test_artifacts_are_shown_with_size_users_and_cost():
         "cost_per_month": {"usd": 3.02, "basis": "estimated"},
         "created_at": "2026-11-20T11:00:00Z",
         "updated_at": "2026-11-20T11:00:00Z",
+        "keep": "collect_after:7d",
+        "last_used_at": "2026-11-20T11:00:00Z",
     }
 
     text = shown(stack_rendering.artifacts([artifact, {**artifact, "users": []}], NOW))
 
     for expected in ("hf://acme/[red]llama@0123456789ab", "141.1 GB", "demo-g1, other-g2", "nobody", "$3.02/month"):
         assert expected in text
+
+
+def test_artifacts_are_shown_with_their_last_use_and_how_long_they_are_kept():
+    used = {
+        "id": "a1",
+        "source": "hf://acme/llama",
+        "revision": "0123456789abcdef",
+        "status": "SEALED",
+        "total_bytes": 1,
+        "users": ["demo-g1"],
+        "cost_per_month": {"usd": 3.02, "basis": "estimated"},
+        "created_at": "2026-11-20T11:00:00Z",
+        "updated_at": "2026-11-20T11:00:00Z",
+        "keep": "collect_after:7d",
+        "last_used_at": "2026-11-20T12:00:00Z",
+    }
+    unused = {**used, "users": [], "last_used_at": "2026-11-20T11:00:00Z", "kept_until": "2026-11-27T11:00:00Z"}
+    retained = {**unused, "keep": "retain", "kept_until": None}
+
+    heading, *rows = shown(stack_rendering.artifacts([used, unused, retained], NOW)).splitlines()
+    last_used, kept, cost = (heading.index(column) for column in ("last used", "kept", "cost"))
+
+    assert [row[last_used:kept].strip().split(" (")[0] for row in rows] == ["now", "1 h ago", "1 h ago"]
+    assert [row[kept:cost].strip().split(" (")[0] for row in rows] == [
+        "kept 7d after use",
+        "until in 6 d 23 h",
+        "kept until deleted",
+    ]
 
 
 def test_without_artifacts_it_is_said_how_to_come_by_one():
