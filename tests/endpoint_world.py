@@ -165,7 +165,7 @@ class EndpointWorld:
         **request: Any,
     ) -> Deployment:
         """Ask for a deployment on instances, and take it on its way until it has that status."""
-        asked = a_request(name, **{"backend": backend, **request})
+        asked = a_request(name, **{"backend": backend, "artifact": "delete", **request})
         self.requesting.request(asked, correlation_id=f"c-{name}")
         if to is not Status.REQUESTED:
             self.stage(name)

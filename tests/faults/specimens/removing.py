@@ -142,7 +142,7 @@ MUTANTS = (
         "services.inspecting_bytes:InspectingArtifacts._remove",
         "if before is None or verdict is None or verdict.decision is not decided:",
         "if before is None:",
-        (Hunt("collect", ("second_deploy",), "reconcile *"),),
+        (Hunt("collect", ("second_deploy",), "reconcile dynamodb.PutItem"),),
     ),
     Mutant(
         "weights are collected before their time",
