@@ -94,6 +94,27 @@ def test_an_artifact_stays_while_somebody_refers_to_it_and_goes_with_the_last(wo
     assert world.left_behind(second, artifact_id) == []
 
 
+def test_weights_that_are_kept_serve_the_next_who_wants_them_and_go_when_somebody_says_so(world: World) -> None:
+    source = world.publish()
+    first = world.serving(source=source, artifact="retain")
+    artifact_id = world.deployment(first)["artifact_id"]
+    world.tear_down(first)
+    second = world.serving(source=source, artifact="delete")
+    in_use = world.http.delete(f"/artifacts/{artifact_id}")
+    world.tear_down(second)
+    items = world.http.get("/artifacts", params={"limit": 200}).json()["items"]
+    (kept,) = (each for each in items if each["id"] == artifact_id)
+
+    discarded = world.http.delete(f"/artifacts/{artifact_id}")
+
+    assert len(world.executions("stage_artifact", artifact_id)) == 1
+    assert (in_use.status_code, in_use.json()["users"]) == (409, [f"{second}-g1"])
+    assert f"artifact {artifact_id} is kept until somebody deletes it" in world.reasons(second)
+    assert (kept["status"], kept["users"], kept["keep"], "kept_until" in kept) == ("SEALED", [], "retain", False)
+    assert (discarded.status_code, discarded.json()["keep"]) == (202, "delete")
+    eventually(lambda: not world.left_behind(second, artifact_id), "the reconciliation to collect the weights")
+
+
 def test_a_source_can_be_deployed_again_after_its_artifact_went(world: World) -> None:
     source = world.publish()
     world.tear_down(world.serving(source=source))
