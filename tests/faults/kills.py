@@ -167,7 +167,7 @@ def _ends(world: World, name: str) -> str:
 
 def _deploy(world: World, name: str, luck: random.Random) -> None:
     source = world.publish(**({} if luck.random() < 0.3 else SMALLEST))
-    body = {"name": name, "source": source, "lease": "1d"}
+    body = {"name": name, "source": source, "lease": "1d", "artifact": "delete"}
     key = {"Idempotency-Key": str(uuid4())}
     _insist(lambda: world.http.post("/deployments", json=body, headers=key))
 
@@ -178,6 +178,8 @@ def _upload(world: World, name: str, luck: random.Random) -> None:
     bucket, s3 = world.upload_bucket, world.cloud.client("s3")
     for file in files:
         s3.put_object(Bucket=bucket, Key=f"uploads/{name}/{file.name}", Body=file.read_bytes())
+    settings = b'{"artifact": "delete"}'
+    s3.put_object(Bucket=bucket, Key=f"uploads/{name}/pilotlight.json", Body=settings)
     s3.put_object(Bucket=bucket, Key=f"uploads/{name}/_COMPLETE", Body=b"")
 
 
