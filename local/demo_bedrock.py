@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pilotlight_client.uploading import UploadBucket, plan_upload, read_folder
-
 from local.demo_story import LEASE, PROMPT, Demo, StepFailedError
 
 
@@ -64,14 +62,12 @@ class BedrockDemo(Demo):
     def upload(self) -> None:
         """Upload a folder to S3: it starts its own import."""
         (self.folder / "pilotlight.json").write_text('{"artifact": "delete"}', encoding="utf-8")
-        health = self.pilotlight.health()
-        bucket = UploadBucket.of(health, "uploaded")
-        bucket.send(plan_upload(read_folder(self.folder), bucket.stored()), lambda _sent: None)
+        summary = self.pilotlight.upload_folder("uploaded", self.folder)
         upload = self.poll(
             "the uploaded folder starts its import",
             lambda: (view := self.pilotlight.upload("uploaded")) and view["status"] == "STARTED" and view,
         )
-        self.tell(f"uploaded folder s3://{health['upload_bucket']}/uploads/uploaded/: {upload['reason']}")
+        self.tell(f"uploaded folder {summary['address']}: {upload['reason']}")
 
     def see_the_upload_serve(self) -> None:
         """Wait for the uploaded model, which nobody asked to be deployed."""

@@ -4,16 +4,22 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
 from pilotlight_client import waiting
+from pilotlight_client.checkpoint import require_checkpoint
 from pilotlight_client.connection import Clock, Connection
 from pilotlight_client.endpoint_views import Container, Hosting, Instance, RevisionView, Scaling, Serving
+from pilotlight_client.folder_upload import PARALLEL, FolderUpload, OnBytes
 from pilotlight_client.invoking import Invocations, given, path_of
 from pilotlight_client.transfers import Transfers
+from pilotlight_client.upload_requests import UploadRequests
+from pilotlight_client.upload_views import UploadSummary
+from pilotlight_client.uploading import read_folder, require_name
 from pilotlight_client.views import (
     ArtifactPage,
     ArtifactView,
@@ -268,6 +274,32 @@ class Pilotlight(Invocations):
         """Return one uploaded folder, or None where nothing of it has been noticed yet."""
         pages = self.iterate(cast(Callable[[str | None], Page[UploadView]], self.uploads))
         return next((upload for upload in pages if upload["folder"] == folder), None)
+
+    def upload_folder(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        on_bytes: OnBytes = lambda _: None,
+        parallel: int = PARALLEL,
+    ) -> UploadSummary:
+        """Upload a folder, whose import starts by itself, and return what was sent; a repeat goes on from what came.
+
+        Raises: WrongInput for a name that no deployment may have; NotACheckpoint for a folder that lacks files;
+        UploadFailed for what cannot be read or sent, and for a file that changes meanwhile.
+        """
+        require_name(name)
+        found = read_folder(folder)
+        with self.folder_upload(name, parallel=parallel) as upload:
+            plan = upload.plan(found)
+            require_checkpoint(found, plan.strangers)
+            upload.send(plan, on_bytes)
+        return plan.summary(name, found)
+
+    def folder_upload(self, name: str, *, parallel: int = PARALLEL) -> FolderUpload:
+        """Return the upload of a folder in its steps: what is to be sent, and the sending."""
+        requests = UploadRequests(self._connection, name)
+        return FolderUpload(requests, self._transfers, self._connection.clock, parallel=parallel)
 
     def artifacts(self, cursor: str | None = None) -> ArtifactPage:
         """Return one page of the weights in the stack's bucket."""

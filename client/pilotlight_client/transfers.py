@@ -18,6 +18,7 @@ from pilotlight_client.signing import is_loopback
 
 TIMEOUT = httpx.Timeout(connect=5, read=60, write=60, pool=5)
 ATTEMPTS = 3
+DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)  # httpx's own
 CHUNK_BYTES = 1024 * 1024
 
 
@@ -28,20 +29,20 @@ class Transfers:
         self._transport = transport
         self._trust_env = not is_local  # a proxy of the environment must never stand before this machine itself
 
-    def _client(self) -> httpx.Client:
-        """Return a client for one transfer: a result may be fetched when the API's connection is closed already."""
-        return httpx.Client(transport=self._transport, timeout=TIMEOUT, trust_env=self._trust_env)
+    def client(self, limits: httpx.Limits = DEFAULT_LIMITS) -> httpx.Client:
+        """Return a client for some transfers: a result may be fetched when the API's connection is closed already."""
+        return httpx.Client(transport=self._transport, timeout=TIMEOUT, limits=limits, trust_env=self._trust_env)
 
     def put(self, upload: InputUpload, payload: Payload) -> None:
         """Store an input where the API said. A repeat stores the same once more.
 
         Raises: UploadFailed, NotReachable.
         """
-        place = _place(upload["url"], UploadFailed)
+        place = place_of(upload["url"], UploadFailed)
         headers = {**upload["headers"], "Content-Length": str(payload.size_bytes)}
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._client() as http:
+                with self.client() as http:
                     response = http.request(upload["method"], upload["url"], headers=headers, content=_chunks(payload))
             except httpx.TransportError as exc:
                 if attempt == ATTEMPTS:
@@ -80,9 +81,9 @@ class Transfers:
 
     @contextmanager
     def _opened(self, url: str) -> Iterator[Iterator[bytes]]:
-        place = _place(url, ResultNotReadable)
+        place = place_of(url, ResultNotReadable)
         try:
-            with self._client() as http, http.stream("GET", url) as response:
+            with self.client() as http, http.stream("GET", url) as response:
                 if not response.is_success:
                     raise ResultNotReadable(f"{place} gave no output: it answered {response.status_code}.")
                 yield response.iter_bytes(CHUNK_BYTES)
@@ -90,7 +91,7 @@ class Transfers:
             raise NotReachable(f"The output could not be fetched: {place} gave no answer ({_name(exc)}).") from exc
 
 
-def _place(url: str, refusal: type[UploadFailed | ResultNotReadable]) -> str:
+def place_of(url: str, refusal: type[UploadFailed | ResultNotReadable]) -> str:
     """Return the host of an address, which may be told.
 
     Raises: the refusal for an address over which bytes would travel openly.

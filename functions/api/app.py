@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from chalice.app import Response
 from pilotlight.contracts import (
+    AddressesView,
     ArtifactList,
     ArtifactView,
     DeploymentList,
@@ -31,12 +32,13 @@ from pilotlight.contracts import (
     RevisionList,
     RollbackRequest,
     SpendCeilingRequest,
+    StoredFileView,
     UpdateRequest,
     UploadList,
+    UploadPlanView,
 )
 from pilotlight.domain.errors import (
     ArtifactInUse,
-    BodyCutShort,
     CapacityReached,
     Conflict,
     IdempotencyKeyReused,
@@ -50,30 +52,30 @@ from pilotlight.domain.errors import (
     NotServing,
     PreflightRefused,
     QueueFull,
-    SourceChanged,
-    SourceGated,
-    SourceNotFound,
-    SourceRefused,
     SpendCeilingReached,
     Superseded,
     UnsupportedParameter,
-    WakesExhausted,
 )
+from pilotlight.domain.folder_upload import AddressesRequest, JoinRequest, UploadRequest
 from pilotlight.domain.invocation import InvocationRequest, RawInvocation
 from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.source import Source
 from pilotlight.http import Api, RawBody, answer
-from pilotlight.routes import FROM_AWS, IDEMPOTENCY_KEY, IF_NONE_MATCH, OF_RAW_BODIES, PAGES, PREFER, OpenApiDocument
+from pilotlight.routes import (
+    FROM_AWS,
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    NOT_READ,
+    NOT_SPENT,
+    OF_RAW_BODIES,
+    PAGES,
+    PREFER,
+    OpenApiDocument,
+)
 from pilotlight.runtime import VERSION, runtime
 from pilotlight.services.invoking import parse_prefer
 from pilotlight.services.spending import switch_view
 from pilotlight.services.viewing import page_limit
-
-NOT_SPENT = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached, WakesExhausted)
-"""Why a model is not woken."""
-
-NOT_READ = (SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort)
-"""Why a model cannot be judged."""
 
 app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
@@ -337,6 +339,32 @@ def list_uploads() -> Response:
     """List uploaded folders and what became of each."""
     query = app.current_request.query_params or {}
     return answer(runtime().viewing.uploads(query.get("cursor"), page_limit(query.get("limit"))))
+
+
+@app.view("POST", "/uploads", takes=UploadRequest, gives={HTTPStatus.OK: UploadPlanView}, refuses=(*FROM_AWS, NotFound))
+def plan_upload(wanted: UploadRequest) -> Response:
+    """Say what of a folder's files is there already, and begin an upload in parts where one is needed."""
+    return answer(runtime().placing.plan(wanted))
+
+
+@app.view(
+    "POST", "/uploads/{name}/addresses", takes=AddressesRequest, gives={HTTPStatus.OK: AddressesView}, refuses=FROM_AWS
+)
+def sign_addresses(name: str, wanted: AddressesRequest) -> Response:
+    """Give addresses at which parts of a file may be put within an hour: those bytes, and no others."""
+    return answer(runtime().placing.addresses(unquote(name), wanted))
+
+
+@app.view(
+    "POST",
+    "/uploads/{name}/files",
+    takes=JoinRequest,
+    gives={HTTPStatus.OK: StoredFileView},
+    refuses=(*FROM_AWS, NotFound),
+)
+def join_file(name: str, wanted: JoinRequest) -> Response:
+    """Join the parts of a file that have come; a repeat gives the same answer."""
+    return answer(runtime().placing.join(unquote(name), wanted))
 
 
 @app.view("GET", "/artifacts", gives={HTTPStatus.OK: ArtifactList}, asks=PAGES, refuses=FROM_AWS)

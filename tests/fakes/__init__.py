@@ -31,6 +31,7 @@ from tests.fakes.records import (
     FakeUploads,
 )
 from tests.fakes.storage import FakeBodies, FakeBucket, FakeInventory, FakeSource
+from tests.fakes.upload_bucket import FakeUploadBucket
 
 __all__ = [
     "FakeArtifacts",
@@ -63,6 +64,7 @@ __all__ = [
     "FakeSwitch",
     "FakeTokens",
     "FakeTopic",
+    "FakeUploadBucket",
     "FakeUploads",
     "FakeWebhookSender",
     "ManualClock",

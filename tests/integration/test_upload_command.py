@@ -1,20 +1,32 @@
-"""The upload command against an S3 that keeps objects, ETags and multipart uploads."""
+"""The upload command against the API's own placing, and an S3 that checks what it is sent."""
 
 import json
-from collections.abc import Iterator
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
+from pilotlight.adapters.invocation_bodies import SIGNING
+from pilotlight.adapters.upload_bucket import S3UploadBucket
+from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.folder_upload import AddressesRequest, JoinRequest, UploadRequest
+from pilotlight.domain.spans import SMALLEST_PART_BYTES as PART_BYTES
+from pilotlight.domain.spans import SpanLimits
+from pilotlight.services.placing import Placing
 from pilotlight_client import Pilotlight
 from pilotlight_client.commands import app
 from pilotlight_client.commands.session import Surroundings
-from pilotlight_client.errors import UploadFailed
-from pilotlight_client.uploading import PART_BYTES, UploadBucket, plan_upload, read_folder
 from typer.testing import CliRunner, Result
+
+from local import object_store
+from local.clock import ScaledClock
+from tests.factories import NOON
+from tests.integration.local.moto_cloud import running_moto
 
 BUCKET = "pilotlight-uploads"
 
@@ -34,24 +46,33 @@ class Instantly:
 
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    object_store.install(ScaledClock())
+    with running_moto() as cloud:
+        yield cloud.url
 
 
 @pytest.fixture
 def s3(s3_endpoint, monkeypatch) -> Iterator[Any]:
     monkeypatch.delenv("PILOTLIGHT_URL", raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-user-s-own")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    client = boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
+    client = a_client(s3_endpoint)
     client.create_bucket(Bucket=BUCKET)
     yield client
+    for upload in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
+        client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
     for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
         client.delete_object(Bucket=BUCKET, Key=item["Key"])
     client.delete_bucket(Bucket=BUCKET)
+
+
+def a_client(endpoint: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="the-api-s",
+        aws_secret_access_key="secret",  # pragma: allowlist secret (of a simulation)
+        config=SIGNING,
+    )
 
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -71,10 +92,19 @@ def folder(tmp_path):
 
 
 class Api:
-    """GET /health and /uploads; a folder goes through `states`, one with each look."""
+    """GET /health and /uploads, where a folder goes through `states`, one with each look; and placing, which is real.
+
+    Requests to S3 pass through it, too: `on_put` may look at one, and answer in S3's place.
+    """
 
     def __init__(self, s3_endpoint: str) -> None:
         self.states: list[dict[str, Any] | None] = [None]
+        client = a_client(s3_endpoint)
+        bucket = S3UploadBucket(client, BUCKET, lambda: client, lambda: NOON)
+        self.placing = Placing(bucket, SpanLimits(part_bytes=PART_BYTES))
+        self.host = urlsplit(s3_endpoint).netloc
+        self.puts: list[httpx.Request] = []
+        self.on_put: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         self.health = {
             "status": "ok",
             "version": "0.1.0",
@@ -85,6 +115,10 @@ class Api:
         }
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.netloc.decode() == self.host:
+            return self.put(request)
+        if request.method == "POST":
+            return self.place(request)
         if request.url.path == "/health":
             return httpx.Response(200, json=self.health)
         if request.url.path == "/uploads":
@@ -109,6 +143,28 @@ class Api:
         }
         return httpx.Response(200, json=deployment)
 
+    def put(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+        self.puts.append(request)
+        if answer := self.on_put(request):
+            return answer
+        return httpx.put(request.url, headers=dict(request.headers), content=body, trust_env=False)
+
+    def place(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.read())
+        _, _, *rest = request.url.path.split("/")
+        try:
+            match rest:
+                case []:
+                    view = self.placing.plan(UploadRequest.model_validate(body))
+                case [name, "addresses"]:
+                    view = self.placing.addresses(name, AddressesRequest.model_validate(body))
+                case [name, "files"]:
+                    view = self.placing.join(name, JoinRequest.model_validate(body))
+        except PilotlightError as exc:
+            return httpx.Response(exc.http_status, json={"title": exc.code, "detail": exc.message, "code": exc.code})
+        return httpx.Response(200, json=view.dump())
+
 
 @pytest.fixture
 def api(s3_endpoint) -> Api:
@@ -128,9 +184,14 @@ def run(api):
     return run_command
 
 
-def in_parts(weights: Path) -> None:
-    """Let the weights be more than one part long."""
-    weights.write_bytes(HEADER + bytes(PART_BYTES + 1024 * 1024) + b"tail")
+def in_parts(weights: Path, parts: int = 2) -> None:
+    """Let the weights be so many parts long, each of other content."""
+    content = b"".join(bytes([number]) * PART_BYTES for number in range(parts))
+    weights.write_bytes(HEADER + content[len(HEADER) : -1000])
+
+
+def content_of(s3, path: str) -> bytes:
+    return s3.get_object(Bucket=BUCKET, Key=f"uploads/demo/{path}")["Body"].read()
 
 
 def objects(s3) -> dict[str, Any]:
@@ -148,7 +209,7 @@ def test_a_folder_is_uploaded_whole_with_its_mark_last(s3, folder, run):
     weights = s3.get_object(Bucket=BUCKET, Key="uploads/demo/model.safetensors")
     assert weights["Body"].read() == (folder / "model.safetensors").read_bytes()
     assert weights["ETag"].endswith('-2"')
-    assert f"s3://{BUCKET}/uploads/demo/: 4 files sent (68.2 MB), 0 were there." in result.stdout
+    assert f"s3://{BUCKET}/uploads/demo/: 4 files sent (10.5 MB), 0 were there." in result.stdout
 
 
 def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, run):
@@ -163,42 +224,143 @@ def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, r
     assert s3.get_object(Bucket=BUCKET, Key="uploads/demo/config.json")["Body"].read() == b'{"model_type": "qwen2"}'
 
 
-def test_an_upload_that_breaks_off_takes_the_old_mark_of_completeness_away(s3, api, folder, run):
-    run(str(folder), "--name", "demo")
-    (folder / "config.json").write_text("{}")
-    bucket = UploadBucket.of(api.health, "demo")
-    plan = plan_upload(read_folder(folder), bucket.stored())
-    (folder / "config.json").unlink()
-
-    with pytest.raises(UploadFailed, match="broke off"):
-        bucket.send(plan, on_bytes=lambda _: None)
-
-    assert set(objects(s3)) == {f"uploads/demo/{name}" for name in FILES}
-
-
-def test_a_simulated_s3_never_sees_the_user_s_own_credentials(s3, api):
-    bucket = UploadBucket.of(api.health, "demo")
+def test_an_upload_that_is_interrupted_goes_on_from_the_parts_that_s3_holds(s3, api, folder, run):
+    in_parts(folder / "model.safetensors", parts=4)
     seen = []
-    bucket._s3.meta.events.register("before-send.s3", lambda request, **_: seen.append(request.headers))
 
-    bucket.stored()
+    def interrupt(request: httpx.Request) -> None:
+        if "partNumber" in request.url.params:
+            seen.append(request)
+        if len(seen) > 2:
+            raise KeyboardInterrupt
 
-    assert b"the-user-s-own" not in seen[0]["Authorization"]
+    api.on_put = interrupt
+    result = run(str(folder), "--name", "demo", "--parallel", "1", code=130)
+    api.on_put = lambda _: None
+    api.puts.clear()
+    run(str(folder), "--name", "demo", "--parallel", "1")
+
+    assert f"pilotlight upload {folder} --name demo" in result.stderr
+    assert [put.url.params["partNumber"] for put in api.puts if "partNumber" in put.url.params] == ["3", "4"]
+    assert content_of(s3, "model.safetensors") == (folder / "model.safetensors").read_bytes()
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
-def test_a_bucket_that_is_not_there_is_one_sentence(s3, api, folder, run):
-    api.health["upload_bucket"] = "another-bucket"
+def test_a_part_that_changed_between_two_runs_is_sent_again(s3, api, folder, run):
+    weights = folder / "model.safetensors"
+    in_parts(weights, parts=3)
+    api.on_put = lambda put: httpx.Response(403) if put.url.params.get("partNumber") == "3" else None
+    run(str(folder), "--name", "demo", code=1)
+    assert "_COMPLETE" not in str(objects(s3))
+    written = bytearray(weights.read_bytes())
+    written[100] ^= 1
+    weights.write_bytes(written)
+    api.on_put = lambda _: None
+    api.puts.clear()
+
+    run(str(folder), "--name", "demo", "--parallel", "1")
+
+    assert [put.url.params["partNumber"] for put in api.puts if "partNumber" in put.url.params] == ["1", "3"]
+    assert content_of(s3, "model.safetensors") == bytes(written)
+
+
+def test_a_byte_that_is_damaged_on_its_way_is_refused_by_s3_and_sent_again(s3, api, folder, run):
+    damaged = []
+
+    def damage(request: httpx.Request) -> httpx.Response | None:
+        if "model.safetensors" not in request.url.path or damaged:
+            return None
+        damaged.append(httpx.put(request.url, headers=dict(request.headers), content=b"X" * 10, trust_env=False))
+        return damaged[0]
+
+    api.on_put = damage
+    run(str(folder), "--name", "demo")
+
+    assert (damaged[0].status_code, "BadDigest" in damaged[0].text) == (400, True)
+    assert content_of(s3, "model.safetensors") == HEADER
+
+
+def test_a_file_that_changes_while_it_is_sent_is_noticed_and_nothing_is_marked_complete(s3, api, folder, run):
+    def change(request: httpx.Request) -> None:
+        if "tokenizer.json" in request.url.path:
+            (folder / "tokenizer.json").write_text('{"changed": true}')
+
+    api.on_put = change
 
     result = run(str(folder), "--name", "demo", code=1)
 
-    assert "S3 refused s3://another-bucket/uploads/demo/: NoSuchBucket" in result.stderr
+    assert "tokenizer.json was changed while it was uploaded" in result.stderr
+    assert "uploads/demo/_COMPLETE" not in objects(s3)
 
 
-def test_an_s3_that_does_not_answer_ends_with_4(api, folder, run, monkeypatch):
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    api.health["s3_endpoint"] = "http://127.0.0.1:9"
+def test_each_try_has_an_address_of_its_own_and_one_that_is_over_is_replaced(s3, api, folder, run):
+    refused = []
 
-    assert "cannot be reached" in run(str(folder), "--name", "demo", code=4).stderr
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if "config.json" in request.url.path and "tokenizer" not in request.url.path and not refused:
+            refused.append(request)
+            return httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>")
+        return None
+
+    api.on_put = refuse
+
+    run(str(folder), "--name", "demo")
+
+    assert content_of(s3, "config.json") == (folder / "config.json").read_bytes()
+
+
+def test_a_user_needs_no_credentials(s3, api, folder, run, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    run(str(folder), "--name", "demo")
+
+    assert all("authorization" not in put.headers for put in api.puts)
+    assert all("x-amz-checksum-crc32" in put.url.params["X-Amz-SignedHeaders"].split(";") for put in api.puts)
+    assert all("content-length" in put.url.params["X-Amz-SignedHeaders"].split(";") for put in api.puts)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, PART_BYTES, PART_BYTES + 1])
+def test_a_file_of_any_size_and_in_any_folder_arrives_with_its_crc(s3, folder, run, size_bytes):
+    (folder / "a" / "b").mkdir(parents=True)
+    content = b"x" * size_bytes
+    (folder / "a" / "b" / "extra.txt").write_bytes(content)
+
+    run(str(folder), "--name", "demo")
+
+    head = s3.head_object(Bucket=BUCKET, Key="uploads/demo/a/b/extra.txt", ChecksumMode="ENABLED")
+    assert content_of(s3, "a/b/extra.txt") == content
+    assert head["ChecksumCRC32"] == b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+    assert head["ChecksumType"] == "FULL_OBJECT"
+
+
+def test_other_content_of_the_same_size_takes_the_place_of_a_file_in_parts(s3, folder, run):
+    weights = folder / "model.safetensors"
+    in_parts(weights, parts=2)
+    run(str(folder), "--name", "demo")
+    written = bytearray(weights.read_bytes())
+    written[-1] ^= 1
+    weights.write_bytes(written)
+
+    run(str(folder), "--name", "demo")
+
+    assert content_of(s3, "model.safetensors") == bytes(written)
+
+
+def test_a_dry_run_sends_nothing(s3, folder, run):
+    told = json.loads(run(str(folder), "--name", "demo", "--dry-run", "--json").stdout)
+
+    assert (told["sent"], told["dry_run"]) == (list(FILES), True)
+    assert objects(s3) == {}
+
+
+def test_an_s3_that_does_not_answer_ends_with_4(s3, api, folder, run):
+    def unreachable(request: httpx.Request) -> None:
+        raise httpx.ConnectError("nobody there", request=request)
+
+    api.on_put = unreachable
+
+    assert "did not reach" in run(str(folder), "--name", "demo", code=4).stderr
 
 
 def test_watching_follows_the_folder_to_its_deployment(s3, api, folder, run):

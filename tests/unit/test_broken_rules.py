@@ -11,10 +11,20 @@ from pilotlight.contracts import (
     UploadSettings,
 )
 from pilotlight.domain.broken_rules import FORMS, LONGEST_MESSAGE, broken_rules
+from pilotlight.domain.folder_upload import AddressesRequest, JoinRequest, UploadRequest
 from pilotlight.domain.invocation import InvocationRequest
 from pydantic import BaseModel, ValidationError
 
-REQUESTS = (DeploymentRequest, InvocationRequest, KillSwitchRequest, LeaseRequest, SpendCeilingRequest)
+REQUESTS = (
+    DeploymentRequest,
+    InvocationRequest,
+    KillSwitchRequest,
+    LeaseRequest,
+    SpendCeilingRequest,
+    UploadRequest,
+    AddressesRequest,
+    JoinRequest,
+)
 WRONG = (None, True, "", "\n", "ü", "x" * 200, -1, 0.5, 10**30, float("nan"), [], [1], {}, {"": 1}, {"ü": ["x"]})
 JARGON = ("Value error", "Input should", "should have", "should match", "validat", "Extra inputs", "Field required")
 

@@ -54,6 +54,7 @@ EVENTS = ROOT / "events"
 SOURCE = "local/small-llama"
 CATALOGUED = "huggingface-llm-small"
 ANSWERED = "get-invocation"
+JOINED = "join-file"
 HANDED_OVER = "get-invocation-handed-over"
 
 # What the API answers to each example where `assistant` serves on Bedrock, `vectors` on an asynchronous endpoint (its
@@ -94,6 +95,8 @@ OUTCOMES = {
     "invoke-deployment-raw-body": 202,
     "invoke-deployment-unknown-type": 415,
     "invoke-deployment-unsupported-parameter": 422,
+    "join-file": 200,
+    "join-file-missing-upload": 404,
     "list-deployments": 200,
     "list-deployments-wrong-limit": 422,
     "list-events": 200,
@@ -107,6 +110,8 @@ OUTCOMES = {
     "place-input": 201,
     "place-input-on-bedrock": 422,
     "place-input-too-large": 422,
+    "plan-upload": 200,
+    "plan-upload-unseen-name": 422,
     "preflight": 200,
     "preflight-on-instances": 200,
     "preflight-unreadable-source": 422,
@@ -121,6 +126,8 @@ OUTCOMES = {
     "roll-back-deployment": 202,
     "roll-back-deployment-unknown-revision": 404,
     "scale-down-deployment": 202,
+    "sign-addresses": 200,
+    "sign-addresses-without-upload": 422,
     "turn-kill-switch": 200,
     "turn-kill-switch-blank-reason": 422,
     "turn-kill-switch-wrong": 422,
@@ -190,6 +197,7 @@ def runtime() -> Iterator[composition.Runtime]:
         speeds=fakes.FakeSpeeds(),
         jumpstart=fakes.FakeJumpStart({CATALOGUED: a_catalogued_model()}),
         bucket=fakes.FakeBucket(),
+        upload_bucket=fakes.FakeUploadBucket(clock),
     )
     keys = fakes.FakeKeys()
     vars(runtime).update(
@@ -283,6 +291,10 @@ def populate(runtime: composition.Runtime, case: str) -> None:
     vectors = two_revisions(runtime, artifact.id, under_way=case in UPDATE_UNDER_WAY)
     runtime.deployments.reserve(vectors, an_event())
     runtime.uploads.save(an_upload("house-style"), an_upload("house-style"))
+    if case == JOINED:
+        key = "uploads/house-style/model.safetensors"
+        upload_bucket = vars(runtime)["upload_bucket"]
+        upload_bucket.put_part(key, upload_bucket.start(key), 1, b"123456789")
     if case == ANSWERED:
         invocation_id = example("api", case)["pathParameters"]["invocation_id"]
         runtime.invocations.put(an_invocation(invocation_id, status=InvocationStatus.SUCCEEDED))

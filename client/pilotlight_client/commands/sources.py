@@ -1,6 +1,7 @@
 """Commands about where models come from, and about the API itself: preflight, upload, uploads, orphans,
 health."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -16,7 +17,8 @@ from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, 
 from pilotlight_client.commands.watching import follow
 from pilotlight_client.endpoint_views import Hosting
 from pilotlight_client.errors import UploadFailed
-from pilotlight_client.uploading import Folder, Plan, UploadBucket, plan_upload, read_folder, require_name
+from pilotlight_client.folder_upload import PARALLEL, FolderUpload, Plan
+from pilotlight_client.uploading import Folder, read_folder, require_name
 from pilotlight_client.views import UploadView
 
 
@@ -57,6 +59,8 @@ def upload(
         Path, typer.Argument(exists=True, file_okay=False, help="A folder with a checkpoint.", show_default=False)
     ],
     name: Annotated[str, typer.Option(help="Name of the deployment that it becomes.")],
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="How many parts are on their way at once.")] = PARALLEL,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     watch: Watch = False,
     timeout: Timeout = None,
     url: Url = None,
@@ -67,31 +71,32 @@ def upload(
         require_name(name)
         found = read_folder(folder)
         before = work.pilotlight.upload(name)
-        bucket = UploadBucket.of(work.pilotlight.health(), name)
-        plan = plan_upload(found, bucket.stored())
-        require_checkpoint(found, plan.strangers)
-        _warn(work.screen, found, plan)
-        work.screen.if_interrupted = (
-            f"Stopped; what is at {bucket.address} stays, and the next upload goes on from there."
+        with work.pilotlight.folder_upload(name, parallel=parallel) as sending:
+            plan = sending.plan(found)
+            require_checkpoint(found, plan.strangers)
+            _warn(work.screen, found, plan)
+            if not dry_run:
+                work.screen.if_interrupted = (
+                    f"Stopped; what S3 holds of {plan.location} stays for three days. Go on from there: "
+                    f"pilotlight upload {shlex.quote(str(folder))} --name {name}"
+                )
+                _send(work.screen, sending, plan)
+        summary = plan.summary(name, found)
+        sent = f"{len(plan.send)} files {'to send' if dry_run else 'sent'} ({wording.size(plan.bytes_to_send)})"
+        there = f"{len(plan.there)} {'are' if dry_run else 'were'} there"
+        work.screen.result(
+            {**summary, **({"dry_run": True} if dry_run else {})},
+            rendering.plain(f"{plan.location}: {sent}, {there}."),
         )
-        _send(work.screen, bucket, plan)
-        summary = {
-            "name": name,
-            "address": bucket.address,
-            "sent": [file.path for file in plan.send],
-            "already_there": [file.path for file in plan.there],
-            "left_out": [{"path": path, "reason": reason} for path, reason in found.left_out],
-            "sent_bytes": plan.bytes_to_send,
-        }
-        sent, there = (
-            f"{len(plan.send)} files sent ({wording.size(plan.bytes_to_send)})",
-            f"{len(plan.there)} were there",
-        )
-        work.screen.result(summary, rendering.plain(f"{bucket.address}: {sent}, {there}."))
+        if dry_run:
+            return
         if watch:
             _follow_upload(work, name, before, timeout)
         else:
-            work.screen.note("See what becomes of it: pilotlight uploads")
+            work.screen.note(
+                "It is imported by itself: pilotlight uploads. To deploy it otherwise: "
+                f"pilotlight deploy {plan.location} --name ANOTHER-NAME"
+            )
 
 
 def uploads(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
@@ -138,9 +143,9 @@ def _warn(screen: Screen, folder: Folder, plan: Plan) -> None:
         screen.note(rendering.plain(f"also in the bucket, and part of the upload if it stays: {names}", "yellow"))
 
 
-def _send(screen: Screen, bucket: UploadBucket, plan: Plan) -> None:
+def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> None:
     if screen.as_json or not screen.err.is_terminal:
-        bucket.send(plan, on_bytes=lambda _: None)
+        sending.send(plan)
         return
     columns = (
         TextColumn("uploading"),
@@ -151,7 +156,7 @@ def _send(screen: Screen, bucket: UploadBucket, plan: Plan) -> None:
     )
     with Progress(*columns, console=screen.err) as progress:
         bar = progress.add_task("uploading", total=plan.bytes_to_send)
-        bucket.send(plan, on_bytes=lambda count: progress.advance(bar, count))
+        sending.send(plan, on_bytes=lambda count: progress.advance(bar, count))
 
 
 def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:

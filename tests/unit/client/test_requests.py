@@ -10,6 +10,7 @@ import pytest
 from pilotlight_client import Pilotlight
 from pilotlight_client.endpoint_views import Hosting, Sections
 from pilotlight_client.invoking import Invocations
+from pilotlight_client.upload_requests import UploadRequests
 
 from tests.documented import operation_of, validator
 
@@ -28,6 +29,13 @@ HOSTING: Hosting = {
     "container": {"version": "0.36.0", "environment": {"A": "1"}},
 }
 CHANGED: Sections = {"scaling": {"max": 4}, "container": {"environment": {"A": "2"}}}
+PART = {"number": 1, "size_bytes": 9, "checksum_crc32": "y/Q5Jg=="}
+
+
+def asking(api: Pilotlight) -> UploadRequests:
+    return UploadRequests(api._connection, "a")
+
+
 ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("create_deployment", lambda api: api.deploy(SOURCE, name="a")),
     (
@@ -91,6 +99,10 @@ ASKED: list[tuple[str, Callable[[Pilotlight], Any]]] = [
     ("get_invocation", lambda api: api.get_result(INVOCATION)),
     ("preflight", lambda api: api.preflight(SOURCE)),
     ("preflight", lambda api: api.preflight(SOURCE, "sagemaker-async", HOSTING)),
+    ("plan_upload", lambda api: asking(api).plan([{"path": "a", "size_bytes": 1, "replace": True}])),
+    ("sign_addresses", lambda api: asking(api).addresses("a", [PART], None)),
+    ("sign_addresses", lambda api: asking(api).addresses("a", [PART], "upload-1")),
+    ("join_file", lambda api: asking(api).join("a", "upload-1", 9, "y/Q5Jg==")),
     ("list_uploads", lambda api: api.uploads(cursor="c")),
     ("list_artifacts", lambda api: api.artifacts()),
     ("delete_artifact", lambda api: api.delete_artifact(ARTIFACT)),
@@ -131,7 +143,17 @@ def test_what_the_client_sends_is_documented(operation: str, ask: Callable[[Pilo
 
 
 def test_a_request_is_made_for_every_route_that_the_client_has_a_method_for() -> None:
-    asking_nothing = {"watch", "wait_until", "looks", "iterate", "close", "upload", "result_of"}
+    asking_nothing = {
+        "watch",
+        "wait_until",
+        "looks",
+        "iterate",
+        "close",
+        "upload",
+        "result_of",
+        "folder_upload",
+        "upload_folder",
+    }
     given = {**vars(Invocations), **vars(Pilotlight)}
     methods = {name for name, each in given.items() if callable(each) and not name.startswith("_")} - asking_nothing
     reached = {name for _, ask in ASKED for name in ask.__code__.co_names}

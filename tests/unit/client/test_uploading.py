@@ -1,6 +1,6 @@
 import pytest
 from pilotlight_client.errors import NotACheckpoint, WrongInput
-from pilotlight_client.uploading import Stored, plan_upload, read_folder, require_name
+from pilotlight_client.uploading import read_folder, require_name
 
 
 @pytest.fixture
@@ -55,27 +55,13 @@ def test_a_folder_without_anything_to_upload_is_refused(tmp_path):
         read_folder(tmp_path)
 
 
-def test_only_what_the_bucket_holds_with_the_same_content_is_skipped(checkpoint):
-    found = read_folder(checkpoint)
-    config, vocab = found.files
-    stored = {
-        "config.json": Stored(config.size_bytes, config.etag()),
-        "sub/vocab.txt": Stored(vocab.size_bytes, "of-another-content"),
-        "old-shard.safetensors": Stored(9, "x"),
-        "_COMPLETE": Stored(0, "y"),
-    }
+def test_a_file_that_was_written_since_the_folder_was_read_is_noticed(checkpoint):
+    config, vocab = read_folder(checkpoint).files
+    (checkpoint / "sub" / "vocab.txt").write_text("a\nc\nd\n")
 
-    plan = plan_upload(found, stored)
-
-    assert plan.there == (config,)
-    assert plan.send == (vocab,)
-    assert plan.strangers == ("old-shard.safetensors",)
-    assert plan.bytes_to_send == 4
-
-
-def test_the_etag_of_a_small_file_is_its_md5(checkpoint):
-    etag = "99914b932bd37a50b983c5e7c90ae93b"  # pragma: allowlist secret (a digest)
-    assert read_folder(checkpoint).files[0].etag() == etag
+    assert (config.has_changed(), vocab.has_changed()) == (False, True)
+    (checkpoint / "config.json").unlink()
+    assert config.has_changed()
 
 
 @pytest.mark.parametrize("name", ["Demo", "a_b", "-a", "a--b", "a" * 33, "a\n", "../x"])

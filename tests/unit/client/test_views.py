@@ -19,7 +19,7 @@ from pilotlight.domain import (
     webhook,
 )
 from pilotlight.domain.staging_progress import FileProgress, StagingProgress
-from pilotlight_client import endpoint_rendering, endpoint_views, views
+from pilotlight_client import endpoint_rendering, endpoint_views, upload_views, views
 from pilotlight_client.commands import hosting as hosting_options
 
 PAIRS = [
@@ -33,6 +33,12 @@ PAIRS = [
     (views.KillSwitchView, contracts.KillSwitchView),
     (views.NextWindow, contracts.NextWindow),
     (views.InvocationView, contracts.InvocationView),
+    (upload_views.UploadPlan, contracts.UploadPlanView),
+    (upload_views.FilePlan, contracts.FilePlanView),
+    (upload_views.PartView, contracts.PartView),
+    (upload_views.Addresses, contracts.AddressesView),
+    (upload_views.PartAddress, contracts.PartAddress),
+    (upload_views.StoredFile, contracts.StoredFileView),
     (views.UploadView, contracts.UploadView),
     (views.UploadPage, contracts.UploadList),
     (views.ArtifactView, contracts.ArtifactView),

@@ -14,11 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from pilotlight.contracts import LARGEST_PAGE, PAGE
 from pilotlight.domain.errors import (
     AccessDenied,
+    BodyCutShort,
+    CapacityReached,
     ConcurrentChange,
+    KillSwitchOn,
+    LeaseEnded,
     PilotlightError,
+    SourceChanged,
+    SourceGated,
+    SourceNotFound,
+    SourceRefused,
+    SpendCeilingReached,
     Terminal,
     Throttled,
     Unavailable,
+    WakesExhausted,
 )
 from pilotlight.domain.invocation_request import LONGEST_TIMEOUT_SECONDS, MEDIA_TYPE_PATTERN
 from pilotlight.domain.values import NAME_MAX, NAME_PATTERN, Model
@@ -53,6 +63,12 @@ TEXT_MEDIA_TYPES = ("application/jsonlines", "application/x-ndjson", "applicatio
 
 FROM_AWS = (Throttled, Unavailable, ConcurrentChange, AccessDenied, Terminal)
 """What every route may refuse with that asks a service for something."""
+
+NOT_SPENT = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached, WakesExhausted)
+"""Why a model is not woken."""
+
+NOT_READ = (SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort)
+"""Why a model cannot be judged."""
 
 
 @dataclass(frozen=True)

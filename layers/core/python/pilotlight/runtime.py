@@ -15,6 +15,7 @@ from pilotlight.services.erasing import Erasing
 from pilotlight.services.first_warm_up import FirstWarmUp
 from pilotlight.services.importing import Importing, ImportRules
 from pilotlight.services.invoking import InvocationLimits, Invoking
+from pilotlight.services.placing import Placing
 from pilotlight.services.probing import Probing
 from pilotlight.services.queue_work import QueueWork, WorkerLimits
 from pilotlight.services.requesting import Requesting
@@ -214,6 +215,11 @@ class Runtime(EndpointRuntime):
             self.clock,
             WorkerLimits(),
         )
+
+    @cached_property
+    def placing(self) -> Placing:
+        """Folders that are uploaded at signed addresses."""
+        return Placing(self.upload_bucket, self.settings.span_limits)
 
     @cached_property
     def uploading(self) -> Uploading:

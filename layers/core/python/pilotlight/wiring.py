@@ -44,6 +44,7 @@ from pilotlight.adapters.speed_table import SpeedTable
 from pilotlight.adapters.table import Table
 from pilotlight.adapters.task_tokens import StepFunctionsTokens
 from pilotlight.adapters.topic import SnsTopic
+from pilotlight.adapters.upload_bucket import S3UploadBucket
 from pilotlight.adapters.upload_table import UploadTable
 from pilotlight.adapters.webhook import HttpsWebhooks
 from pilotlight.domain.source import SourceKind
@@ -156,6 +157,13 @@ class Wiring:
     def contents(self) -> ContentTable:
         """Which artifact holds a content."""
         return ContentTable(self.table)
+
+    @cached_property
+    def upload_bucket(self) -> S3UploadBucket:
+        """The bucket of uploaded folders."""
+        return S3UploadBucket(
+            self.client("s3"), self.settings.upload_bucket, lambda: self.client("s3", SIGNING), self.clock.now
+        )
 
     @cached_property
     def executions(self) -> StepFunctionsExecutions:

@@ -232,6 +232,60 @@ class InputView(Model):
     expires_at: Moment
 
 
+class PartView(Model):
+    """A part that S3 holds of an unfinished upload; `checksum_crc32` in base64."""
+
+    number: int
+    size_bytes: int
+    checksum_crc32: str | None = None
+
+
+class FilePlanView(Model):
+    """What S3 holds of a file: all of it (`stored_checksum_crc32`), or some parts of the upload `upload_id`.
+
+    A file without an upload is put whole; one that is stored, and has other content, is told again with `replace`.
+    """
+
+    path: str
+    part_bytes: int
+    stored_checksum_crc32: str | None = None
+    upload_id: str | None = None
+    parts: tuple[PartView, ...] = ()
+
+
+class UploadPlanView(Model):
+    """What is to be done for a folder to be uploaded; `others` are the paths that lie there beside those told."""
+
+    name: str
+    location: str
+    files: tuple[FilePlanView, ...]
+    others: tuple[str, ...]
+
+
+class PartAddress(Model):
+    """Where a part is put: one PUT of those bytes with just these headers, until `expires_at`."""
+
+    number: int
+    method: Literal["PUT"] = "PUT"
+    url: str
+    headers: dict[str, str]
+    expires_at: Moment
+
+
+class AddressesView(Model):
+    """Where the parts that were asked for are put."""
+
+    addresses: tuple[PartAddress, ...]
+
+
+class StoredFileView(Model):
+    """A file that is whole in the upload bucket."""
+
+    path: str
+    size_bytes: int
+    checksum_crc32: str
+
+
 class UploadView(Model):
     """An uploaded folder and what became of it."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pilotlight.domain.containers import HOST_VERSION_PATTERN, LMI_VERSION_PATTERN
+from pilotlight.domain.folder_upload import CRC32_PATTERN
 from pilotlight.domain.hosting import INSTANCE_PATTERN
 from pilotlight.domain.invocation_request import INPUT_PATTERN, MEDIA_TYPE_PATTERN
 from pilotlight.domain.keep_warm import TIME_PATTERN
@@ -30,6 +31,7 @@ FORMS: Mapping[str, str] = {
     INPUT_PATTERN: 'write the place of an object: "s3://my-bucket/some/key"',
     MEDIA_TYPE_PATTERN: 'write a content type: "image/png"',
     ADDRESS_PATTERN: 'write a whole address: "https://example.com/hooks"',
+    CRC32_PATTERN: 'write a CRC32 as S3 does, big-endian, in base64: "y/Q5Jg=="',
     TAG_PATTERN: "write letters a to z, digits, spaces and . _ : / = + @ - only",
 }
 """What is to be written where text has to match one of these patterns."""

@@ -34,6 +34,7 @@ from pilotlight.ports.storage import (
     ModelSource,
     StoredBody,
     UploadAddress,
+    UploadBucket,
 )
 from pilotlight.ports.surroundings import (
     Clock,
@@ -79,6 +80,7 @@ __all__ = [
     "Topic",
     "UnfinishedUpload",
     "UploadAddress",
+    "UploadBucket",
     "Uploads",
     "WebhookQueue",
     "WebhookSecret",

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from pilotlight.domain.archive import Entry
 from pilotlight.domain.cutting import Cutting
+from pilotlight.domain.folder_upload import HeldFile, HeldPart, PartToUpload, SignedPut
 from pilotlight.domain.invocation import InvocationRequest
 from pilotlight.domain.invocation_request import InputRequest
 from pilotlight.domain.source import Listing, Piece, Source, SourceFile, StoredObject
@@ -110,6 +111,40 @@ class ArtifactBucket(Protocol):
 
     def delete(self, prefix: str) -> int:
         """Delete every object below a prefix; return how many there were."""
+        ...
+
+
+class UploadBucket(Protocol):
+    """The bucket of uploaded folders, as far as those who have no rights on it are concerned."""
+
+    bucket: str
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return key and size of every object below a prefix."""
+        ...
+
+    def held(self, key: str) -> HeldFile | None:
+        """Return an object's size and CRC32, or None."""
+        ...
+
+    def unfinished(self, prefix: str) -> dict[str, str]:
+        """Return the newest upload of ours that is under way for each key below a prefix, by its id."""
+        ...
+
+    def start(self, key: str) -> str:
+        """Return the id of a fresh multipart upload, whose parts and whole have a CRC32."""
+        ...
+
+    def parts(self, key: str, upload_id: str) -> tuple[HeldPart, ...]:
+        """Return the parts that S3 holds, in order. Raises: NotFound when the upload is gone."""
+        ...
+
+    def address(self, key: str, upload_id: str | None, part: PartToUpload) -> SignedPut:
+        """Return where a part, or a file that is none of parts, may be put within an hour."""
+        ...
+
+    def join(self, key: str, upload_id: str, parts: Sequence[HeldPart], checksum_crc32: str) -> None:
+        """Make one object of parts. Raises: InvalidInput for another CRC32; NotFound when the upload is gone."""
         ...
 
 
