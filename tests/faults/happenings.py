@@ -105,6 +105,15 @@ def looked_over(stack: Stack) -> None:
         stack.ask("GET", resource, name=NAME)
 
 
+def placed(stack: Stack) -> None:
+    """Begin to upload a folder at signed addresses, and go on with it."""
+    large = {"path": "model.safetensors", "size_bytes": 10**9}
+    for _ in range(2):
+        insist(stack, Visit(), "POST", "/uploads", {"name": NAME, "files": [large]})
+    part = {"size_bytes": 10**6, "checksum_crc32": "AAAAAA=="}
+    stack.ask("POST", "/uploads/{name}/addresses", {"path": "config.json", "parts": [part]}, name=NAME)
+
+
 def with_an_own_role(stack: Stack) -> None:
     """Import with a role that the user made after ours."""
     iam = stack.client("iam")
