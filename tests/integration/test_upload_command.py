@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pilotlight.adapters.invocation_bodies import SIGNING
 from pilotlight.adapters.upload_bucket import S3UploadBucket
-from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.errors import InvalidInput, PilotlightError
 from pilotlight.domain.folder_upload import AddressesRequest, JoinRequest, UploadRequest
 from pilotlight.domain.spans import SMALLEST_PART_BYTES as PART_BYTES
 from pilotlight.domain.spans import SpanLimits
@@ -330,7 +330,7 @@ def test_a_file_of_any_size_and_in_any_folder_arrives_with_its_crc(s3, folder, r
 
     head = s3.head_object(Bucket=BUCKET, Key="uploads/demo/a/b/extra.txt", ChecksumMode="ENABLED")
     assert content_of(s3, "a/b/extra.txt") == content
-    assert head["ChecksumCRC32"] == b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+    assert head["ChecksumCRC32"] == crc32(content)
     assert head["ChecksumType"] == "FULL_OBJECT"
 
 
@@ -412,3 +412,47 @@ def test_a_name_that_no_deployment_may_have_uploads_nothing(s3, folder, run):
     run(str(folder), "--name", "My_Model", code=2)
 
     assert objects(s3) == {}
+
+
+def test_s3_refuses_to_join_parts_that_do_not_make_the_file_that_was_told(s3, api):
+    content = b"abc" * (PART_BYTES // 2)
+    file = {"path": "model.safetensors", "size_bytes": len(content)}
+    (planned,) = api.placing.plan(UploadRequest.model_validate({"name": "demo", "files": [file]})).files
+    for number, start in enumerate(range(0, len(content), PART_BYTES), start=1):
+        body = content[start : start + PART_BYTES]
+        part = {"number": number, "size_bytes": len(body), "checksum_crc32": crc32(body)}
+        wanted = {"path": file["path"], "upload_id": planned.upload_id, "parts": [part]}
+        (address,) = api.placing.addresses("demo", AddressesRequest.model_validate(wanted)).addresses
+        assert httpx.put(address.url, headers=address.headers, content=body, trust_env=False).is_success
+    told = {**file, "upload_id": planned.upload_id}
+
+    with pytest.raises(InvalidInput, match="BadDigest"):
+        api.placing.join("demo", JoinRequest.model_validate({**told, "checksum_crc32": crc32(b"other")}))
+
+    joined = api.placing.join("demo", JoinRequest.model_validate({**told, "checksum_crc32": crc32(content)}))
+    again = api.placing.join("demo", JoinRequest.model_validate({**told, "checksum_crc32": crc32(content)}))
+    assert joined == again
+    assert content_of(s3, "model.safetensors") == content
+
+
+def crc32(content: bytes) -> str:
+    return b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+
+
+def test_a_program_is_told_of_every_byte_once_though_some_are_sent_again(api, s3, folder):
+    in_parts(folder / "model.safetensors")
+    refused, told = [], []
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.url.params.get("partNumber") != "2" or refused:
+            return None
+        refused.append(request)
+        return httpx.Response(503)
+
+    api.on_put = refuse
+    with Pilotlight("http://127.0.0.1:8000", transport=httpx.MockTransport(api), clock=Instantly()) as pilotlight:
+        summary = pilotlight.upload_folder("demo", folder, on_bytes=told.append)
+
+    assert sum(told) == summary["sent_bytes"] == sum((folder / name).stat().st_size for name in FILES)
+    assert min(told) < 0
+    assert summary["address"] == f"s3://{BUCKET}/uploads/demo/"
