@@ -39,7 +39,6 @@ from pilotlight.contracts import (
 )
 from pilotlight.domain.errors import (
     ArtifactInUse,
-    CapacityReached,
     Conflict,
     IdempotencyKeyReused,
     IllegalTransition,
@@ -50,7 +49,6 @@ from pilotlight.domain.errors import (
     NameTaken,
     NotFound,
     NotServing,
-    PreflightRefused,
     QueueFull,
     SpendCeilingReached,
     Superseded,
@@ -65,8 +63,10 @@ from pilotlight.routes import (
     FROM_AWS,
     IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
+    NOT_MADE,
     NOT_READ,
     NOT_SPENT,
+    NOT_TAKEN,
     OF_RAW_BODIES,
     PAGES,
     PREFER,
@@ -86,16 +86,7 @@ app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().c
     takes=DeploymentRequest,
     gives={HTTPStatus.ACCEPTED: DeploymentView},
     asks=(IDEMPOTENCY_KEY,),
-    refuses=(
-        *FROM_AWS,
-        NameTaken,
-        IdempotencyKeyReused,
-        Conflict,
-        KillSwitchOn,
-        SpendCeilingReached,
-        *NOT_READ,
-        PreflightRefused,
-    ),
+    refuses=(*FROM_AWS, NameTaken, IdempotencyKeyReused, Conflict, KillSwitchOn, SpendCeilingReached, *NOT_TAKEN),
 )
 def create_deployment(wanted: DeploymentRequest) -> Response:
     """Reserve a name and start a deployment."""
@@ -165,12 +156,8 @@ def retry_deployment(name: str) -> Response:
         NotFound,
         NotServing,
         Conflict,
-        *NOT_READ,
-        PreflightRefused,
-        LeaseEnded,
-        SpendCeilingReached,
-        KillSwitchOn,
-        CapacityReached,
+        *NOT_TAKEN,
+        *NOT_MADE,
     ),
 )
 def update_deployment(name: str, wanted: UpdateRequest) -> Response:

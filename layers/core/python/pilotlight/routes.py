@@ -20,6 +20,7 @@ from pilotlight.domain.errors import (
     KillSwitchOn,
     LeaseEnded,
     PilotlightError,
+    PreflightRefused,
     SourceChanged,
     SourceGated,
     SourceNotFound,
@@ -64,11 +65,17 @@ TEXT_MEDIA_TYPES = ("application/jsonlines", "application/x-ndjson", "applicatio
 FROM_AWS = (Throttled, Unavailable, ConcurrentChange, AccessDenied, Terminal)
 """What every route may refuse with that asks a service for something."""
 
-NOT_SPENT = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached, WakesExhausted)
+NOT_MADE = (LeaseEnded, SpendCeilingReached, KillSwitchOn, CapacityReached)
+"""Why what costs money by the hour is not made."""
+
+NOT_SPENT = (*NOT_MADE, WakesExhausted)
 """Why a model is not woken."""
 
 NOT_READ = (SourceRefused, SourceNotFound, SourceGated, SourceChanged, BodyCutShort)
 """Why a model cannot be judged."""
+
+NOT_TAKEN = (*NOT_READ, PreflightRefused)
+"""Why a model is not taken."""
 
 
 @dataclass(frozen=True)
