@@ -17,6 +17,7 @@ from pilotlight.domain.errors import (
     Throttled,
     Unavailable,
 )
+from pilotlight.domain.file_names import MOST_FILES
 from pilotlight.domain.source import Source, joined
 
 from tests.file_server import Lie, entry, serving
@@ -188,6 +189,21 @@ def test_a_redirect_is_followed_and_where_it_leads_is_kept(server, reader, pinne
     assert server.asked.count(f"/model/files/{SHARD}") == 1
 
 
+def test_the_next_list_of_the_same_addresses_is_not_read_from_where_the_last_one_led(server, reader, pinned):
+    server.files["/signed/first"] = FILES[SHARD]
+    moved = f"/model/files/{SHARD}"
+    server.lies[moved] = Lie(status=302, headers={"Location": f"{server.url}/signed/first"})
+    assert streamed(reader, pinned) == FILES[SHARD]
+
+    other = bytes(reversed(FILES[SHARD]))
+    server.publish({**FILES, SHARD: other})
+    server.files["/signed/second"] = other
+    server.lies[moved] = Lie(status=302, headers={"Location": f"{server.url}/signed/second"})
+    listing = reader.resolve(Source.parse(server.source))
+
+    assert streamed(reader, listing) == other
+
+
 def test_a_server_of_a_list_is_told_nothing_of_us(server, reader, pinned):
     streamed(reader, pinned)
 
@@ -332,6 +348,13 @@ def test_a_large_file_that_was_replaced_by_one_of_its_size_is_refused_by_every_c
         streamed(local(trust), listing, SHARD, 10, 10)
 
 
+def test_an_entity_tag_that_looks_like_a_digest_is_none(server, reader):
+    server.lies[f"/model/files/{SHARD}"] = Lie(headers={"ETag": f'"{"ab" * 32}"'})
+    listing = reader.resolve(Source.parse(server.source))
+
+    assert streamed(reader, listing, SHARD, 0, 10) == FILES[SHARD][:10]
+
+
 @pytest.mark.parametrize("etag", ['W/"weak"', "unquoted", ""])
 def test_an_entity_tag_that_does_not_stand_for_every_byte_is_not_compared(server, reader, etag):
     server.lies[f"/model/files/{SHARD}"] = Lie(headers={"ETag": etag})
@@ -339,6 +362,27 @@ def test_an_entity_tag_that_does_not_stand_for_every_byte_is_not_compared(server
 
     assert listing.file(SHARD).etag is None
     assert streamed(reader, listing, SHARD, 0, 10) == FILES[SHARD][:10]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("./", "Line 1 .* names no file"), ("x" * 5000, "Line 1 .* too long"), ("\n".join(["y"] * 2), "Line 2 ")],
+)
+def test_a_line_that_names_no_file_is_told_by_its_number(server, reader, line, why):
+    server.files["/model/files/SHA256SUMS"] = f"{'a' * 64}  {line}\n".encode()
+
+    with pytest.raises(SourceRefused, match=why):
+        reader.resolve(Source.parse(f"{server.url}/model/files/SHA256SUMS"))
+
+
+@pytest.mark.parametrize("name", ["list.json", "files/SHA256SUMS"])
+def test_a_list_of_more_files_than_a_model_has_is_refused(server, reader, name):
+    many = range(MOST_FILES + 1)
+    server.list_as([entry(f"part-{number}", b"") for number in many])
+    server.files["/model/files/SHA256SUMS"] = "".join(f"{'a' * 64}  part-{number}\n" for number in many).encode()
+
+    with pytest.raises(SourceRefused, match=f"{MOST_FILES}"):
+        reader.resolve(Source.parse(f"{server.url}/model/{name}"))
 
 
 def test_a_list_that_would_have_us_ask_for_thousands_of_files_is_refused_before_any(server, reader):

@@ -2,16 +2,24 @@
 
 import hashlib
 import json
+from itertools import count
 
 import pytest
 from pilotlight.contracts import VerifyTask
-from pilotlight.domain.artifact import ArtifactStatus, unverified_key, weight_key
+from pilotlight.domain.artifact import (
+    LARGEST_VERIFIED_BYTES,
+    Artifact,
+    ArtifactStatus,
+    StagedFile,
+    unverified_key,
+    weight_key,
+)
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import NotFound, SourceRefused
 from pilotlight.domain.spans import MIB
 from pilotlight.services.side_by_side import ahead
 
-from tests.factories import a_checkpoint
+from tests.factories import NOON, a_checkpoint
 from tests.world import World
 
 SHARDS = {f"model-{n}.safetensors": bytes([n]) * size for n, size in ((1, 17 * MIB), (2, 5 * MIB + 1), (3, 2048))}
@@ -29,9 +37,9 @@ def importing(world: World) -> World:
     return world
 
 
-def spoil(world: World, path: str = "model-1.safetensors") -> None:
+def spoil(world: World, path: str = "model-1.safetensors", name: str = "llama") -> None:
     """Let one bit of a sealed file be another than the source's."""
-    key = weight_key(world.artifact().id, path)
+    key = weight_key(world.artifact(name).id, path)
     body = bytearray(world.bucket.objects[key])
     body[-1] ^= 1
     world.bucket.objects[key] = bytes(body)
@@ -82,34 +90,51 @@ def test_one_bit_puts_the_artifact_into_quarantine_and_fails_its_deployment_with
     assert importing.executions.of("warm") == []
 
 
-def test_what_came_out_of_quarantine_is_copied_anew_under_another_id(importing):
+def test_a_retry_is_refused_before_anything_is_copied_where_the_weights_have_been_imported(importing):
     spoil(importing)
     importing.verify()
-    quarantined = importing.artifact()
     importing.fail()
     importing.requesting.retry("llama", correlation_id="c-2")
 
-    importing.deploying.start_staging(importing.task())
+    with pytest.raises(SourceRefused, match="Tear the deployment down and deploy again"):
+        importing.deploying.start_staging(importing.task())
 
-    assert importing.artifact().id != quarantined.id
-    assert importing.artifact().status is ArtifactStatus.STAGING
-    assert importing.deployment().former_artifacts == (quarantined.id,)
-    importing.run_staging()
-    assert importing.artifact().unverified == 0
+
+def test_the_next_deployment_of_the_source_copies_it_anew_under_another_id(importing):
+    spoil(importing)
+    importing.verify()
+    importing.fail()
+
+    importing.bring(Status.SERVING, name="other")
+
+    assert importing.artifact("other").id != importing.artifact().id
+    assert importing.artifact("other").status is ArtifactStatus.SEALED
+    assert importing.artifact().status is ArtifactStatus.QUARANTINED
+
+
+def test_what_was_copied_after_a_quarantine_is_shared_also_once_that_is_gone(importing):
+    spoil(importing)
+    importing.verify()
+    importing.fail()
+    importing.bring(Status.SERVING, name="other")
+    importing.tearing_down.begin("llama", reason="its weights are corrupt", correlation_id="c-3")
+    importing.run_teardown("llama")
+
+    importing.bring(Status.SERVING, name="third")
+
+    assert importing.artifact("third") == importing.artifact("other")
+    assert importing.artifact("third").users == ("other-g1", "third-g1")
 
 
 def test_a_source_whose_own_copy_is_broken_is_refused_in_the_end(world: World):
     world.source.push("acme/llama-8b", a_checkpoint(shards=SHARDS))
-    world.bring(Status.STAGING)
 
     def spoil_each_copy():
-        while True:
-            world.seal()
-            spoil(world)
-            world.verify()
-            world.fail()
-            world.requesting.retry("llama", correlation_id="c-2")
-            world.deploying.start_staging(world.task())
+        for number in count():
+            world.bring(Status.STAGING, name=f"n-{number}")
+            world.seal(f"n-{number}")
+            spoil(world, name=f"n-{number}")
+            world.verify(f"n-{number}")
 
     with pytest.raises(SourceRefused, match="its own copy is broken"):
         spoil_each_copy()
@@ -133,6 +158,50 @@ def test_a_verification_that_keeps_dying_fails_its_deployment(importing):
 
     with pytest.raises(SourceRefused, match=r"verifying .* died 4 times"):
         die_until_it_fails()
+
+
+def test_deaths_of_staging_do_not_count_against_verifying(world: World):
+    world.source.push("acme/llama-8b", a_checkpoint(shards=SHARDS))
+    world.bring(Status.STAGING)
+    world.artifacts.shelf.patch(world.artifact().id, revivals=3)
+
+    world.seal()
+
+    assert (world.artifact().revivals, world.artifact().unverified) == (0, 2)
+    assert world.artifact().settles_at() is not None  # a Lambda of an execution that died may still write
+
+
+def test_a_file_that_cannot_be_read_back_fails_the_artifact_and_the_deployment_with_its_reason(importing):
+    del importing.bucket.objects[weight_key(importing.artifact().id, "model-2.safetensors")]
+    with pytest.raises(NotFound):
+        importing.verify()
+
+    importing.fail_staging("States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold")
+
+    with pytest.raises(SourceRefused, match=r"model-2\.safetensors could not be verified"):
+        importing.first_warm_up.start(importing.task())
+
+
+def test_a_lambda_that_died_over_a_file_leaves_a_reason_too(importing):
+    importing.fail_staging("States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold")
+
+    with pytest.raises(SourceRefused, match="its time was, or its memory"):
+        importing.first_warm_up.start(importing.task())
+
+
+def test_a_file_that_is_too_large_for_one_lambda_is_sealed_and_not_verified():
+    file = StagedFile(path="model.safetensors", size_bytes=LARGEST_VERIFIED_BYTES, sha256="a" * 64)
+
+    assert file.is_to_be_verified
+    assert not file.changed(size_bytes=LARGEST_VERIFIED_BYTES + 1).is_to_be_verified
+    assert not file.changed(verified=True).is_to_be_verified
+    assert not file.changed(sha256=None).is_to_be_verified
+
+
+def test_a_record_of_a_former_version_is_taken_as_it_is():
+    told = {"id": "a0", "source": "hf://acme/llama-8b", "revision": "c0", "status": "SEALED"}
+
+    assert not Artifact(**told, created_at=NOON, updated_at=NOON).is_worked_on
 
 
 def test_a_verification_of_a_former_attempt_says_nothing(importing):

@@ -311,7 +311,7 @@ def test_weights_that_are_not_what_their_source_lists_are_quarantined_and_serve_
 
 
 def test_a_verification_that_died_is_begun_again_and_copies_nothing(world: World) -> None:
-    with world.unreachable("mark_verified"):
+    with world.unreachable("mark_verified"), world.unreachable("mark_artifact_failed"):
         name = world.deploy(source=world.publish())
         artifact_id = artifact_of(world, name)
         eventually(lambda: world.execution("stage_artifact", f"{artifact_id}-a1").status == "FAILED", "it to die")

@@ -157,6 +157,13 @@ class FileListSource(HubReader):
             )
         return SourceFile(path=file.path, size_bytes=size, sha256=file.sha256, etag=_strong_etag(answer))
 
+    def _require_digest(self, answer: Answer, file: SourceFile) -> None:
+        """Pass any answer: entity tags of any server are opaque, and mean no digest."""
+
+    def _version(self, url: str, file: SourceFile) -> str:
+        """Return an address together with the content that the list tells: the next list may tell another one."""
+        return f"{url}#{file.sha256}"
+
     def _require_version(self, answer: Answer, file: SourceFile) -> None:
         """Pass an answer whose entity tag is the one that the file had when it was listed. Raises: SourceChanged."""
         etag = _strong_etag(answer)

@@ -82,6 +82,14 @@ class HubReader(ABC):
         """Pass an answer of the pinned revision, where the answer tells. Raises: SourceChanged."""
         require_commit(answer, source, path)
 
+    def _require_digest(self, answer: Answer, file: SourceFile) -> None:
+        """Pass an answer whose size and digest, where it tells them, are the listed ones. Raises: SourceChanged."""
+        require_same_file(answer, file)
+
+    def _version(self, url: str, _file: SourceFile) -> str:
+        """Return under what the signed address of a file is remembered: a hub's own address names the commit."""
+        return url
+
     def _require_version(self, answer: Answer, file: SourceFile) -> None:  # noqa: B027 - where nothing more is known
         """Pass an answer of the very version of a file that was listed. Raises: SourceChanged."""
 
@@ -92,13 +100,14 @@ class HubReader(ABC):
     def _open(self, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer:
         """Return an answer to a range request, through the signed address that we know or a fresh one."""
         url = self._address(source, file.path)
-        known = self._memory.address(url)
+        version = self._version(url, file)
+        known = self._memory.address(version)
         if known == url:
             return self._open_fresh(url, source, file, byte_range)
         if known and (answer := self._open_known(known, source, file, byte_range)):
             return answer
-        with self._resolving[url]:
-            newer = self._memory.address(url, other_than=known) or self._memory.newer(url, known)
+        with self._resolving[version]:
+            newer = self._memory.address(version, other_than=known) or self._memory.newer(version, known)
             if newer and newer != url and (answer := self._open_known(newer, source, file, byte_range)):
                 return answer  # another thread, or another copier, asked for it while this one waited
             return self._open_fresh(url, source, file, byte_range)
@@ -118,12 +127,13 @@ class HubReader(ABC):
         self._require_ok(answer, source, file.path)
         try:
             self._require_revision(answer, source, file.path)
-            require_same_file(answer, file)
+            self._require_digest(answer, file)
         except SourceChanged:
             answer.discard()
             raise
-        if url != self._memory.address(url):
-            self._memory.keep(url, url if answer.from_hub else answer.url)
+        version = self._version(url, file)
+        if url != self._memory.address(version):
+            self._memory.keep(version, url if answer.from_hub else answer.url)
         return answer
 
     def _ask(self, url: str, *, byte_range: tuple[int, int] | None = None) -> Answer:

@@ -90,4 +90,7 @@ def _under(name: str, text: str) -> str:
         told = json.loads(text)
     except ValueError:
         return text.strip()
-    return str(told.get(name, "")) if isinstance(told, dict) else text.strip()
+    if not isinstance(told, dict):
+        return text.strip()
+    found = told.get(name)
+    return found if isinstance(found, str) else ""

@@ -17,6 +17,7 @@ from pilotlight.domain.source import Source
 from pilotlight.domain.values import Model, Moment
 from pilotlight.domain.weight_formats import WeightFormat
 
+LARGEST_VERIFIED_BYTES = 60 * 10**9  # in a Lambda's 900 s at 67 MB/s; the hub takes no file of more than 50 GB
 LONGEST_STAGING_LAMBDA = timedelta(minutes=10)  # that of seal_artifact: see template.yaml
 
 
@@ -74,6 +75,11 @@ class StagedFile(Model):
     copied_from: str | None = None
     derived_from: tuple[str, ...] = ()
 
+    @property
+    def is_to_be_verified(self) -> bool:
+        """Whether it is read back once all is sealed: it is not hashed yet, and not too large for one Lambda."""
+        return self.sha256 is not None and not self.verified and self.size_bytes <= LARGEST_VERIFIED_BYTES
+
 
 class SkippedFile(Model):
     """A file of the source that is not staged, and why."""
@@ -100,6 +106,8 @@ class Manifest(Model):
 class Artifact(Model):
     """The record of an artifact. `users` are the deployments that refer to it, as `<name>-g<generation>`.
 
+    `revivals` counts the executions that died, of staging until it is sealed and of verifying after that; `died` says
+    that one of staging did.
     `unverified` is how many files have been sealed and not yet been read back and hashed: nothing serves before that.
     `reused_bytes` of it were copied from other artifacts, which held them already, by the attempt that sealed it.
     `keep` is the longest that any of its users wished for, `last_used_at` when the latest of them gave it back.
@@ -111,6 +119,7 @@ class Artifact(Model):
     status: ArtifactStatus = ArtifactStatus.STAGING
     attempt: int = 1
     revivals: int = 0
+    died: bool = False
     total_bytes: int = 0
     unverified: int = 0
     verified_at: Moment | None = None
@@ -153,7 +162,7 @@ class Artifact(Model):
         Stopping an execution stops no Lambda: one under way may still begin an upload or put an object. An artifact
         that was sealed by an execution that never died has none left.
         """
-        if self.status is ArtifactStatus.SEALED and not self.revivals:
+        if self.status is ArtifactStatus.SEALED and not self.revivals and not self.died:
             return None
         return self.updated_at + LONGEST_STAGING_LAMBDA
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import Field, StringConstraints, ValidationError
 
 from pilotlight.domain.errors import SourceRefused
-from pilotlight.domain.file_names import LARGEST_FILE_BYTES
+from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES
 from pilotlight.domain.source import Source
 from pilotlight.domain.strict_json import UnreadableError, json_object
 from pilotlight.domain.values import Model
@@ -45,7 +45,7 @@ class _SizedFile(ListedFile):
 
 
 class _Document(Model):
-    files: tuple[_SizedFile, ...]
+    files: tuple[_SizedFile, ...] = Field(max_length=MOST_FILES)
 
 
 def read_file_list(source: Source, content: bytes) -> tuple[ListedFile, ...]:
@@ -85,7 +85,7 @@ def _of_lines(source: Source, content: bytes) -> tuple[ListedFile, ...]:
         lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError as exc:
         raise SourceRefused(f"The list {source} cannot be read: it is not UTF-8.") from exc
-    files = []
+    files: list[ListedFile] = []
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
@@ -94,5 +94,14 @@ def _of_lines(source: Source, content: bytes) -> tuple[ListedFile, ...]:
             raise SourceRefused(
                 f"Line {number} of the list {source} is not '<sha256>  <path>', as sha256sum writes it."
             )
-        files.append(ListedFile(path=found["path"].removeprefix("./"), sha256=found["sha256"]))
+        if len(files) == MOST_FILES:
+            raise SourceRefused(
+                f"The list {source} names more than {MOST_FILES} files. Name the list of one checkpoint."
+            )
+        try:
+            files.append(ListedFile(path=found["path"].removeprefix("./"), sha256=found["sha256"]))
+        except ValidationError as exc:
+            raise SourceRefused(
+                f"Line {number} of the list {source} names no file: no name, or too long a one."
+            ) from exc
     return tuple(files)

@@ -24,6 +24,10 @@ LONGEST_STAGING_POLL_SECONDS = 60
 MOST_COPIES = 5  # of one source: after so many of them in quarantine it is the source that is broken
 
 
+_LEFT_BEHIND = (ArtifactStatus.QUARANTINED, ArtifactStatus.DELETING, ArtifactStatus.GONE)
+"""Of an artifact that another one of the same source may have followed."""
+
+
 class Deploying:
     """Carries a deployment from its request to SERVING."""
 
@@ -65,6 +69,7 @@ class Deploying:
             self._go_on_from(sealed, deployment)
             return Wait(done=True)
         source = Source.parse(deployment.source)
+        self._require_no_import_of_what_is_quarantined(deployment)
         if source.kind is SourceKind.JUMPSTART:
             self._refer_to(source, deployment)
             return Wait(done=True)
@@ -148,12 +153,32 @@ class Deploying:
             self._notifying.tell("failed", deployment, reason)
         return deployment
 
+    def _require_no_import_of_what_is_quarantined(self, deployment: Deployment) -> None:
+        """Pass a deployment that has imported nothing of weights in quarantine: what it has, it would not adopt.
+
+        Raises: SourceRefused before anything is copied again.
+        """
+        if deployment.imported is None or deployment.artifact_id is None:
+            return
+        artifact = self._artifacts.find(deployment.artifact_id)
+        if artifact is not None and artifact.status is ArtifactStatus.QUARANTINED:
+            raise unusable(artifact)
+
     def _artifact_id(self, source: Source) -> str:
-        """Return the id of a pinned source's artifact: not one that is in quarantine. Raises: SourceRefused."""
-        for number in range(MOST_COPIES):
-            artifact_id = names.artifact_id(source, quarantined=number)
-            found = self._artifacts.find(artifact_id)
-            if found is None or found.status is not ArtifactStatus.QUARANTINED:
+        """Return the id of a pinned source's artifact: one that is there, else one of which nothing is in quarantine.
+
+        Raises: SourceRefused.
+        """
+        ids = [names.artifact_id(source, quarantined=number) for number in range(MOST_COPIES)]
+        found = {artifact_id: self._artifacts.find(artifact_id) for artifact_id in ids[:1]}
+        first = found[ids[0]]
+        if first is not None and first.status in _LEFT_BEHIND:
+            found |= {artifact_id: self._artifacts.find(artifact_id) for artifact_id in ids[1:]}
+        for artifact_id, artifact in found.items():
+            if artifact is not None and artifact.status in (ArtifactStatus.STAGING, ArtifactStatus.SEALED):
+                return artifact_id
+        for artifact_id, artifact in found.items():
+            if artifact is None or artifact.status is not ArtifactStatus.QUARANTINED:
                 return artifact_id
         raise SourceRefused(
             f"{source} was copied {MOST_COPIES} times, and each time a file was not what it lists: its own copy "

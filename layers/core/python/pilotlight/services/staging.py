@@ -53,6 +53,7 @@ class Sealed(Model):
 
 
 MAP_FAILED = "States.ExceedToleratedFailureThreshold"
+TOO_LATE = "a Lambda that copied or verified a file was over before it could say why: its time was, or its memory"
 
 
 class PlanSummary(Model):
@@ -144,7 +145,7 @@ class Staging:
             total_bytes=sum(file.size_bytes for file in files),
             sealed_at=now,
         )
-        unverified = [file for file in files if file.sha256 and not file.verified]
+        unverified = [file for file in files if file.is_to_be_verified]
         if unverified:
             listed = [file.model_dump(include={"path", "size_bytes", "sha256"}) for file in unverified]
             self._bucket.put(unverified_key(artifact.id), json.dumps(listed).encode())
@@ -161,20 +162,23 @@ class Staging:
                 reused_bytes=reused_bytes,
                 updated_at=now,
             )
-            return after.changed(unverified=len(unverified), verified_at=None if unverified else now)
+            return after.changed(unverified=len(unverified), verified_at=None, revivals=0, died=before.revivals > 0)
 
         amend_artifact(self._artifacts, artifact.id, sealed)
         return Sealed(unverified=len(unverified), copiers=self._limits.copiers)
 
     def mark_failed(self, task: StagingFailureTask) -> Artifact | None:
-        """Mark an artifact failed with its reason; what was copied stays for the next attempt."""
+        """Mark an artifact failed with its reason; what was copied stays for the next attempt.
+
+        One that is sealed, and of which a file cannot be read back, has failed, too.
+        """
         now = self._clock.now()
         code, reason = task.error.code, task.error.readable
         if code == MAP_FAILED:
-            code, reason = self._artifacts.trouble(task.artifact_id, task.attempt) or (code, reason)
+            code, reason = self._artifacts.trouble(task.artifact_id, task.attempt) or (code, TOO_LATE)
 
         def failed(before: Artifact | None) -> Artifact | None:
-            if before is None or before.status is not ArtifactStatus.STAGING or before.attempt != task.attempt:
+            if before is None or not before.is_worked_on or before.attempt != task.attempt:
                 return None
             return before.changed(
                 status=ArtifactStatus.FAILED, failure_code=code, failure_reason=reason, updated_at=now

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pilotlight.contracts import StagingTask, VerifyTask
 from pilotlight.domain.artifact import Artifact, ArtifactStatus, weight_key
+from pilotlight.domain.errors import PilotlightError
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock
 from pilotlight.services.records import amend_artifact
 from pilotlight.services.side_by_side import ahead
@@ -37,8 +38,13 @@ class Verifying:
         if not artifact.is_unverified_in(task.attempt):
             return
         digest = hashlib.sha256()
-        for piece in self._pieces(task):
-            digest.update(piece)
+        try:
+            for piece in self._pieces(task):
+                digest.update(piece)
+        except PilotlightError as exc:
+            told = f"{task.path} could not be verified: {exc.message}"
+            self._artifacts.note_trouble(task.artifact_id, task.attempt, exc.code, told)
+            raise
         if digest.hexdigest() != task.sha256:
             self._quarantine(task, digest.hexdigest())
 
