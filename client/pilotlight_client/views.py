@@ -264,6 +264,8 @@ class ArtifactView(TypedDict):
     status: str
     total_bytes: int
     reused_bytes: int
+    unverified: int
+    verified_at: NotRequired[str | None]
     users: list[str]
     cost_per_month: Money
     created_at: str

@@ -158,3 +158,22 @@ def test_progress_is_told_now_and_then_and_not_of_every_part():
     Copying(1, clock).copy(items(copy, 8, size_bytes=100), noted.append)
 
     assert [told.total() for told in noted] == [400, 800, 800]
+
+
+def test_a_note_in_between_that_cannot_be_taken_fails_nothing_and_the_last_one_does():
+    clock = Ticking()
+    noted, copied = [], []
+
+    def copy(transfer):
+        clock.now += PROGRESS_SECONDS
+        copied.append(transfer.item.name)
+
+    def refuse(told):
+        noted.append(told.total())
+        raise Throttled("the table asks us to slow down")
+
+    with pytest.raises(Throttled):
+        Copying(1, clock).copy(items(copy, 3, size_bytes=100), refuse)
+
+    assert len(copied) == 3
+    assert noted == [100, 200, 300, 300]

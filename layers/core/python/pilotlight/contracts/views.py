@@ -314,7 +314,8 @@ class ArtifactView(Model):
     """Weights in our bucket: where they came from, who uses them, and what they cost.
 
     `users` are deployments with their generation, as `name-g1`; `total_bytes` is what it shall have until it is sealed,
-    and `reused_bytes` of it were copied from other artifacts.
+    and `reused_bytes` of it were copied from other artifacts. `unverified` files are still to be read back and hashed,
+    `verified_at` says when all were.
     `keep` is the longest that its users wished it to be kept, counted from `last_used_at`, which is now while it is
     used; `kept_until` is absent while it is used, and where it stays until somebody deletes it.
     """
@@ -325,6 +326,8 @@ class ArtifactView(Model):
     status: ArtifactStatus
     total_bytes: int
     reused_bytes: int = 0
+    unverified: int = 0
+    verified_at: Moment | None = None
     users: tuple[str, ...]
     cost_per_month: Money
     created_at: Moment

@@ -6,6 +6,7 @@ Nobody holds a part: a piece of a MiB is read, hashed and sent before the next o
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pilotlight.domain.cutting import Cutting
@@ -175,7 +176,8 @@ class _Crossing:
     def _tell_sometimes(self) -> None:
         if self._seconds() - self._noted >= PROGRESS_SECONDS:
             self._noted = self._seconds()
-            self.tell()
+            with suppress(PilotlightError):  # the next note tells it, too; what cannot be told at the end has failed
+                self.tell()
 
     def tell(self) -> None:
         under_way: dict[Item, int] = {}

@@ -298,6 +298,8 @@ def _artifact_view(artifact: Artifact, now: datetime) -> ArtifactView:
         status=artifact.status,
         total_bytes=artifact.total_bytes,
         reused_bytes=artifact.reused_bytes,
+        unverified=artifact.unverified,
+        verified_at=artifact.verified_at,
         users=artifact.users,
         cost_per_month=kept_for_a_month(artifact.total_bytes),
         created_at=artifact.created_at,
