@@ -177,7 +177,7 @@ class World(EndpointWorld):
             limits=FIVE_MIB_PARTS,
         )
         self.span_copying = SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=1)
-        self.verifying = Verifying(self.artifacts, self.bucket, self.clock, streams=1)
+        self.verifying = Verifying(self.artifacts, self.bucket, self.reusing, self.clock, streams=1)
         self.staging_runs = StagingRuns(self.artifacts, self.executions, self.spending, self.clock, copiers=8)
         self.deploying = Deploying(
             self.deployments,

@@ -1,12 +1,22 @@
 """What lies in S3 already is copied by S3: a bucket's checkpoint, and files that another sealed artifact holds."""
 
 import pytest
-from pilotlight.domain.artifact import ArtifactStatus, Manifest, manifest_key, weight_key
+from pilotlight.domain.artifact import (
+    LARGEST_VERIFIED_BYTES,
+    ArtifactStatus,
+    Manifest,
+    ModelFacts,
+    StagedFile,
+    manifest_key,
+    weight_key,
+)
+from pilotlight.domain.content import contents_of, is_looked_for
 from pilotlight.domain.deployment import Status
 from pilotlight.domain.errors import SourceChanged, SourceGated, SourceNotFound
+from pilotlight.domain.source import SourceFile
 from pilotlight.domain.spans import COPIED_PARTS, MIB, MOST_PARTS, SpanLimits, part_bytes_for
 
-from tests.factories import a_checkpoint
+from tests.factories import NOON, a_checkpoint
 from tests.world import ARTIFACT_BUCKET
 
 LARGE, OTHER, SMALL = "model-1.safetensors", "model-2.safetensors", "model-3.safetensors"
@@ -70,13 +80,15 @@ def test_parts_that_s3_copies_are_larger_than_those_that_pass_us(world, from_buc
     assert {file.copied_from for file in told.files} == {None}
 
 
-@pytest.mark.parametrize("size_bytes", [6 * MIB, 5 << 40])
-def test_no_file_has_more_parts_than_s3_takes_nor_a_part_more_than_five_gib(size_bytes):
-    part_bytes = part_bytes_for(size_bytes, SpanLimits(), copied_by_s3=True)
+@pytest.mark.parametrize("part_mib", [5, 128, 256, 2048, 5120])
+@pytest.mark.parametrize("size_bytes", [6 * MIB, 50 * 10**9, 5 << 40])
+def test_no_file_has_more_parts_than_s3_takes_nor_a_part_that_takes_it_longer_than_a_client_waits(size_bytes, part_mib):
+    limits = SpanLimits(part_bytes=part_mib * MIB)
 
-    assert part_bytes >= COPIED_PARTS * SpanLimits().part_bytes == 512 * MIB
-    assert part_bytes <= 5 << 30
+    part_bytes = part_bytes_for(size_bytes, limits, copied_by_s3=True)
+
     assert -(-size_bytes // part_bytes) <= MOST_PARTS
+    assert part_bytes <= max(min(COPIED_PARTS * limits.part_bytes, 1 << 30), size_bytes / MOST_PARTS + MIB)
 
 
 @pytest.mark.parametrize("path", [LARGE, "config.json"])
@@ -137,6 +149,7 @@ def task(world, donor):
 def run(world, task):
     copy(world, planned(world, task))
     world.staging.seal(task)
+    world.verify("tuned")
     return world.artifact("tuned")
 
 
@@ -246,6 +259,28 @@ def test_what_a_repeated_seal_finds_joined_keeps_its_checksum_and_can_be_given(w
         world.staging.seal(task)
 
     world.staging.seal(task)
+    assert world.contents.held == {}
+    world.verify()
 
     assert {file.path for file in manifest(world, task.artifact_id).files if file.checksum_crc64nvme} == {LARGE, OTHER}
     assert len(world.contents.held) == 2
+
+
+def test_a_file_that_is_too_large_to_be_verified_is_neither_given_nor_looked_for():
+    told = {"path": LARGE, "sha256": "a" * 64, "checksum_crc64nvme": "AAAAAAAAAAA="}
+    files = [StagedFile(**told, size_bytes=LARGEST_VERIFIED_BYTES + more) for more in (0, 1)]
+    manifest = Manifest(
+        artifact_id="a0",
+        source="hf://a/b",
+        revision="c",
+        files=files,
+        facts=ModelFacts(architecture="L", model_type="l"),
+        total_bytes=1,
+        sealed_at=NOON,
+    )
+
+    assert [held.size_bytes for held in contents_of(manifest)] == [LARGEST_VERIFIED_BYTES]
+    looked_for = [
+        is_looked_for(SourceFile(path=LARGE, size_bytes=file.size_bytes, sha256=file.sha256)) for file in files
+    ]
+    assert looked_for == [True, False]

@@ -8,6 +8,7 @@ import pytest
 from pilotlight.contracts import VerifyTask
 from pilotlight.domain.artifact import (
     LARGEST_VERIFIED_BYTES,
+    LONGEST_STAGING_LAMBDA,
     Artifact,
     ArtifactStatus,
     StagedFile,
@@ -15,7 +16,7 @@ from pilotlight.domain.artifact import (
     weight_key,
 )
 from pilotlight.domain.deployment import Status
-from pilotlight.domain.errors import NotFound, SourceRefused
+from pilotlight.domain.errors import NotFound, SourceRefused, Superseded
 from pilotlight.domain.spans import MIB
 from pilotlight.services.side_by_side import ahead
 
@@ -202,6 +203,46 @@ def test_a_record_of_a_former_version_is_taken_as_it_is():
     told = {"id": "a0", "source": "hf://acme/llama-8b", "revision": "c0", "status": "SEALED"}
 
     assert not Artifact(**told, created_at=NOON, updated_at=NOON).is_worked_on
+
+
+def test_a_late_seal_of_a_former_attempt_seals_nothing_of_the_next_one(world: World):
+    world.source.push("acme/llama-8b", a_checkpoint(shards=SHARDS))
+    world.bring(Status.STAGING)
+    late = world.staging_task()
+    for span in world.plan(late):
+        world.span_copying.copy(span)
+    newer = {"attempt": 2, "version": world.artifact().version + 1}
+    world.artifacts.shelf.meanwhile.append(lambda: world.artifacts.shelf.patch(late.artifact_id, **newer))
+
+    with pytest.raises(Superseded):
+        world.staging.seal(late)
+
+    assert world.artifact().status is ArtifactStatus.STAGING
+
+
+def test_a_step_that_was_superseded_fails_nothing_that_was_sealed_since(importing):
+    importing.fail_staging("superseded", "this task was for attempt 1")
+
+    assert importing.artifact().status is ArtifactStatus.SEALED
+
+
+def test_weights_in_quarantine_are_kept_for_nobody(importing):
+    spoil(importing)
+    importing.verify()
+    importing.artifacts.shelf.patch(importing.artifact().id, keep="retain")
+
+    assert importing.artifact().kept_until == importing.artifact().updated_at + LONGEST_STAGING_LAMBDA
+
+
+def test_a_teardown_lets_the_verification_of_weights_that_are_kept_go_on(importing):
+    artifact = importing.artifact()
+    importing.artifacts.shelf.patch(artifact.id, keep="collect_after:7d")
+
+    importing.tearing_down.begin("llama", reason="enough", correlation_id="c-3")
+    importing.run_teardown("llama")
+
+    assert importing.artifacts.get(artifact.id).status is ArtifactStatus.SEALED
+    assert importing.executions.is_running("stage_artifact", f"{artifact.id}-a1")
 
 
 def test_a_verification_of_a_former_attempt_says_nothing(importing):

@@ -59,13 +59,12 @@ class Runtime(EndpointRuntime):
     def staging(self) -> Staging:
         """What is copied, and whether all of it is there."""
         name, limits = self.settings.artifact_bucket, self.settings.span_limits
-        reusing = Reusing(self.contents, self.artifacts, self.bucket, at_once=limits.files_at_once)
         return Staging(
             self.artifacts,
             self.bucket,
             self.source,
             self.preflight,
-            reusing,
+            self.reusing,
             self.clock,
             bucket_name=name,
             limits=limits,
@@ -78,9 +77,16 @@ class Runtime(EndpointRuntime):
         return SpanCopying(self.artifacts, self.bucket, self.source, self.clock, streams=streams)
 
     @cached_property
+    def reusing(self) -> Reusing:
+        """What artifacts hold, by content."""
+        at_once = self.settings.span_limits.files_at_once
+        return Reusing(self.contents, self.artifacts, self.bucket, at_once=at_once)
+
+    @cached_property
     def verifying(self) -> Verifying:
         """Reading sealed weights back."""
-        return Verifying(self.artifacts, self.bucket, self.clock, streams=self.settings.copy_streams)
+        streams = self.settings.copy_streams
+        return Verifying(self.artifacts, self.bucket, self.reusing, self.clock, streams=streams)
 
     @cached_property
     def staging_runs(self) -> StagingRuns:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from pilotlight.domain.errors import InvalidInput
-from pilotlight.domain.retention import Retention, collected_at, longest
+from pilotlight.domain.retention import DELETE, Retention, collected_at, longest
 from pilotlight.domain.source import Source
 from pilotlight.domain.values import Model, Moment
 from pilotlight.domain.weight_formats import WeightFormat
@@ -181,12 +181,17 @@ class Artifact(Model):
         return self.status is ArtifactStatus.STAGING or (sealed and self.unverified > 0)
 
     @property
+    def retention(self) -> Retention | None:
+        """How long it is to be kept: not at all where it is in quarantine, whatever its users wished."""
+        return DELETE if self.status is ArtifactStatus.QUARANTINED else self.keep
+
+    @property
     def kept_until(self) -> datetime | None:
         """From when it may be collected once nobody uses it; None where it stays until somebody deletes it.
 
         Never before its staging has settled: a Lambda that is late would put down what nobody collects.
         """
-        at = collected_at(self.keep, self.last_used_at or self.updated_at)
+        at = collected_at(self.retention, self.last_used_at or self.updated_at)
         settles_at = self.settles_at()
         return max(at, settles_at) if at and settles_at else at
 

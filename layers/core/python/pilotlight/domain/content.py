@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from pilotlight.domain.artifact import Artifact, ArtifactStatus, Manifest
+from pilotlight.domain.artifact import LARGEST_VERIFIED_BYTES, Artifact, ArtifactStatus, Manifest
 from pilotlight.domain.source import SourceFile
 from pilotlight.domain.spans import is_multipart
 from pilotlight.domain.values import Model
@@ -27,14 +27,17 @@ _GIVES_NO_MORE = {ArtifactStatus.QUARANTINED, ArtifactStatus.DELETING, ArtifactS
 
 
 def is_looked_for(file: SourceFile) -> bool:
-    """Say whether it is worth asking for a file's content: a small one is downloaded sooner than it is looked for."""
-    return file.sha256 is not None and is_multipart(file.size_bytes)
+    """Say whether it is worth asking for a file's content.
+
+    A small one is downloaded sooner than it is looked for; one that is too large to be verified is nobody's to give.
+    """
+    return file.sha256 is not None and is_multipart(file.size_bytes) and file.size_bytes <= LARGEST_VERIFIED_BYTES
 
 
 def contents_of(manifest: Manifest) -> Iterator[HeldContent]:
-    """Yield the files of a manifest that others may be copied from: as their source has them, with S3's checksum."""
+    """Yield the files of a manifest that others may be copied from: what was verified, with S3's checksum."""
     for file in manifest.files:
-        if file.sha256 and file.checksum_crc64nvme and is_multipart(file.size_bytes):
+        if file.sha256 and file.checksum_crc64nvme and file.is_to_be_verified:
             yield HeldContent(
                 sha256=file.sha256,
                 size_bytes=file.size_bytes,

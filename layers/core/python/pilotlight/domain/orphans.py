@@ -193,7 +193,7 @@ def _judge_unused(artifact: Artifact, scene: Scene) -> Verdict | None:
     kept_until = artifact.kept_until
     if kept_until is None or scene.now < kept_until:
         return None
-    told = f"nobody uses it, and it was to be kept until {iso(kept_until)} ({artifact.keep or DEFAULT_RETENTION})"
+    told = f"nobody uses it, and it was to be kept until {iso(kept_until)} ({artifact.retention or DEFAULT_RETENTION})"
     return Verdict(decision=Decision.COLLECT, reason=told)
 
 

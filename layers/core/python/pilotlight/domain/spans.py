@@ -15,7 +15,8 @@ SMALLEST_PART_BYTES = 5 * MIB  # every part but the last. Source: Amazon S3 mult
 MOST_PARTS = 10_000  # Source: Amazon S3 multipart upload limits
 WHOLE_FILE_BYTES = SMALLEST_PART_BYTES  # a file up to this is put whole
 FILES_AT_ONCE = 16  # joining a large file takes S3 a second, and a model has a hundred
-COPIED_PARTS = 4  # as large are parts that S3 copies itself: no byte of them passes us
+COPIED_PARTS = 4  # as large are parts that S3 copies itself: no byte of them passes us …
+LARGEST_COPIED_PART_BYTES = 1024 * MIB  # … but S3 is silent until one is copied, and a client waits for a minute
 MOST_SMALL_FILES = 64  # of one span: each costs the hub an answer, and is worth no Lambda of its own
 
 
@@ -96,7 +97,7 @@ class SpanLimits(Model):
 
 def part_bytes_for(size_bytes: int, limits: SpanLimits, *, copied_by_s3: bool = False) -> int:
     """Return the part size of a file: the usual one, or as much larger as 10,000 parts demand, in whole MiB."""
-    usual = limits.part_bytes * COPIED_PARTS if copied_by_s3 else limits.part_bytes
+    usual = min(limits.part_bytes * COPIED_PARTS, LARGEST_COPIED_PART_BYTES) if copied_by_s3 else limits.part_bytes
     needed = -(-size_bytes // MOST_PARTS)
     return max(usual, -(-needed // MIB) * MIB)
 

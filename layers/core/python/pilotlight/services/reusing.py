@@ -40,7 +40,7 @@ class Reusing:
         return {path: each for path, each in zip(given, stored, strict=True) if each}
 
     def note(self, manifest: Manifest) -> None:
-        """Tell others what an artifact holds. Nobody takes it before the artifact's record is sealed."""
+        """Tell others what an artifact holds. Nobody takes it before the artifact's record says that it is verified."""
         side_by_side(self._contents.note, list(contents_of(manifest)), self._at_once)
 
     def _artifact(self, artifact_id: str) -> Artifact | None:

@@ -21,7 +21,7 @@ from pilotlight.domain.artifact import (
     weights_prefix,
 )
 from pilotlight.domain.checkpoint import CheckpointPlan
-from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, SourceRefused
+from pilotlight.domain.errors import BodyCutShort, NotFound, SourceChanged, SourceRefused, Superseded
 from pilotlight.domain.source import Listing, Source, SourceFile, SourceKind, StoredObject, stored_object
 from pilotlight.domain.spans import (
     Run,
@@ -150,11 +150,10 @@ class Staging:
             listed = [file.model_dump(include={"path", "size_bytes", "sha256"}) for file in unverified]
             self._bucket.put(unverified_key(artifact.id), json.dumps(listed).encode())
         self._bucket.put(manifest_key(artifact.id), manifest.model_dump_json(indent=1).encode())
-        self._reusing.note(manifest)
         reused_bytes = sum(file.size_bytes for file in files if file.copied_from)
 
         def sealed(before: Artifact | None) -> Artifact | None:
-            if before is None or before.status is not ArtifactStatus.STAGING:
+            if before is None or before.status is not ArtifactStatus.STAGING or before.attempt != task.attempt:
                 return None
             after = before.changed(
                 status=ArtifactStatus.SEALED,
@@ -164,7 +163,9 @@ class Staging:
             )
             return after.changed(unverified=len(unverified), verified_at=None, revivals=0, died=before.revivals > 0)
 
-        amend_artifact(self._artifacts, artifact.id, sealed)
+        after = amend_artifact(self._artifacts, artifact.id, sealed)
+        if after is None or not after.is_sealed_in(task.attempt):
+            raise Superseded(f"Attempt {task.attempt} of artifact {artifact.id} was overtaken while it was sealed.")
         return Sealed(unverified=len(unverified), copiers=self._limits.copiers)
 
     def mark_failed(self, task: StagingFailureTask) -> Artifact | None:
@@ -174,6 +175,8 @@ class Staging:
         """
         now = self._clock.now()
         code, reason = task.error.code, task.error.readable
+        if code == Superseded.code:
+            return None  # whoever took over goes on
         if code == MAP_FAILED:
             code, reason = self._artifacts.trouble(task.artifact_id, task.attempt) or (code, TOO_LATE)
 

@@ -183,13 +183,14 @@ class TearingDown:
         if artifact.users:
             self._note(deployment, f"artifact {artifact.id} stays: used by {', '.join(artifact.users)}")
             return 0
-        self._stop_staging(artifact)
+        if artifact.status is not ArtifactStatus.SEALED:  # whose verification is the next user's, too
+            self._stop_staging(artifact)
         if artifact.status is ArtifactStatus.DELETING:
             found = self._erasing.erase(artifact)
             self._note(deployment, f"artifact {artifact.id} deleted, {found}: nobody else refers to it")
             return 0
         kept_until = artifact.kept_until
-        if artifact.keep != DELETE or kept_until is None:
+        if artifact.retention != DELETE or kept_until is None:
             until = f"until {iso(kept_until)}, unless it is used before" if kept_until else "until somebody deletes it"
             self._note(deployment, f"artifact {artifact.id} is kept {until}")
             return 0

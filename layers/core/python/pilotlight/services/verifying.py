@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Iterator
 
 from pilotlight.contracts import StagingTask, VerifyTask
-from pilotlight.domain.artifact import Artifact, ArtifactStatus, weight_key
-from pilotlight.domain.errors import PilotlightError
+from pilotlight.domain.artifact import Artifact, ArtifactStatus, Manifest, manifest_key, weight_key
+from pilotlight.domain.errors import NotFound, PilotlightError
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock
 from pilotlight.services.records import amend_artifact
+from pilotlight.services.reusing import Reusing
 from pilotlight.services.side_by_side import ahead
 
 READ_BYTES = 16 * 1024 * 1024
@@ -22,9 +23,12 @@ CORRUPT = "weights-corrupt"
 class Verifying:
     """The last steps of `stage_artifact`."""
 
-    def __init__(self, artifacts: Artifacts, bucket: ArtifactBucket, clock: Clock, *, streams: int) -> None:
+    def __init__(
+        self, artifacts: Artifacts, bucket: ArtifactBucket, reusing: Reusing, clock: Clock, *, streams: int
+    ) -> None:
         self._artifacts = artifacts
         self._bucket = bucket
+        self._reusing = reusing
         self._clock = clock
         self._streams = streams
 
@@ -49,8 +53,17 @@ class Verifying:
             self._quarantine(task, digest.hexdigest())
 
     def mark_verified(self, task: StagingTask) -> Artifact | None:
-        """Note that every file is what its source lists, unless one was not."""
+        """Note that every file is what its source lists, and may be given to others; unless one was not.
+
+        Raises: NotFound where the manifest is gone.
+        """
         now = self._clock.now()
+        if not self._artifacts.get(task.artifact_id).is_unverified_in(task.attempt):
+            return None
+        stored = self._bucket.get(manifest_key(task.artifact_id))
+        if stored is None:
+            raise NotFound(f"Artifact {task.artifact_id} has no manifest.", artifact_id=task.artifact_id)
+        self._reusing.note(Manifest.model_validate_json(stored))
 
         def verified(before: Artifact | None) -> Artifact | None:
             if before is None or not before.is_unverified_in(task.attempt):

@@ -305,7 +305,7 @@ def _artifact_view(artifact: Artifact, now: datetime) -> ArtifactView:
         created_at=artifact.created_at,
         updated_at=artifact.updated_at,
         failure_reason=artifact.failure_reason,
-        keep=artifact.keep or DEFAULT_RETENTION,
+        keep=artifact.retention or DEFAULT_RETENTION,
         last_used_at=now if artifact.users else artifact.last_used_at or artifact.updated_at,
         kept_until=None if artifact.users else artifact.kept_until,
     )
