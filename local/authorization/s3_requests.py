@@ -20,7 +20,10 @@ _SETTINGS = frozenset({"accelerate", "analytics", "encryption", "intelligent-tie
     "replication",
     "requestPayment",
 }
-_LISTS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
+# What conditions may ask about a list of objects; S3 tells IAM none of it about other lists, not even of uploads.
+# Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3"
+_OF_LISTS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
+_LISTS = frozenset({"ListBucket", "ListBucketVersions"})
 _ENCRYPTION = "x-amz-server-side-encryption"
 SEVERAL = "DeleteObjects"
 
@@ -36,7 +39,7 @@ def needed_by(response: S3Response, resource: str) -> Iterator[Needed]:
         raise UnknownRequestError(f"s3 with ?{min(unknown)}")
     if response.method == "POST" and "delete" in query:
         return  # each key by itself, and those that may not be deleted stay: `seam` does it
-    yield f"s3:{action}", resource, _facts(response, query)
+    yield f"s3:{action}", resource, _facts(response, action, query)
     if "attributes" in query:
         yield "s3:GetObjectAttributes", resource, {}
     if "x-amz-tagging" in response.headers:
@@ -54,8 +57,8 @@ def object_arn(bucket: str, key: str) -> str:
     return f"{_BUCKETS}{bucket}/{key}"
 
 
-def _facts(response: S3Response, query: dict[str, Any]) -> dict[str, str]:
-    asked = {_LISTS[name]: str(value) for name, value in query.items() if name in _LISTS}
+def _facts(response: S3Response, action: str, query: dict[str, Any]) -> dict[str, str]:
+    asked = {_OF_LISTS[name]: str(value) for name, value in query.items() if action in _LISTS and name in _OF_LISTS}
     headers = (_ENCRYPTION, f"{_ENCRYPTION}-aws-kms-key-id")
     asked |= {f"s3:{name}": response.headers[name] for name in headers if name in response.headers}
     return asked | ({"local:multipart": "true"} if query.keys() & {"uploads", "uploadId"} else {})

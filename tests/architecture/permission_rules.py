@@ -39,6 +39,10 @@ STAMPED = {
     "sagemaker:DeleteModel": FOUND_WITH,
 }
 
+# Actions whose calls tell IAM a prefix; on any other a condition about it never holds. Listing uploads is another.
+# Source: Service Authorization Reference, condition keys of the actions of Amazon S3.
+TELLS_PREFIX = frozenset({"s3:ListBucket", "s3:ListBucketVersions"})
+
 # Source: IAM user guide, "IAM and AWS STS quotas": managed policies per role, before anybody asks for more.
 MOST_MANAGED = 10
 
@@ -134,6 +138,13 @@ def stamps_what_it_makes_and_deletes_what_is_stamped(template: Template) -> Iter
                 yield f"{name} may {action} whatever it is tagged with: condition {key}."
 
 
+def asks_only_lists_of_objects_for_their_prefix(template: Template) -> Iterator[str]:
+    for name, statement in every_statement(template):
+        if "s3:prefix" in conditions(statement):
+            without = sorted(set(listed(statement["Action"])) - TELLS_PREFIX)
+            yield from (f"{name} would be refused {action}: it knows no s3:prefix." for action in without)
+
+
 def trusts_services_for_this_account_only(template: Template) -> Iterator[str]:
     """Roles that the template writes itself; those that SAM makes are assumed by Lambda and Step Functions only."""
     for name, own in cloudformation.of_type(template.data, "AWS::IAM::Role").items():
@@ -185,6 +196,7 @@ RULES = (
     allows_no_actions_by_wildcard,
     hands_roles_to_one_service_only,
     stamps_what_it_makes_and_deletes_what_is_stamped,
+    asks_only_lists_of_objects_for_their_prefix,
     trusts_services_for_this_account_only,
     lets_services_in_for_this_account_only,
     carries_no_more_managed_policies_than_a_role_may,

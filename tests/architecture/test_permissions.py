@@ -36,7 +36,11 @@ Resources:
     Properties:
       Policies:
         - !Ref ReadPolicy
-        - Statement: {Effect: Allow, Action: s3:ListBucket, Resource: !GetAtt ArtifactBucket.Arn}
+        - Statement:
+            Effect: Allow
+            Action: s3:ListBucket
+            Resource: !GetAtt ArtifactBucket.Arn
+            Condition: {StringLikeIfExists: {s3:prefix: invocations/*}}
   ReadPolicy:
     Type: AWS::IAM::ManagedPolicy
     Properties:
@@ -80,6 +84,11 @@ def test_every_role(rule: Callable[[Template], Iterator[str]], template: Templat
         (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", IMPORTED),
         (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", "sagemaker:CreateModel"),
         (permission_rules.stamps_what_it_makes_and_deletes_what_is_stamped, "iam:PassRole", "sagemaker:DeleteEndpoint"),
+        (
+            permission_rules.asks_only_lists_of_objects_for_their_prefix,
+            "s3:ListBucket",
+            "s3:ListBucketMultipartUploads",
+        ),
         (permission_rules.trusts_services_for_this_account_only, "aws:SourceAccount", "aws:PrincipalArn"),
         (permission_rules.lets_services_in_for_this_account_only, "aws:SourceArn: rule", "aws:PrincipalArn: rule"),
     ],

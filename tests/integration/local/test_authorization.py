@@ -298,6 +298,24 @@ def test_who_may_not_list_is_not_told_that_an_object_is_missing(keys: Session) -
         assert refused.value.response["Error"]["Code"] == code
 
 
+def test_a_prefix_may_be_asked_of_a_list_of_objects_and_of_no_list_of_uploads(keys: Session) -> None:
+    iam = boto3.client("iam", region_name="us-east-1")
+    within = {"StringLike": {"s3:prefix": "mine/*"}}
+    actions = ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"]
+    s3, asked = client_of(keys, "s3"), {"Bucket": "held", "Prefix": "mine/a"}
+
+    for condition in (within, {}):
+        statement = allow(actions, "arn:aws:s3:::held", Condition=condition)
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName="writer", PolicyName="own", PolicyDocument=document)
+        s3.list_objects_v2(**asked)
+        s3.list_object_versions(**asked)
+        if condition:  # an account has no such key for this action, so that the condition never holds
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.list_multipart_uploads(**asked)
+    s3.list_multipart_uploads(**asked)
+
+
 def test_nor_that_what_is_to_be_copied_is_missing(keys: Session) -> None:
     iam = boto3.client("iam", region_name="us-east-1")
     copy = allow(["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::held/*")
