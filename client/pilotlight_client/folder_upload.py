@@ -168,21 +168,26 @@ class FolderUpload:
     def send(self, plan: Plan, on_bytes: OnBytes = lambda _: None) -> None:
         """Send what the plan says, and mark the folder complete; `on_bytes` is told of bytes as they go.
 
-        The mark comes last, and an older one says nothing of files that are newer. Whatever ends this early, Ctrl-C
-        too, leaves what S3 holds: the next run goes on from there.
+        What goes in parts becomes files only once all its parts are there, and what is put whole comes after it: a
+        folder that was uploaded before must not come to rest with its new config and its old weights. The mark comes
+        last, and an older one says nothing of files that are newer. Whatever ends this early, Ctrl-C too, leaves what
+        S3 holds: the next run goes on from there.
 
         Raises: UploadFailed, also for a file that changes meanwhile; ApiError, NotReachable.
         """
         telling = _Telling(on_bytes)
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="upload") as pool, ExitStack() as undo:
             undo.callback(self._end, pool)
+            in_parts = [each for each in plan.send if each.plan.get("upload_id")]
             parts = [
                 (each, [pool.submit(self._send_part, each, part, telling) for part in _parts_of(each)])
-                for each in plan.send
+                for each in in_parts
             ]
             _wait_for([future for _, futures in parts for future in futures])
             joins = [pool.submit(self._join, each, [future.result() for future in futures]) for each, futures in parts]
             _wait_for(joins)
+            whole = [each for each in plan.send if not each.plan.get("upload_id")]
+            _wait_for([pool.submit(self._send_part, each, part, telling) for each in whole for part in _parts_of(each)])
             self._put(COMPLETE_MARK, None, _Part(1, 0, 0), _EMPTY_CRC32, lambda: iter(()))
             undo.pop_all()
 
@@ -227,9 +232,7 @@ class FolderUpload:
         return crc, part.size_bytes
 
     def _join(self, planned: Planned, parts: Sequence[tuple[int, int]]) -> None:
-        file, upload_id = planned.file, planned.plan.get("upload_id")
-        if upload_id is None:
-            return
+        file, upload_id = planned.file, planned.plan["upload_id"]
         checksum = encoded(joined(parts))
         self._repeated(lambda: self._requests.join(file.path, upload_id, file.size_bytes, checksum))
 

@@ -212,6 +212,28 @@ def test_a_folder_is_uploaded_whole_with_its_mark_last(s3, folder, run):
     assert f"s3://{BUCKET}/uploads/demo/: 4 files sent (10.5 MB), 0 were there." in result.stdout
 
 
+def test_no_file_takes_the_place_of_another_before_all_that_go_in_parts_have_come(s3, api, folder, run):
+    in_parts(folder / "model.safetensors")
+    run(str(folder), "--name", "demo")
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    in_parts(folder / "model.safetensors", parts=3)
+    before, seen = objects(s3), []
+
+    def look(request: httpx.Request) -> None:
+        changed = {key for key, item in objects(s3).items() if item["ETag"] != before[key]["ETag"]}
+        seen.append((urlsplit(str(request.url)).path.rpartition("/")[2], changed))
+
+    api.on_put = look
+    run(str(folder), "--name", "demo", "--parallel", "1")
+
+    weights, config = "uploads/demo/model.safetensors", "uploads/demo/config.json"
+    assert seen == [
+        *[("model.safetensors", set())] * 3,
+        ("config.json", {weights}),
+        ("_COMPLETE", {weights, config}),
+    ]
+
+
 def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, run):
     in_parts(folder / "model.safetensors")
     run(str(folder), "--name", "demo")
