@@ -125,6 +125,7 @@ class World(EndpointWorld):
         self.topic = fakes.FakeTopic()
         self.passes = fakes.FakePasses()
         self.inventory = fakes.FakeInventory(self.bucket, self.bodies, self.source, f"{UPLOAD_BUCKET}/uploads/")
+        self.upload_bucket = fakes.FakeUploadBucket(self.clock, UPLOAD_BUCKET)
         self.journal = fakes.FakeJournal()
         self.switch = fakes.FakeSwitch()
         self.notices = fakes.FakeNotices()
@@ -228,7 +229,7 @@ class World(EndpointWorld):
             self.requesting,
             self.preflight,
             self.clock,
-            bucket=UPLOAD_BUCKET,
+            self.upload_bucket,
             settle_seconds=int(SETTLE.total_seconds()),
         )
 

@@ -4,7 +4,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pilotlight.domain.errors import InvalidInput, NotFound
 from pilotlight.domain.folder_upload import HeldFile, HeldPart, PartToUpload, SignedPut
@@ -22,6 +22,7 @@ class FakeUploadBucket:
     objects: dict[str, HeldFile] = field(default_factory=dict)
     uploads: dict[str, tuple[str, dict[int, HeldPart]]] = field(default_factory=dict)
     """By its id, the key of an upload under way and its parts."""
+    since: dict[str, datetime] = field(default_factory=dict)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         return {key: file.size_bytes for key, file in sorted(self.objects.items()) if key.startswith(prefix)}
@@ -32,8 +33,12 @@ class FakeUploadBucket:
     def unfinished(self, prefix: str) -> dict[str, str]:
         return {key: upload_id for upload_id, (key, _) in self.uploads.items() if key.startswith(prefix)}
 
+    def begun(self, prefix: str) -> tuple[datetime, ...]:
+        return tuple(self.since[upload_id] for upload_id, (key, _) in self.uploads.items() if key.startswith(prefix))
+
     def start(self, key: str) -> str:
-        upload_id = f"upload-{len(self.uploads) + 1}"
+        upload_id = f"upload-{len(self.since) + 1}"
+        self.since[upload_id] = self.clock.now()
         self.uploads[upload_id] = (key, {})
         return upload_id
 

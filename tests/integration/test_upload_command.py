@@ -478,3 +478,16 @@ def test_a_program_is_told_of_every_byte_once_though_some_are_sent_again(api, s3
     assert sum(told) == summary["sent_bytes"] == sum((folder / name).stat().st_size for name in FILES)
     assert min(told) < 0
     assert summary["address"] == f"s3://{BUCKET}/uploads/demo/"
+
+
+def test_it_is_told_when_each_upload_in_parts_began_whoever_began_it(s3, api):
+    file = {"path": "model.safetensors", "size_bytes": 3 * PART_BYTES}
+    api.placing.plan(UploadRequest.model_validate({"name": "demo", "files": [file]}))
+    for key in ("uploads/demo/theirs.safetensors", "uploads/demo-2/other.safetensors"):
+        s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+
+    begun = S3UploadBucket(s3, BUCKET, lambda: s3, lambda: NOON).begun("uploads/demo/")
+
+    listed = s3.list_multipart_uploads(Bucket=BUCKET, Prefix="uploads/demo/")["Uploads"]
+    assert len(begun) == 2
+    assert list(begun) == [each["Initiated"] for each in listed]

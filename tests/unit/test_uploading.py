@@ -91,6 +91,37 @@ def test_the_uploaders_mark_skips_the_rest(world):
     assert started(world) == ["llama-g1"]
 
 
+def test_a_folder_does_not_rest_while_a_file_is_uploaded_in_parts(world):
+    begun = world.upload_bucket.start("uploads/llama/model.safetensors")
+    world.upload_bucket.start("uploads/llama-2/model.safetensors")
+    upload(world)
+    let_it_rest(world)
+    assert (record(world).status, started(world)) == (UploadStatus.RESTING, [])
+    assert "still being uploaded in parts (1)" in record(world).reason
+
+    del world.upload_bucket.uploads[begun]  # aborted, of which nobody is told
+    world.clock.advance(minutes=15)
+    world.sweep()
+
+    assert started(world) == ["llama-g1"]
+
+
+def test_an_upload_in_parts_that_was_abandoned_a_day_ago_keeps_no_folder_from_resting(world):
+    world.upload_bucket.start("uploads/llama/model.safetensors")
+    world.clock.advance(hours=24)
+    upload(world)
+    let_it_rest(world)
+
+    assert started(world) == ["llama-g1"]
+
+
+def test_a_folder_that_is_marked_complete_waits_for_no_upload_in_parts(world):
+    world.upload_bucket.start("uploads/llama/old.safetensors")
+    upload(world, {**FILES, "_COMPLETE": b""})
+
+    assert started(world) == ["llama-g1"]
+
+
 def test_a_folder_whose_ceiling_pays_for_nothing_is_held_and_says_why(world):
     upload(world, {**FILES, "pilotlight.json": b'{"spend_ceiling": {"usd": 0.01}}', "_COMPLETE": b""})
 

@@ -237,7 +237,7 @@ class Runtime(EndpointRuntime):
             self.requesting,
             self.preflight,
             self.clock,
-            bucket=self.settings.upload_bucket,
+            self.upload_bucket,
             settle_seconds=self.settings.settle_seconds,
         )
 

@@ -50,11 +50,12 @@ class S3UploadBucket:
 
     def unfinished(self, prefix: str) -> dict[str, str]:
         """Return the newest upload of ours that is under way for each key below a prefix, by its id."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
-        with translated(f"listing the uploads below {prefix}"):
-            found = [each for page in pages for each in page.get("Uploads", [])]
-        ours = [each for each in found if each.get("ChecksumAlgorithm") == CHECKSUM]
+        ours = [each for each in self._under_way(prefix) if each.get("ChecksumAlgorithm") == CHECKSUM]
         return {each["Key"]: str(each["UploadId"]) for each in sorted(ours, key=lambda each: each["Initiated"])}
+
+    def begun(self, prefix: str) -> tuple[datetime, ...]:
+        """Return when each upload that is under way below a prefix began, whoever began it."""
+        return tuple(each["Initiated"] for each in self._under_way(prefix))
 
     def start(self, key: str) -> str:
         """Return the id of a fresh multipart upload, whose parts and whole have a CRC32."""
@@ -126,6 +127,11 @@ class S3UploadBucket:
                 if code_of(exc) == UPLOAD_GONE:
                     raise _gone(key) from exc
                 raise
+
+    def _under_way(self, prefix: str) -> list[dict[str, Any]]:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        with translated(f"listing the uploads below {prefix}"):
+            return [each for page in pages for each in page.get("Uploads", [])]
 
 
 def _held(part: dict[str, Any]) -> HeldPart:

@@ -69,16 +69,19 @@ class Upload(Model):
         )
 
     def rests(self, files: Iterable[SourceFile], settle: timedelta, now: datetime) -> bool:
-        """Say whether the folder, as looked at now, is at rest: unchanged for long enough, or marked complete.
+        """Say whether the folder, as looked at now, is at rest: unchanged for long enough, or marked complete."""
+        return bool(self.seen_at and now - self.seen_at >= settle) or is_marked(files)
 
-        A mark that is older than any other file is that of an earlier upload, and says nothing of this one.
-        """
-        found = tuple(files)
-        if self.seen_at and now - self.seen_at >= settle:
-            return True
-        newest = newest_of(file for file in found if file.path != COMPLETE_MARK)
-        marks = (file for file in found if file.path == COMPLETE_MARK)
-        return any(newest is None or mark.modified_at is None or mark.modified_at >= newest for mark in marks)
+
+def is_marked(files: Iterable[SourceFile]) -> bool:
+    """Say whether a folder's files are marked complete.
+
+    A mark that is older than any other file is that of an earlier upload, and says nothing of this one.
+    """
+    found = tuple(files)
+    newest = newest_of(file for file in found if file.path != COMPLETE_MARK)
+    marks = (file for file in found if file.path == COMPLETE_MARK)
+    return any(newest is None or mark.modified_at is None or mark.modified_at >= newest for mark in marks)
 
 
 def folder_of(key: str) -> str | None:

@@ -1,6 +1,7 @@
 """Where bytes are: sources of checkpoints, the artifact bucket, bodies of invocations."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from pilotlight.domain.archive import Entry
@@ -129,6 +130,10 @@ class UploadBucket(Protocol):
 
     def unfinished(self, prefix: str) -> dict[str, str]:
         """Return the newest upload of ours that is under way for each key below a prefix, by its id."""
+        ...
+
+    def begun(self, prefix: str) -> tuple[datetime, ...]:
+        """Return when each upload that is under way below a prefix began, whoever began it."""
         ...
 
     def start(self, key: str) -> str:

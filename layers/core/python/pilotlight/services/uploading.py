@@ -38,18 +38,22 @@ from pilotlight.domain.upload import (
     UploadStatus,
     folder_of,
     folder_problem,
+    is_marked,
     newest_of,
     version_of,
 )
 from pilotlight.domain.values import backoff
-from pilotlight.ports import Clock, Deployments, ModelSource, Uploads
+from pilotlight.ports import Clock, Deployments, ModelSource, UploadBucket, Uploads
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.requesting import Requesting
 
 SETTINGS_LIMIT_BYTES = 64 * 1024
-HELD_LOOK = timedelta(minutes=15)  # a quota tells nobody that there is room, and word that a name is free may be lost
+# A quota tells nobody that there is room, an upload in parts not that it was aborted, and word that a name is free may
+# be lost.
+HELD_LOOK = timedelta(minutes=15)
 SWITCH_LOOK = timedelta(minutes=1)
 LONGEST_REST = timedelta(hours=1)  # of a folder whose looks keep failing
+ABANDONED = timedelta(days=1)  # an upload in parts that is older keeps no folder from resting
 
 
 class Uploading:
@@ -63,8 +67,8 @@ class Uploading:
         requesting: Requesting,
         preflight: Preflight,
         clock: Clock,
+        bucket: UploadBucket,
         *,
-        bucket: str,
         settle_seconds: int,
     ) -> None:
         self._uploads = uploads
@@ -116,7 +120,7 @@ class Uploading:
         now = self._clock.now()
         try:
             listing = self._source.resolve(
-                Source(kind=SourceKind.BUCKET, location=f"{self._bucket}/{ROOT}{upload.folder}/")
+                Source(kind=SourceKind.BUCKET, location=f"{self._bucket.bucket}/{ROOT}{upload.folder}/")
             )
         except SourceNotFound:
             return self._settled(upload, UploadStatus.RESTING, reason="the folder is empty", seen=None, seen_at=None)
@@ -127,8 +131,8 @@ class Uploading:
         if version == upload.started and not upload.came_again(listing.files):
             reason = "started, and gone since; upload it again to redo"
             return self._settled(seen, UploadStatus.STARTED, reason=reason)
-        if not seen.rests(listing.files, self._settle, now):
-            return self._resting(seen)
+        if waiting := self._restless(seen, listing):
+            return waiting
         try:
             return self._judged(seen, listing, correlation_id)
         except (SourceChanged, SourceNotFound):
@@ -150,6 +154,22 @@ class Uploading:
         if self._holder(upload.folder) is None and (refused := self._refused(upload, listing)):
             return refused
         return self._start(upload, listing, correlation_id)
+
+    def _restless(self, seen: Upload, listing: Listing) -> Upload | None:
+        """Return the record of a folder that does not rest yet: it changed, or an upload in parts may still change it.
+
+        Such an upload is no file that a listing shows. One that marked its folder complete has none any more.
+        """
+        now = self._clock.now()
+        if not seen.rests(listing.files, self._settle, now):
+            return self._resting(seen)
+        if is_marked(listing.files):
+            return None
+        under_way = sum(now - begun < ABANDONED for begun in self._bucket.begun(f"{ROOT}{seen.folder}/"))
+        if not under_way:
+            return None
+        reason = f"waits for what is still being uploaded in parts ({under_way}), for a day at most"
+        return seen.changed(status=UploadStatus.RESTING, look_at=now + HELD_LOOK, reason=reason)
 
     def _resting(self, upload: Upload) -> Upload:
         now = self._clock.now()
