@@ -54,6 +54,7 @@ class FakeUploadBucket:
         )
 
     def join(self, key: str, upload_id: str, parts: Sequence[HeldPart], checksum_crc32: str) -> None:
+        self._parts(key, upload_id)
         crcs = [(int.from_bytes(b64decode(part.checksum_crc32 or ""), "big"), part.size_bytes) for part in parts]
         if encoded(joined(crcs)) != checksum_crc32:
             raise InvalidInput("The parts do not make that file.", field="checksum_crc32", rule="the whole's")

@@ -1,4 +1,5 @@
 import zlib
+from contextlib import nullcontext
 
 import pytest
 from pilotlight.domain.errors import InvalidInput, NotFound
@@ -110,12 +111,59 @@ def test_a_file_with_a_part_missing_is_not_joined(bucket, placing):
     assert KEY not in bucket.objects
 
 
+def test_a_file_that_has_shrunk_is_joined_of_its_own_parts_alone(bucket, placing):
+    (longer,) = planned(placing).files
+    send(bucket, longer.upload_id, 1, 2, 3)
+    shorter = CONTENT[: SMALLEST_PART_BYTES + 7]
+
+    (file,) = planned(placing, len(shorter)).files
+    assert [part.number for part in file.parts] == [1]  # the others are of the longer file
+    bucket.put_part(KEY, file.upload_id, 2, shorter[SMALLEST_PART_BYTES:])
+    join(placing, file.upload_id, encoded(zlib.crc32(shorter)), len(shorter))
+
+    assert file.upload_id == longer.upload_id
+    assert bucket.objects[KEY].size_bytes == len(shorter)
+
+
+def test_parts_of_another_size_than_the_stack_now_cuts_are_sent_anew(bucket, placing):
+    (small,) = planned(placing).files
+    send(bucket, small.upload_id, 1, 2, 3)
+    half = SIZE_BYTES // 2
+    changed = Placing(bucket, SpanLimits(part_bytes=half))
+
+    (file,) = planned(changed).files
+    assert (file.upload_id, file.parts) == (small.upload_id, ())
+    for number, start in ((1, 0), (2, half)):
+        bucket.put_part(KEY, file.upload_id, number, CONTENT[start : start + half])
+    join(changed, file.upload_id)
+
+    assert bucket.objects[KEY] == HeldFile(size_bytes=SIZE_BYTES, checksum_crc32=WHOLE)
+
+
 def test_parts_of_another_content_are_not_joined(bucket, placing):
     (file,) = planned(placing).files
     send(bucket, file.upload_id, 1, 2, 3)
 
     with pytest.raises(InvalidInput):
         join(placing, file.upload_id, checksum=encoded(0))
+
+
+@pytest.mark.parametrize(("held", "is_ours"), [(WHOLE, True), (encoded(0), False)])
+def test_an_upload_that_is_joined_after_its_parts_were_listed_is_a_repeat_where_it_made_that_file(held, is_ours):
+    class JoinedMeanwhile(FakeUploadBucket):
+        def parts(self, key, upload_id):
+            found = super().parts(key, upload_id)
+            self.objects[key] = HeldFile(size_bytes=SIZE_BYTES, checksum_crc32=held)
+            del self.uploads[upload_id]
+            return found
+
+    bucket = JoinedMeanwhile()
+    placing = Placing(bucket, SpanLimits(part_bytes=SMALLEST_PART_BYTES))
+    upload_id = bucket.start(KEY)
+    send(bucket, upload_id, 1, 2, 3)
+
+    with nullcontext() if is_ours else pytest.raises(NotFound, match="over or was aborted"):
+        assert join(placing, upload_id).checksum_crc32 == WHOLE
 
 
 def test_an_upload_that_is_gone_is_not_taken_for_a_repeat(bucket, placing):

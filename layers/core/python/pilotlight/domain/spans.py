@@ -51,12 +51,8 @@ class Run(Model):
     def parts(self) -> list[Part]:
         """Return the parts of this run in order; only a file's last part may be shorter than the others."""
         return [
-            Part(
-                number=self.first_part + index,
-                offset=self.offset + start,
-                size_bytes=min(self.part_bytes, self.size_bytes - start),
-            )
-            for index, start in enumerate(range(0, self.size_bytes, self.part_bytes))
+            part.changed(number=self.first_part + part.number - 1, offset=self.offset + part.offset)
+            for part in parts_of(self.size_bytes, self.part_bytes)
         ]
 
 
@@ -100,6 +96,14 @@ def part_bytes_for(size_bytes: int, limits: SpanLimits, *, copied_by_s3: bool = 
     usual = min(limits.part_bytes * COPIED_PARTS, LARGEST_COPIED_PART_BYTES) if copied_by_s3 else limits.part_bytes
     needed = -(-size_bytes // MOST_PARTS)
     return max(usual, -(-needed // MIB) * MIB)
+
+
+def parts_of(size_bytes: int, part_bytes: int) -> list[Part]:
+    """Return the parts of so many bytes, in order: all as large, and the last one what is left."""
+    return [
+        Part(number=number, offset=start, size_bytes=min(part_bytes, size_bytes - start))
+        for number, start in enumerate(range(0, size_bytes, part_bytes), start=1)
+    ]
 
 
 def is_multipart(size_bytes: int) -> bool:

@@ -9,8 +9,15 @@ from pilotlight.contracts import (
     UploadPlanView,
 )
 from pilotlight.domain.errors import InvalidInput, NotFound
-from pilotlight.domain.folder_upload import AddressesRequest, FileToUpload, HeldFile, JoinRequest, UploadRequest
-from pilotlight.domain.spans import SpanLimits, part_bytes_for
+from pilotlight.domain.folder_upload import (
+    AddressesRequest,
+    FileToUpload,
+    HeldFile,
+    HeldPart,
+    JoinRequest,
+    UploadRequest,
+)
+from pilotlight.domain.spans import SpanLimits, part_bytes_for, parts_of
 from pilotlight.domain.upload import ROOT, folder_problem
 from pilotlight.ports import UploadBucket
 
@@ -61,26 +68,41 @@ class Placing:
     def join(self, name: str, request: JoinRequest) -> StoredFileView:
         """Join the parts that S3 says it holds to a file; a repeat gives the same answer.
 
-        Raises: InvalidInput where they do not make the file that was told; NotFound when the upload is gone.
+        Raises: InvalidInput where they do not make the file that was told; NotFound when the upload is gone;
+        ConcurrentChange where one of them was put again meanwhile.
         """
         key = _key(name, request.path)
         wanted = HeldFile(size_bytes=request.size_bytes, checksum_crc32=request.checksum_crc32)
         try:
-            parts = self._bucket.parts(key, request.upload_id)
-        except NotFound:
+            self._bucket.join(key, request.upload_id, self._all_parts(key, request), request.checksum_crc32)
+        except NotFound:  # it was joined before, or just now by a request whose answer was lost
             if self._bucket.held(key) != wanted:
                 raise
-        else:
-            held_bytes = sum(part.size_bytes for part in parts)
-            if held_bytes != request.size_bytes:
-                raise InvalidInput(
-                    f"S3 holds {held_bytes} of the {request.size_bytes} bytes of {request.path}, in {len(parts)} "
-                    "parts. Send the parts that are missing; POST /uploads lists those that are there.",
-                    field="size_bytes",
-                    rule="the bytes of all parts",
-                )
-            self._bucket.join(key, request.upload_id, parts, request.checksum_crc32)
         return StoredFileView(path=request.path, **dict(wanted))
+
+    def _all_parts(self, key: str, request: JoinRequest) -> tuple[HeldPart, ...]:
+        """Return the parts of a file. Raises: InvalidInput where S3 lacks one; NotFound when the upload is gone."""
+        parts = self._fitting(key, request.upload_id, request.size_bytes)
+        held_bytes = sum(part.size_bytes for part in parts)
+        if held_bytes != request.size_bytes:
+            raise InvalidInput(
+                f"S3 holds {held_bytes} of the {request.size_bytes} bytes of {request.path}, in {len(parts)} "
+                "parts. Send the parts that are missing; POST /uploads lists those that are there.",
+                field="size_bytes",
+                rule="the bytes of all parts",
+            )
+        return parts
+
+    def _fitting(self, key: str, upload_id: str, size_bytes: int) -> tuple[HeldPart, ...]:
+        """Return the held parts that are parts of a file of this size, as it is cut now. Raises: NotFound.
+
+        Others are of the file when it was longer, or of another part size: S3 drops what a join does not list.
+        """
+        wanted = {
+            part.number: part.size_bytes for part in parts_of(size_bytes, part_bytes_for(size_bytes, self._limits))
+        }
+        held = self._bucket.parts(key, upload_id)
+        return tuple(part for part in held if wanted.get(part.number) == part.size_bytes)
 
     def _plan(self, prefix: str, file: FileToUpload, sizes: dict[str, int], under_way: dict[str, str]) -> FilePlanView:
         key = prefix + file.path
@@ -89,13 +111,13 @@ class Placing:
         stored = held.checksum_crc32 if held else None
         if file.size_bytes <= part_bytes or (stored and not file.replace):
             return FilePlanView(path=file.path, part_bytes=part_bytes, stored_checksum_crc32=stored)
-        upload_id, parts = self._going_on(key, under_way)
+        upload_id, parts = self._going_on(key, file.size_bytes, under_way)
         return FilePlanView(path=file.path, part_bytes=part_bytes, upload_id=upload_id, parts=parts)
 
-    def _going_on(self, key: str, under_way: dict[str, str]) -> tuple[str, tuple[PartView, ...]]:
+    def _going_on(self, key: str, size_bytes: int, under_way: dict[str, str]) -> tuple[str, tuple[PartView, ...]]:
         if upload_id := under_way.get(key):
             try:
-                held = self._bucket.parts(key, upload_id)
+                held = self._fitting(key, upload_id, size_bytes)
             except NotFound:  # it was joined, or aborted, since it was listed
                 return self._bucket.start(key), ()
             return upload_id, tuple(PartView.model_validate(dict(part)) for part in held)
