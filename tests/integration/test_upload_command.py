@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pilotlight.adapters.invocation_bodies import SIGNING
 from pilotlight.adapters.upload_bucket import S3UploadBucket
-from pilotlight.domain.errors import InvalidInput, PilotlightError
+from pilotlight.domain.errors import ConcurrentChange, InvalidInput, PilotlightError
 from pilotlight.domain.folder_upload import AddressesRequest, JoinRequest, UploadRequest
 from pilotlight.domain.spans import SMALLEST_PART_BYTES as PART_BYTES
 from pilotlight.domain.spans import SpanLimits
@@ -286,6 +286,21 @@ def test_a_part_that_changed_between_two_runs_is_sent_again(s3, api, folder, run
     assert content_of(s3, "model.safetensors") == bytes(written)
 
 
+def test_a_file_that_has_shrunk_since_its_upload_broke_off_is_uploaded_all_the_same(s3, api, folder, run):
+    weights = folder / "model.safetensors"
+    in_parts(weights, parts=4)
+    api.on_put = lambda put: httpx.Response(403) if put.url.params.get("partNumber") == "4" else None
+    run(str(folder), "--name", "demo", "--parallel", "1", code=1)
+    weights.write_bytes(weights.read_bytes()[: PART_BYTES + 1000])
+    api.on_put = lambda _: None
+    api.puts.clear()
+
+    run(str(folder), "--name", "demo", "--parallel", "1")
+
+    assert [put.url.params["partNumber"] for put in api.puts if "partNumber" in put.url.params] == ["2"]
+    assert content_of(s3, "model.safetensors") == weights.read_bytes()
+
+
 def test_a_byte_that_is_damaged_on_its_way_is_refused_by_s3_and_sent_again(s3, api, folder, run):
     damaged = []
 
@@ -491,3 +506,32 @@ def test_it_is_told_when_each_upload_in_parts_began_whoever_began_it(s3, api):
     listed = s3.list_multipart_uploads(Bucket=BUCKET, Prefix="uploads/demo/")["Uploads"]
     assert len(begun) == 2
     assert list(begun) == [each["Initiated"] for each in listed]
+
+
+@pytest.mark.parametrize("asked", [{}, {"ChecksumAlgorithm": "CRC32"}, {"ChecksumAlgorithm": "CRC64NVME"}])
+def test_an_upload_that_another_tool_began_is_not_gone_on_with(s3, api, folder, run, asked):
+    theirs = s3.create_multipart_upload(Bucket=BUCKET, Key="uploads/demo/model.safetensors", **asked)["UploadId"]
+    in_parts(folder / "model.safetensors")
+
+    run(str(folder), "--name", "demo")
+
+    assert content_of(s3, "model.safetensors") == (folder / "model.safetensors").read_bytes()
+    assert [each["UploadId"] for each in s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [theirs]
+
+
+def test_a_part_that_is_put_again_while_parts_are_joined_is_no_fault_of_the_file_s(s3):
+    bucket = S3UploadBucket(s3, BUCKET, lambda: s3, lambda: NOON)
+    key, content = "uploads/demo/model.safetensors", [b"a" * PART_BYTES, b"b"]
+    upload_id = bucket.start(key)
+    part = {"Bucket": BUCKET, "Key": key, "UploadId": upload_id, "ChecksumAlgorithm": "CRC32"}
+    for number, body in enumerate([content[0], b"other"], start=1):
+        s3.upload_part(**part, PartNumber=number, Body=body)
+    listed = bucket.parts(key, upload_id)
+    s3.upload_part(**part, PartNumber=2, Body=content[1])
+
+    with pytest.raises(ConcurrentChange, match="put again") as refused:
+        bucket.join(key, upload_id, listed, crc32(b"".join(content)))
+
+    assert refused.value.http_status == 503  # which the command takes for a reason to ask again
+    bucket.join(key, upload_id, bucket.parts(key, upload_id), crc32(b"".join(content)))
+    assert bucket.held(key).checksum_crc32 == crc32(b"".join(content))

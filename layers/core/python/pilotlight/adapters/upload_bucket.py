@@ -12,12 +12,13 @@ from botocore.exceptions import ClientError
 from pilotlight.adapters.archive_upload import MISSING
 from pilotlight.adapters.aws_errors import code_of, translated
 from pilotlight.adapters.part_upload import UPLOAD_GONE
-from pilotlight.domain.errors import InvalidInput, NotFound
+from pilotlight.domain.errors import ConcurrentChange, InvalidInput, NotFound
 from pilotlight.domain.folder_upload import HeldFile, HeldPart, PartToUpload, SignedPut
 
-CHECKSUM = "CRC32"
+CHECKSUM, OF_THE_WHOLE = "CRC32", "FULL_OBJECT"
 PUT_WITHIN = timedelta(hours=1)
-_OTHER_BYTES = frozenset({"BadDigest", "InvalidPart", "InvalidRequest", "EntityTooSmall"})
+_PUT_AGAIN = "InvalidPart"  # a part is not, or no more, as it was listed
+_OTHER_BYTES = frozenset({"BadDigest", "InvalidRequest", "EntityTooSmall"})
 
 
 class S3UploadBucket:
@@ -45,12 +46,14 @@ class S3UploadBucket:
                 if code_of(exc) in MISSING:
                     return None
                 raise
-        whole = told.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        whole = told.get("ChecksumType", OF_THE_WHOLE) == OF_THE_WHOLE
         return HeldFile(size_bytes=told["ContentLength"], checksum_crc32=told.get("ChecksumCRC32") if whole else None)
 
     def unfinished(self, prefix: str) -> dict[str, str]:
         """Return the newest upload of ours that is under way for each key below a prefix, by its id."""
-        ours = [each for each in self._under_way(prefix) if each.get("ChecksumAlgorithm") == CHECKSUM]
+        kind = (CHECKSUM, OF_THE_WHOLE)  # tools ask for a composite CRC32, which no CRC32 of a whole file compares with
+        found = self._under_way(prefix)
+        ours = [each for each in found if (each.get("ChecksumAlgorithm"), each.get("ChecksumType")) == kind]
         return {each["Key"]: str(each["UploadId"]) for each in sorted(ours, key=lambda each: each["Initiated"])}
 
     def begun(self, prefix: str) -> tuple[datetime, ...]:
@@ -61,7 +64,7 @@ class S3UploadBucket:
         """Return the id of a fresh multipart upload, whose parts and whole have a CRC32."""
         with translated(f"starting the upload of {key}"):
             upload = self._client.create_multipart_upload(
-                Bucket=self.bucket, Key=key, ChecksumAlgorithm=CHECKSUM, ChecksumType="FULL_OBJECT"
+                Bucket=self.bucket, Key=key, ChecksumAlgorithm=CHECKSUM, ChecksumType=OF_THE_WHOLE
             )
         return str(upload["UploadId"])
 
@@ -100,7 +103,8 @@ class S3UploadBucket:
     def join(self, key: str, upload_id: str, parts: Sequence[HeldPart], checksum_crc32: str) -> None:
         """Make one object of parts, whose CRC32 S3 works out of theirs and compares with this one.
 
-        Raises: InvalidInput where it is another; NotFound when the upload is gone.
+        Raises: InvalidInput where it is another; NotFound when the upload is gone; ConcurrentChange where a part was
+        put again since it was listed.
         """
         listed = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.checksum_crc32} for part in parts
@@ -113,10 +117,15 @@ class S3UploadBucket:
                     UploadId=upload_id,
                     MultipartUpload={"Parts": listed},
                     ChecksumCRC32=checksum_crc32,
-                    ChecksumType="FULL_OBJECT",
+                    ChecksumType=OF_THE_WHOLE,
                     MpuObjectSize=sum(part.size_bytes for part in parts),
                 )
             except ClientError as exc:
+                if code_of(exc) == _PUT_AGAIN:
+                    raise ConcurrentChange(
+                        f"A part of {key} was put again while its parts were joined. Ask again: they are listed anew.",
+                        key=key,
+                    ) from exc
                 if code_of(exc) in _OTHER_BYTES:
                     raise InvalidInput(
                         f"The parts of {key} do not make the file that was told: S3 says {code_of(exc)}. It may have "

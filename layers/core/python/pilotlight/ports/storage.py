@@ -149,7 +149,11 @@ class UploadBucket(Protocol):
         ...
 
     def join(self, key: str, upload_id: str, parts: Sequence[HeldPart], checksum_crc32: str) -> None:
-        """Make one object of parts. Raises: InvalidInput for another CRC32; NotFound when the upload is gone."""
+        """Make one object of parts.
+
+        Raises: InvalidInput for another CRC32; NotFound when the upload is gone; ConcurrentChange where a part was put
+        again since it was listed.
+        """
         ...
 
 
