@@ -204,8 +204,8 @@ class FolderUpload:
         return self._repeated(lambda: self._requests.plan(wanted))
 
     def _planned(self, files: Sequence[LocalFile], plans: dict[str, FilePlan]) -> list[Planned]:
-        """Return these files with what to do; for those that take the place of another, an upload is asked for."""
-        replacing = [file for file in files if _needs_upload(file, plans[file.path])]
+        """Return these files with what to do; of those that take the place of one of their size, it is asked anew."""
+        replacing = [file for file in files if "stored_checksum_crc32" in plans[file.path]]
         if replacing:
             plans = plans | {each["path"]: each for each in self._ask(replacing, replace=True)["files"]}
         return [Planned(file, plans[file.path]) for file in files]
@@ -301,11 +301,6 @@ def _is_there(file: LocalFile, plan: FilePlan) -> bool:
     """Say whether the bucket holds this content. The file is read for that only where one of its size is there."""
     stored = plan.get("stored_checksum_crc32")
     return stored is not None and stored == encoded(_read(file, 0, file.size_bytes))
-
-
-def _needs_upload(file: LocalFile, plan: FilePlan) -> bool:
-    """Say whether a file goes in parts, and no upload was begun because another of its size is there."""
-    return file.size_bytes > plan["part_bytes"] and not plan.get("upload_id")
 
 
 def _read(file: LocalFile, offset: int, size_bytes: int) -> int:

@@ -100,8 +100,8 @@ class Api:
     def __init__(self, s3_endpoint: str) -> None:
         self.states: list[dict[str, Any] | None] = [None]
         client = a_client(s3_endpoint)
-        bucket = S3UploadBucket(client, BUCKET, lambda: client, lambda: NOON)
-        self.placing = Placing(bucket, SpanLimits(part_bytes=PART_BYTES))
+        self.bucket = S3UploadBucket(client, BUCKET, lambda: client, lambda: NOON)
+        self.placing = Placing(self.bucket, SpanLimits(part_bytes=PART_BYTES))
         self.host = urlsplit(s3_endpoint).netloc
         self.puts: list[httpx.Request] = []
         self.on_put: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
@@ -382,6 +382,23 @@ def test_other_content_of_the_same_size_takes_the_place_of_a_file_in_parts(s3, f
     run(str(folder), "--name", "demo")
 
     assert content_of(s3, "model.safetensors") == bytes(written)
+
+
+def test_other_content_of_the_same_size_takes_the_place_of_a_file_of_one_part(s3, api, folder, run):
+    api.placing = Placing(api.bucket, SpanLimits(part_bytes=4 * PART_BYTES))
+    weights = folder / "model.safetensors"
+    in_parts(weights, parts=2)
+    run(str(folder), "--name", "demo")
+    written = bytearray(weights.read_bytes())
+    written[-1] ^= 1
+    weights.write_bytes(written)
+    api.puts.clear()
+
+    run(str(folder), "--name", "demo")
+
+    assert [put.url.params.get("partNumber") for put in api.puts] == ["1", None]  # the weights, and the mark
+    assert content_of(s3, "model.safetensors") == bytes(written)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
 def test_a_dry_run_sends_nothing(s3, folder, run):

@@ -61,11 +61,22 @@ def test_a_second_plan_goes_on_with_the_upload_that_is_under_way_and_tells_its_p
     assert again.parts[0].checksum_crc32 == bucket.parts(KEY, first.upload_id)[0].checksum_crc32
 
 
-def test_a_file_up_to_a_part_s_size_is_put_whole_and_begins_no_upload(bucket, placing):
+def test_a_file_up_to_5_mib_is_put_whole_and_begins_no_upload(bucket, placing):
     (file,) = planned(placing, SMALLEST_PART_BYTES).files
 
     assert file.upload_id is None
     assert bucket.uploads == {}
+
+
+def test_a_larger_file_is_there_only_once_it_is_joined_though_it_is_one_part(bucket):
+    placing = Placing(bucket, SpanLimits(part_bytes=SIZE_BYTES))
+
+    (file,) = planned(placing).files
+    bucket.put_part(KEY, file.upload_id, 1, CONTENT)
+    assert KEY not in bucket.objects
+    join(placing, file.upload_id)
+
+    assert bucket.objects[KEY] == HeldFile(size_bytes=SIZE_BYTES, checksum_crc32=WHOLE)
 
 
 def test_a_stored_file_of_that_size_is_told_with_its_checksum_and_replaced_only_when_asked(bucket, placing):

@@ -17,7 +17,7 @@ from pilotlight.domain.folder_upload import (
     JoinRequest,
     UploadRequest,
 )
-from pilotlight.domain.spans import SpanLimits, part_bytes_for, parts_of
+from pilotlight.domain.spans import SpanLimits, is_multipart, part_bytes_for, parts_of
 from pilotlight.domain.upload import ROOT, folder_problem
 from pilotlight.ports import UploadBucket
 
@@ -32,7 +32,8 @@ class Placing:
     def plan(self, request: UploadRequest) -> UploadPlanView:
         """Return what S3 holds of these files already, and begin an upload in parts of each that needs one.
 
-        A file up to a part's size is put whole, at one address.
+        A file up to 5 MiB is put whole, at one address. A larger one takes the place of another only when it is joined,
+        however slowly it comes, also where it is one part.
         """
         prefix = f"{ROOT}{request.name}/"
         sizes = self._bucket.sizes(prefix)
@@ -109,7 +110,7 @@ class Placing:
         part_bytes = part_bytes_for(file.size_bytes, self._limits)
         held = self._bucket.held(key) if sizes.get(key) == file.size_bytes else None
         stored = held.checksum_crc32 if held else None
-        if file.size_bytes <= part_bytes or (stored and not file.replace):
+        if not is_multipart(file.size_bytes) or (stored and not file.replace):
             return FilePlanView(path=file.path, part_bytes=part_bytes, stored_checksum_crc32=stored)
         upload_id, parts = self._going_on(key, file.size_bytes, under_way)
         return FilePlanView(path=file.path, part_bytes=part_bytes, upload_id=upload_id, parts=parts)
