@@ -109,7 +109,7 @@ def test_of_several_users_the_longest_wish_wins(world: World, first: str, shorte
     assert status(world, artifact_id) is ArtifactStatus.GONE
 
 
-@pytest.mark.parametrize("given", [each for each in ArtifactStatus if each not in ("GONE", "DELETING")])
+@pytest.mark.parametrize("given", [each for each in ArtifactStatus if each not in ("QUARANTINED", "GONE", "DELETING")])
 def test_whatever_nobody_uses_goes_whatever_became_of_it(world: World, given: ArtifactStatus) -> None:
     world.bring(Status.GONE)
     told: dict[str, Any] = {"status": given, "users": (), "keep": "collect_after:1h", "now": world.clock.now()}
@@ -124,6 +124,18 @@ def test_whatever_nobody_uses_goes_whatever_became_of_it(world: World, given: Ar
 
     assert status(world, STRAY) is ArtifactStatus.GONE
     assert (world.bucket.objects, world.bucket.uploads) == ({}, {})
+
+
+def test_weights_in_quarantine_that_nobody_uses_go_whatever_was_wished(world: World) -> None:
+    told: dict[str, Any] = {"status": ArtifactStatus.QUARANTINED, "users": (), "keep": "retain"}
+    world.artifacts.save(None, an_artifact(STRAY, **told, now=world.clock.now()))
+    world.bucket.put(f"artifacts/{STRAY}/weights/x", b"x")
+    world.clock.advance(minutes=10)
+
+    world.reconcile()
+
+    assert status(world, STRAY) is ArtifactStatus.GONE
+    assert world.bucket.objects == {}
 
 
 def test_staging_that_was_given_up_keeps_its_parts_for_whoever_tries_again(world: World) -> None:
