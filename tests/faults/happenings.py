@@ -88,6 +88,21 @@ def uploads(marked: bool = True) -> Act:
     return upload
 
 
+def told_late_of_a_mark(stack: Stack) -> None:
+    """Let word of a mark come again once a newer file lies in its folder, and the folder has rested."""
+    uploads()(stack)
+    stack.clock.sleep(1)  # S3 tells whole seconds
+    s3 = stack.client("s3")
+    key = f"uploads/{NAME}/config.json"
+    body = s3.get_object(Bucket=stack.upload_bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=stack.upload_bucket, Key=key, Body=body + b" ")
+    swept(stack)
+    swept(stack)
+    detail = {"bucket": {"name": stack.upload_bucket}, "object": {"key": f"uploads/{NAME}/_COMPLETE"}}
+    stack.lambdas.send("note_upload", {"id": "late", "detail": detail})
+    stack.clock.sleep(60)
+
+
 def judged(stack: Stack) -> None:
     """Have sources of every kind judged by the API alone."""
     uploads()(stack)

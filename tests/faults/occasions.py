@@ -37,6 +37,7 @@ from tests.faults.happenings import (
     stops_executions,
     stray_executions,
     swept,
+    told_late_of_a_mark,
     unanswered,
     uploads,
     uploads_end,
@@ -152,6 +153,7 @@ OCCASIONS = (
     Occasion("a name that is taken", deploys(), lambda stack: insist(stack, Visit(), *AGAIN, key="second")),
     Occasion("a folder of a name that is taken", deploys(), uploads()),
     Occasion("a folder without a mark, of a name that is taken", deploys(), uploads(marked=False)),
+    Occasion("word of a mark that comes late", deploys(), told_late_of_a_mark),
     Occasion(
         "a name is taken before its folder",
         nothing,
