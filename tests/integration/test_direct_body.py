@@ -27,6 +27,7 @@ class Serving:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)  # whoever waits there wakes
         self._listening.close()
 
     def _accept(self) -> None:

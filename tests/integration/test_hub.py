@@ -421,3 +421,13 @@ def test_a_shorter_file_than_listed_has_changed():
 
     with Stranger(416) as reader, pytest.raises(SourceChanged):
         list(reader.stream(source, file, offset=0, size_bytes=10))
+
+
+def test_a_thread_that_stands_still_while_it_asks_for_an_address_holds_up_others_for_seconds_only(
+    reader, listing, monkeypatch
+):
+    monkeypatch.setattr("pilotlight.adapters.hub_reader.ALONE_SECONDS", 0.05)
+    url = reader._address(listing.source, shard_of(listing).path)
+
+    with reader._alone(url):
+        assert streamed(reader, listing, 0, 10) == streamed(reader, listing, 0, 20)[:10]

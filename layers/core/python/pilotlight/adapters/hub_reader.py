@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import PilotlightError, SourceChanged, SourceRefused, Throttled, Unavailable
 from pilotlight.domain.source import Listing, Piece, Source, SourceFile
 
+ALONE_SECONDS = 5.0  # that a thread waits for another one, which asks for the address that it needs, too
 MOST_LISTING_BYTES = 32 * 1024 * 1024
 
 _ADDRESS_EXPIRED = frozenset({400, 401, 403, 404, 410})  # how file servers say that a signed address is over
@@ -106,11 +108,22 @@ class HubReader(ABC):
             return self._open_fresh(url, source, file, byte_range)
         if known and (answer := self._open_known(known, source, file, byte_range)):
             return answer
-        with self._resolving[version]:
+        with self._alone(version):
             newer = self._memory.address(version, other_than=known) or self._memory.newer(version, known)
             if newer and newer != url and (answer := self._open_known(newer, source, file, byte_range)):
                 return answer  # another thread, or another copier, asked for it while this one waited
             return self._open_fresh(url, source, file, byte_range)
+
+    @contextmanager
+    def _alone(self, version: str) -> Iterator[None]:
+        """Let one thread ask for an address at a time; one that stands still holds up the others for seconds only."""
+        lock = self._resolving[version]
+        is_alone = lock.acquire(timeout=ALONE_SECONDS)
+        try:
+            yield
+        finally:
+            if is_alone:
+                lock.release()
 
     def _open_known(self, address: str, source: Source, file: SourceFile, byte_range: tuple[int, int]) -> Answer | None:
         """Return the answer of a signed address, or None once it does not serve us any more."""
