@@ -424,10 +424,10 @@ def test_a_shorter_file_than_listed_has_changed():
 
 
 def test_a_thread_that_stands_still_while_it_asks_for_an_address_holds_up_others_for_seconds_only(
-    reader, listing, monkeypatch
+    reader, pinned, monkeypatch
 ):
     monkeypatch.setattr("pilotlight.adapters.hub_reader.ALONE_SECONDS", 0.05)
-    url = reader._address(listing.source, shard_of(listing).path)
+    url = reader._address(pinned.source, shard_of(pinned).path)
 
     with reader._alone(url):
-        assert streamed(reader, listing, 0, 10) == streamed(reader, listing, 0, 20)[:10]
+        assert streamed(reader, pinned, 0, 10) == streamed(reader, pinned, 0, 20)[:10]
