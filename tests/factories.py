@@ -104,7 +104,7 @@ def an_event(reason: str = "something happened", *, now: datetime = NOON, **fiel
     return Event(**{"at": now, "kind": EventKind.NOTE, "reason": reason, "generation": 1, **fields})
 
 
-def an_artifact(artifact_id: str = "a0123456789abcdef012", *, now: datetime = NOON, **fields: Any) -> Artifact:
+def an_artifact(artifact_id: str = "a00000000000000000ff", *, now: datetime = NOON, **fields: Any) -> Artifact:
     sound: dict[str, Any] = {
         "id": artifact_id,
         "source": HUB_SOURCE,

@@ -145,7 +145,7 @@ AGAIN = ("POST", "/deployments", wanted("small"))
 HALF_STAGED = MODES["teardown"].meet
 SECOND = MODES["second_deploy"].meet
 SMALL = forgotten(SOURCE_BUCKET, "models/")
-AGAIN = deploys(source=SAME_SHARDS_SOURCE)
+THE_SAME = deploys(source=SAME_SHARDS_SOURCE)
 OCCASIONS = (
     Occasion("a model of a hub", nothing, of_a_hub),
     Occasion("sources are judged", nothing, judged),
@@ -178,8 +178,8 @@ OCCASIONS = (
     Occasion("an upload is aborted", nothing, deploys(source=HUB_SOURCE), "copy_span", "UploadPart", when(uploads_end)),
     Occasion("a copy's upload is aborted", nothing, deploys("large"), "copy_span", "UploadPartCopy", when(uploads_end)),
     Occasion("an older upload", nothing, deploys("large"), "plan_staging", "", when(older_upload)),
-    Occasion("a donor that is gone", donor_gone, AGAIN),
-    Occasion("a damaged donor", held_by_another, AGAIN, "seal_artifact", "", when(donor_was_another)),
+    Occasion("a donor that is gone", donor_gone, THE_SAME),
+    Occasion("a damaged donor", held_by_another, THE_SAME, "seal_artifact", "", when(donor_was_another)),
     Occasion("no plan", nothing, deploys("large"), "plan_staging", "", DENIED),
     Occasion("an execution is stopped", importing, stops_executions("deploy")),
     Occasion("an execution stands still", importing, nobody_goes_on),

@@ -219,7 +219,7 @@ def test_a_server_of_a_list_is_told_nothing_of_us(server, reader, pinned):
         "https://metadata.internal/",
         "http://example.com/weights",
         "https://example.com:8443/weights",
-        "https://user:secret@example.com/weights",
+        "https://user:secret@example.com/weights",  # pragma: allowlist secret
         "file:///etc/passwd",
         "https://example.com\\@10.0.0.1/",
     ],

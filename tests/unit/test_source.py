@@ -63,7 +63,7 @@ def test_the_schema_of_the_api_takes_what_is_read(text):
         "s3://a b/",
         "https://huggingface.co/org/name",
         "http://host.org/list.json",
-        "https://user:secret@host.org/list.json",
+        "https://user:secret@host.org/list.json",  # pragma: allowlist secret
         "https://host.org/list.json?signature=1",
         "https://host.org/list.json#files",
         "https://host.org/a/../list.json",

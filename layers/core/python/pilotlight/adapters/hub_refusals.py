@@ -31,7 +31,7 @@ def refusal(
     """
     status = answer.status
     if status == 429:
-        return throttled(answer, f"A token ({settings.token}) raises its limits.")
+        return throttled(answer, f"A token ({settings.variable}) raises its limits.")
     if status >= 500 or status == 408:
         return Unavailable(f"The hub answered {status} for {what}. Try again later.", status=status)
     if status == 416:

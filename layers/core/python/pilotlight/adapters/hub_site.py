@@ -55,18 +55,18 @@ class HubSettings:
     """What a hub's settings are called, for errors that say what to do."""
 
     endpoint: str
-    token: str
-    stored_token: str = "the hub secret of the stack"  # noqa: S105 - advice, not a token
+    variable: str
+    stored_in: str = "the hub secret of the stack"
     cookie: str | None = None
     """The cookie that carries the token beside the Authorization header, where a hub has one."""
 
     @property
     def set_a_token(self) -> str:
         """The advice to set a token, up to what it is to be set to."""
-        return f"set {self.token} locally, or {self.stored_token},"
+        return f"set {self.variable} locally, or {self.stored_in},"
 
 
-HUGGING_FACE = HubSettings(endpoint="HF_ENDPOINT", token="HF_TOKEN")  # noqa: S106 - the name of a setting
+HUGGING_FACE = HubSettings(endpoint="HF_ENDPOINT", variable="HF_TOKEN")
 
 
 class HubSite:
@@ -95,9 +95,9 @@ class HubSite:
             return {}
         if not is_printable(token):
             raise InvalidInput(
-                f"The hub's token contains characters that no token has. Set {self.settings.token}, or the stack's "
+                f"The hub's token contains characters that no token has. Set {self.settings.variable}, or the stack's "
                 "secret, again.",
-                field=self.settings.token,
+                field=self.settings.variable,
                 rule="visible ASCII",
             )
         cookie = {"Cookie": f"{self.settings.cookie}={token}"} if self.settings.cookie else {}

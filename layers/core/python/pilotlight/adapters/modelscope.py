@@ -36,8 +36,8 @@ from pilotlight.domain.values import Model
 
 MODELSCOPE = HubSettings(
     endpoint="MODELSCOPE_ENDPOINT",
-    token="MODELSCOPE_API_TOKEN",  # noqa: S106 - the name of a setting
-    stored_token="modelscope_token in the hub secret of the stack",  # noqa: S106 - advice
+    variable="MODELSCOPE_API_TOKEN",
+    stored_in="modelscope_token in the hub secret of the stack",
     cookie="m_session_id",
 )
 MOST_ENTRIES = 3000  # of one listing: what lies behind them is not told
