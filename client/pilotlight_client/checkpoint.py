@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from pilotlight_client.errors import NotACheckpoint
 from pilotlight_client.uploading import Folder, LocalFile
 
-NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
+CONFIG = "config.json"
+NEEDED = (CONFIG, "tokenizer.json", "tokenizer_config.json")
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SETTINGS = "pilotlight.json"

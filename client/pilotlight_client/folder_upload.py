@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from pilotlight_client.checkpoint import CONFIG
 from pilotlight_client.connection import Clock
 from pilotlight_client.crc32 import READ_BYTES, crc32_of, encoded, joined
 from pilotlight_client.errors import NoAnswer, NotReachable, ServerFault, TooMany, UploadFailed
@@ -169,7 +170,8 @@ class FolderUpload:
         """Send what the plan says, and mark the folder complete; `on_bytes` is told of bytes as they go.
 
         What goes in parts becomes files only once all its parts are there, and what is put whole comes after it: a
-        folder that was uploaded before must not come to rest with its new config and its old weights. The mark comes
+        folder that was uploaded before must not come to rest with its new config and its old weights. config.json,
+        without which nothing is imported, comes after all else, such as the settings of the import. The mark comes
         last, and an older one says nothing of files that are newer. Whatever ends this early, Ctrl-C too, leaves what
         S3 holds: the next run goes on from there.
 
@@ -187,7 +189,10 @@ class FolderUpload:
             joins = [pool.submit(self._join, each, [future.result() for future in futures]) for each, futures in parts]
             _wait_for(joins)
             whole = [each for each in plan.send if not each.plan.get("upload_id")]
-            _wait_for([pool.submit(self._send_part, each, part, telling) for each in whole for part in _parts_of(each)])
+            for is_last in (False, True):
+                turn = [each for each in whole if (each.file.path == CONFIG) is is_last]
+                sent = [pool.submit(self._send_part, each, part, telling) for each in turn for part in _parts_of(each)]
+                _wait_for(sent)
             self._put(COMPLETE_MARK, None, _Part(1, 0, 0), _EMPTY_CRC32, lambda: iter(()))
             undo.pop_all()
 

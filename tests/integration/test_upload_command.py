@@ -234,6 +234,17 @@ def test_no_file_takes_the_place_of_another_before_all_that_go_in_parts_have_com
     ]
 
 
+def test_nothing_can_be_imported_before_all_but_the_mark_is_there(s3, api, folder, run):
+    (folder / "pilotlight.json").write_text('{"lease": "8h"}')
+    sent = []
+    api.on_put = lambda request: sent.append(urlsplit(str(request.url)).path.rpartition("/")[2])
+
+    run(str(folder), "--name", "demo", "--parallel", "1")
+
+    assert {"pilotlight.json", "tokenizer.json", "model.safetensors"} <= set(sent[:-2])
+    assert sent[-2:] == ["config.json", "_COMPLETE"]
+
+
 def test_a_second_upload_sends_only_what_has_changed_parts_and_all(s3, folder, run):
     in_parts(folder / "model.safetensors")
     run(str(folder), "--name", "demo")
