@@ -299,7 +299,7 @@ def test_weights_that_are_not_what_their_source_lists_are_quarantined_and_serve_
     view = world.failed(source=(source := world.publish()))
 
     assert "is quarantined" in view["failure"]["reason"]
-    assert view["failure"]["during"] == "WARMING"
+    assert view["failure"]["during"] in ("STAGING", "WARMING")  # whoever looks first
     assert world.record(f"ARTIFACT#{view['artifact_id']}")["status"] == "QUARANTINED"
     assert world.executions("warm", view["name"]) == []
 
