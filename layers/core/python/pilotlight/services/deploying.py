@@ -24,10 +24,6 @@ LONGEST_STAGING_POLL_SECONDS = 60
 MOST_COPIES = 5  # of one source: after so many of them in quarantine it is the source that is broken
 
 
-_LEFT_BEHIND = (ArtifactStatus.QUARANTINED, ArtifactStatus.DELETING, ArtifactStatus.GONE)
-"""Of an artifact that another one of the same source may have followed."""
-
-
 class Deploying:
     """Carries a deployment from its request to SERVING."""
 
@@ -165,21 +161,22 @@ class Deploying:
             raise unusable(artifact)
 
     def _artifact_id(self, source: Source) -> str:
-        """Return the id of a pinned source's artifact: one that is there, else one of which nothing is in quarantine.
+        """Return the id of a pinned source's artifact: one that is there, else the first that is not in quarantine.
 
         Raises: SourceRefused.
         """
-        ids = [names.artifact_id(source, quarantined=number) for number in range(MOST_COPIES)]
-        found = {artifact_id: self._artifacts.find(artifact_id) for artifact_id in ids[:1]}
-        first = found[ids[0]]
-        if first is not None and first.status in _LEFT_BEHIND:
-            found |= {artifact_id: self._artifacts.find(artifact_id) for artifact_id in ids[1:]}
-        for artifact_id, artifact in found.items():
+        free: str | None = None
+        for number in range(MOST_COPIES):
+            artifact_id = names.artifact_id(source, quarantined=number)
+            artifact = self._artifacts.find(artifact_id)
             if artifact is not None and artifact.status in (ArtifactStatus.STAGING, ArtifactStatus.SEALED):
                 return artifact_id
-        for artifact_id, artifact in found.items():
             if artifact is None or artifact.status is not ArtifactStatus.QUARANTINED:
-                return artifact_id
+                free = free or artifact_id
+            if artifact is None:
+                break  # no other has followed one that never was
+        if free:
+            return free
         raise SourceRefused(
             f"{source} was copied {MOST_COPIES} times, and each time a file was not what it lists: its own copy "
             "is broken. Tear down the deployments that wait for it."

@@ -44,16 +44,15 @@ from pilotlight.services.reusing import Reusing
 from pilotlight.services.side_by_side import side_by_side
 from pilotlight.services.span_copying import at_work
 
+MAP_FAILED = "States.ExceedToleratedFailureThreshold"
+TOO_LATE = "a Lambda that copied or verified a file was over before it could say why: its time was, or its memory"
+
 
 class Sealed(Model):
     """What the state machine needs of a sealed artifact: how many files are to be verified, and how many at once."""
 
     unverified: int
     copiers: int
-
-
-MAP_FAILED = "States.ExceedToleratedFailureThreshold"
-TOO_LATE = "a Lambda that copied or verified a file was over before it could say why: its time was, or its memory"
 
 
 class PlanSummary(Model):
