@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from local.bedrock.warmth import Window
 from local.worker_pool import AtWork
-from tests.faults.kill_accounts import unasked, unexplained
+from tests.faults.kill_accounts import reloads, unasked, unexplained
 from tests.faults.killer import LATEST_SECONDS, MOST_IN_A_ROW, PHASES, Durations, Killer
 from tests.faults.kills import run
 
@@ -82,3 +83,13 @@ def test_the_ledger_may_be_beyond_what_was_billed_by_one_window_for_each_killed_
 
     assert list(unexplained(more, 2)) == []
     assert "2 windows more than were billed, and 1 callers killed" in next(unexplained(more, 1))
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"),
+    [((), 0), ((0,), 0), ((0, 300, 600), 0), ((0, 500, 800), 1), ((700, 0, 200), 2)],
+)
+def test_a_window_that_adjoins_none_tells_of_a_model_that_was_loaded_anew(
+    starts: tuple[float, ...], expected: int
+) -> None:
+    assert reloads([Window("arn", start, start + 300) for start in starts]) == expected
