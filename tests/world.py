@@ -12,6 +12,7 @@ from pilotlight.contracts import (
     DeploymentTask,
     FailureTask,
     ProbeTask,
+    Sealed,
     SpanTask,
     StagingFailureTask,
     StagingTask,
@@ -62,7 +63,7 @@ from pilotlight.services.requesting import Requesting
 from pilotlight.services.reusing import Reusing
 from pilotlight.services.span_copying import SpanCopying
 from pilotlight.services.spending import Spending
-from pilotlight.services.staging import Sealed, Staging
+from pilotlight.services.staging import Staging
 from pilotlight.services.staging_runs import StagingRuns
 from pilotlight.services.submitting import Submitting
 from pilotlight.services.sweeping import Sweeping, SweepReport

@@ -15,7 +15,7 @@ from pilotlight.domain.artifact import (
     unverified_key,
     weight_key,
 )
-from pilotlight.domain.deployment import Status
+from pilotlight.domain.deployment import EventKind, Status
 from pilotlight.domain.errors import NotFound, SourceRefused, Superseded
 from pilotlight.domain.spans import MIB
 from pilotlight.services.side_by_side import ahead
@@ -66,6 +66,8 @@ def test_an_import_does_not_wait_and_the_first_wake_does(importing):
     assert 0 < started.wait_seconds <= 60
     assert "SHA-256 of 2 files" in importing.deployment().waiting_for
     assert importing.executions.of("warm") == []
+    (*_, told), _ = importing.deployments.events("llama", None, 100)
+    assert (told.kind, told.reason) == (EventKind.ARTIFACT, f"waits: {importing.deployment().waiting_for}")
 
 
 def test_what_is_verified_is_woken(importing):

@@ -42,7 +42,7 @@ class Settings(Model):
     modelscope_token: str | None = Field(default=None, alias="MODELSCOPE_API_TOKEN", repr=False)
     hub_token_secret_arn: str | None = Field(default=None, alias="HUB_TOKEN_SECRET_ARN")
 
-    part_mib: int = Field(default=128, ge=5, alias="PART_MIB")
+    part_mib: int = Field(default=128, ge=5, le=1024, alias="PART_MIB")
     span_seconds: int = Field(default=150, ge=1, alias="SPAN_SECONDS")
     worst_bytes_per_second: int = Field(default=25_000_000, ge=1, alias="WORST_BYTES_PER_SECOND")
     copiers: int = Field(default=8, ge=1, alias="COPIERS")

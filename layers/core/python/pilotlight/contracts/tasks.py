@@ -109,6 +109,22 @@ class StagingTask(Model):
     correlation_id: str
 
 
+class PlanSummary(Model):
+    """What `stage_artifact` needs of a plan: where its spans are, how many, and how many copiers work at once."""
+
+    bucket: str
+    spans_key: str
+    spans: int
+    copiers: int
+
+
+class Sealed(Model):
+    """What `stage_artifact` needs of sealed weights: how many files are to be verified, and how many at once."""
+
+    unverified: int
+    copiers: int
+
+
 class SpanTask(StagingTask):
     """One item of the staging Map: a span, and the pinned source to read it from."""
 

@@ -42,7 +42,7 @@ class FirstWarmUp:
                 return WakeStarted(skipped=True)
             deployment = self._warming.wake(task.deployment, reason="first warm-up", correlation_id=task.correlation_id)
         except Unverified as why:
-            hold(self._deployments, deployment, why, self._clock)
+            hold(self._deployments, deployment, why, self._clock, EventKind.ARTIFACT)
             return WakeStarted(held=True, wait_seconds=_poll_seconds(why.detail["seconds"]))
         except Held as why:
             if why.detail.get("never"):

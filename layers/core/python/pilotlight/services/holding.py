@@ -19,7 +19,13 @@ def held_seconds(deployment: Deployment, now: datetime) -> int:
     return round(min(max(elapsed / 10, HELD_SECONDS), LONGEST_HELD_SECONDS))
 
 
-def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError, clock: Clock) -> None:
+def hold(
+    deployments: Deployments,
+    deployment: Deployment,
+    why: PilotlightError,
+    clock: Clock,
+    kind: EventKind = EventKind.SPEND,
+) -> None:
     """Say once on the record what a deployment waits for: not again where only the amounts in it are others."""
     now = clock.now()
 
@@ -27,7 +33,7 @@ def hold(deployments: Deployments, deployment: Deployment, why: PilotlightError,
         gone_on = (before.generation, before.status) != (deployment.generation, deployment.status)
         if gone_on or _alike(before.waiting_for, why.message):
             return None
-        return change(before, before.changed(waiting_for=why.message), EventKind.SPEND, f"waits: {why.message}", now)
+        return change(before, before.changed(waiting_for=why.message), kind, f"waits: {why.message}", now)
 
     amend(deployments, deployment.name, held)
 

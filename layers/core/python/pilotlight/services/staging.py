@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pilotlight.contracts import SpanTask, StagingFailureTask, StagingTask
+from pilotlight.contracts import PlanSummary, Sealed, SpanTask, StagingFailureTask, StagingTask
 from pilotlight.domain.artifact import (
     Artifact,
     ArtifactStatus,
@@ -36,7 +36,6 @@ from pilotlight.domain.spans import (
 )
 from pilotlight.domain.staging_plan import PlannedFile, StagingPlan
 from pilotlight.domain.staging_progress import SpanMark
-from pilotlight.domain.values import Model
 from pilotlight.ports import ArtifactBucket, Artifacts, Clock, ModelSource
 from pilotlight.services.preflight import Preflight
 from pilotlight.services.records import amend_artifact
@@ -46,22 +45,6 @@ from pilotlight.services.span_copying import at_work
 
 MAP_FAILED = "States.ExceedToleratedFailureThreshold"
 TOO_LATE = "a Lambda that copied or verified a file was over before it could say why: its time was, or its memory"
-
-
-class Sealed(Model):
-    """What the state machine needs of a sealed artifact: how many files are to be verified, and how many at once."""
-
-    unverified: int
-    copiers: int
-
-
-class PlanSummary(Model):
-    """What the state machine needs of a plan: where its spans are."""
-
-    bucket: str
-    spans_key: str
-    spans: int
-    copiers: int
 
 
 class Staging:
@@ -120,9 +103,7 @@ class Staging:
         Raises: BodyCutShort naming the first file that is not complete; a repeat copies what is missing.
         """
         if (found := self._artifacts.get(task.artifact_id)).is_sealed_in(task.attempt):
-            return Sealed(
-                unverified=found.unverified, copiers=self._limits.copiers
-            )  # the answer to a run before was lost
+            return Sealed(unverified=found.unverified, copiers=self._limits.copiers)  # the first answer was lost
         artifact = at_work(self._artifacts, task)
         stored = self._bucket.get(plan_key(artifact.id, task.attempt, "plan"))
         if stored is None:

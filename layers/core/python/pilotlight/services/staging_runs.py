@@ -5,13 +5,13 @@ What is sealed already is not copied again: an execution that is told so begins 
 
 from typing import Any
 
+from pilotlight.contracts import Sealed
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
 from pilotlight.domain.errors import SourceRefused
 from pilotlight.ports import Artifacts, Clock, Executions
 from pilotlight.services.records import amend_artifact
 from pilotlight.services.spending import Spending
-from pilotlight.services.staging import Sealed
 
 STAGING_MACHINE = "stage_artifact"
 STAGING_ATTEMPTS = 3
