@@ -9,13 +9,10 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from pilotlight.adapters.hub_memory import HubMemory, OwnMemory
 from pilotlight.adapters.hub_ranges import whole
-from pilotlight.adapters.hub_reader import MOST_LISTING_BYTES, HubReader, require_inside
+from pilotlight.adapters.hub_reader import MOST_LISTING_BYTES, NamedHub, require_inside
 from pilotlight.adapters.hub_refusals import refusal
-from pilotlight.adapters.hub_site import HubSite, Token
-from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
-from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
+from pilotlight.adapters.hub_transport import Answer
 from pilotlight.domain.errors import PilotlightError, SourceChanged, SourceRefused, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
@@ -44,24 +41,8 @@ class _ModelInfo(Model):
     siblings: tuple[_Sibling, ...] = Field(default=(), max_length=MOST_FILES)
 
 
-class HubSource(HubReader):
+class HubSource(NamedHub):
     """Reads checkpoints from a hub."""
-
-    def __init__(
-        self,
-        endpoint: str,
-        token: Token,
-        *,
-        read_timeout_seconds: float = READ_SECONDS,
-        answer_seconds: float = ANSWER_SECONDS,
-        resolve: Resolve = resolve_by_dns,
-        memory: HubMemory | None = None,
-    ) -> None:
-        self._site = HubSite(endpoint, token)
-        transport = HubTransport(
-            self._site, read_timeout_seconds=read_timeout_seconds, answer_seconds=answer_seconds, resolve=resolve
-        )
-        super().__init__(transport, memory or OwnMemory())
 
     def resolve(self, source: Source) -> Listing:
         """Return all files at the commit that the revision names now.

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from threading import Lock
 from urllib.parse import urlsplit
 
-from pilotlight.adapters.hub_memory import HubMemory
+from pilotlight.adapters.hub_memory import HubMemory, OwnMemory
 from pilotlight.adapters.hub_ranges import exactly, require_commit, require_range, require_same_file, whole
-from pilotlight.adapters.hub_transport import Answer, HubTransport
+from pilotlight.adapters.hub_site import HUGGING_FACE, HubSettings, HubSite, Token
+from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
+from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
 from pilotlight.domain.cutting import Cutting
 from pilotlight.domain.errors import PilotlightError, SourceChanged, SourceRefused, Throttled, Unavailable
 from pilotlight.domain.source import Listing, Piece, Source, SourceFile
@@ -165,6 +167,28 @@ class HubReader(ABC):
             if answer.from_hub and isinstance(error, Throttled):
                 self._memory.rest(answer.url, error.detail.get("retry_after_seconds") or 0)
             raise error
+
+
+class NamedHub(HubReader):
+    """What the readers of one hub share, which whoever deploys the stack has named."""
+
+    settings: HubSettings = HUGGING_FACE
+
+    def __init__(
+        self,
+        endpoint: str,
+        token: Token,
+        *,
+        read_timeout_seconds: float = READ_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        resolve: Resolve = resolve_by_dns,
+        memory: HubMemory | None = None,
+    ) -> None:
+        self._site = HubSite(endpoint, token, self.settings)
+        transport = HubTransport(
+            self._site, read_timeout_seconds=read_timeout_seconds, answer_seconds=answer_seconds, resolve=resolve
+        )
+        super().__init__(transport, memory or OwnMemory())
 
 
 def require_inside(source: Source, path: str) -> None:

@@ -21,13 +21,11 @@ from urllib.parse import quote
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from pilotlight.adapters.hub_memory import HubMemory, OwnMemory
 from pilotlight.adapters.hub_ranges import whole
-from pilotlight.adapters.hub_reader import MOST_LISTING_BYTES, HubReader, require_inside
+from pilotlight.adapters.hub_reader import MOST_LISTING_BYTES, NamedHub, require_inside
 from pilotlight.adapters.hub_refusals import refusal
-from pilotlight.adapters.hub_site import HubSettings, HubSite, Token
-from pilotlight.adapters.hub_transport import ANSWER_SECONDS, READ_SECONDS, Answer, HubTransport
-from pilotlight.adapters.public_addresses import Resolve, resolve_by_dns
+from pilotlight.adapters.hub_site import HubSettings
+from pilotlight.adapters.hub_transport import Answer
 from pilotlight.domain.errors import PilotlightError, SourceChanged, SourceRefused, Unavailable
 from pilotlight.domain.file_names import LARGEST_FILE_BYTES, MOST_FILES, sound_listing
 from pilotlight.domain.source import Listing, Source, SourceFile
@@ -70,26 +68,11 @@ class _Told(Model):
     data: _Tree | None = Field(default=None, alias="Data")
 
 
-class ModelScopeSource(HubReader):
+class ModelScopeSource(NamedHub):
     """Reads checkpoints from ModelScope."""
 
+    settings = MODELSCOPE
     most_passed_over_bytes = 64 * MIB
-
-    def __init__(
-        self,
-        endpoint: str,
-        token: Token,
-        *,
-        read_timeout_seconds: float = READ_SECONDS,
-        answer_seconds: float = ANSWER_SECONDS,
-        resolve: Resolve = resolve_by_dns,
-        memory: HubMemory | None = None,
-    ) -> None:
-        self._site = HubSite(endpoint, token, MODELSCOPE)
-        transport = HubTransport(
-            self._site, read_timeout_seconds=read_timeout_seconds, answer_seconds=answer_seconds, resolve=resolve
-        )
-        super().__init__(transport, memory or OwnMemory())
 
     def resolve(self, source: Source) -> Listing:
         """Return all files at the commit that the revision names now.
