@@ -47,18 +47,9 @@ Client = Callable[[str], Any]
 YEARS_LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostingCloud]:
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running: HostingCloud) -> Iterator[HostingCloud]:
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting: HostingCloud) -> HostingCloud:
+    return hosting
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The services of endpoints over their adapters, on the simulated hosting: whole lives, and what they leave behind."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -86,20 +85,11 @@ class Life(World):
         return {kind: names for kind, names in found.items() if names}
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostingCloud]:
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def life(running: HostingCloud) -> Iterator[Life]:
-    running.begin()
-    running.simulation.settings.quotas.default_factory = lambda: 10
-    running.s3.create_bucket(Bucket=ARTIFACT_BUCKET)
-    yield Life(running)
-    running.end()
+def life(hosting: HostingCloud) -> Life:
+    hosting.simulation.settings.quotas.default_factory = lambda: 10
+    hosting.s3.create_bucket(Bucket=ARTIFACT_BUCKET)
+    return Life(hosting)
 
 
 def host(life: Life, to: Status = Status.SERVING, backend: Backend = ASYNC, **request: Any) -> Deployment:

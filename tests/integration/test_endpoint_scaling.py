@@ -1,6 +1,5 @@
 """Bounds, policies and alarms as they are registered, and what they do: the adapter against the simulated hosting."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,19 +23,10 @@ VARIANT = f"endpoint/{ENDPOINT}/variant/main"
 COMPONENTS = {"components": True, "max": 2}
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostingCloud]:
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running: HostingCloud) -> Iterator[HostingCloud]:
-    running.begin()
-    running.simulation.settings.quotas["ml.g5.xlarge"] = 10
-    yield running
-    running.end()
+def cloud(hosting: HostingCloud) -> HostingCloud:
+    hosting.simulation.settings.quotas["ml.g5.xlarge"] = 10
+    return hosting
 
 
 @pytest.fixture

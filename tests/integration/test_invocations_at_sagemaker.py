@@ -15,25 +15,16 @@ from pilotlight.domain.invocation_request import Content, payload_bytes
 from pilotlight.domain.values import Backend
 
 from tests.factories import a_hosted_deployment, an_invocation
-from tests.integration.local.hosting_cloud import FOREIGN, HostingCloud
+from tests.integration.local.hosting_cloud import FOREIGN
 from tests.world import World
 
 INVOCATION = "01m7xjatx3r2mp3v28rfs2rgqb"
 RESULTS = {"S3OutputPath": "s3://data/results/llama-g1/done", "S3FailurePath": "s3://data/results/llama-g1/failed"}
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pilotlight_client.async_endpoint import AnswerExpired, AnswerFailed, Endpoi
 from pilotlight_client.errors import ModelIsCold
 from pilotlight_client.langchain import SagemakerAsyncEndpoint
 
-from tests.integration.local.hosting_cloud import ASYNC, HostingCloud
+from tests.integration.local.hosting_cloud import ASYNC
 
 VARIANT = {
     "ServiceNamespace": "sagemaker",
@@ -21,18 +21,9 @@ FROM_ZERO = {
 }
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 class CloudTime:

@@ -3,7 +3,6 @@
 The simulation holds every request to the service's own model, as the service does.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,18 +43,9 @@ TOPICS = {
 KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[HostingCloud]:
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running: HostingCloud) -> Iterator[HostingCloud]:
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting: HostingCloud) -> HostingCloud:
+    return hosting
 
 
 @pytest.fixture

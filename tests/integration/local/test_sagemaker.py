@@ -6,21 +6,12 @@ from datetime import timedelta
 import pytest
 
 from local.sagemaker import Settings
-from tests.integration.local.hosting_cloud import LMI, ROLE, TRUST, HostingCloud, arn, refusal
-
-
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
+from tests.integration.local.hosting_cloud import LMI, ROLE, TRUST, arn, refusal
 
 
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 # ── Endpoints ────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,24 +2,15 @@
 
 import pytest
 
-from tests.integration.local.hosting_cloud import FOREIGN, LMI, LMI_CU130, HostingCloud, refusal
+from tests.integration.local.hosting_cloud import FOREIGN, LMI, LMI_CU130, refusal
 
 AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 WEIGHTS = "/opt/ml/additional-model-data-sources/weights"
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 def bundled(cloud, *, isolated=False, image=LMI, environment=None, **files):

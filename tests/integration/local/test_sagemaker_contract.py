@@ -13,23 +13,14 @@ from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.models import SageMakerRuntimeBackend
 
-from tests.integration.local.hosting_cloud import ACCOUNT, ASYNC, LMI, REGION, ROLE, HostingCloud, arn, refusal
+from tests.integration.local.hosting_cloud import ACCOUNT, ASYNC, LMI, REGION, ROLE, arn, refusal
 
 VARIANT = {"VariantName": "main", "ModelName": "little", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 class Stock:

@@ -4,21 +4,12 @@ import json
 
 import pytest
 
-from tests.integration.local.hosting_cloud import ASYNC, FOREIGN, HostingCloud, refusal
-
-
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
+from tests.integration.local.hosting_cloud import ASYNC, FOREIGN, refusal
 
 
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    yield running
-    running.end()
+def cloud(hosting):
+    return hosting
 
 
 @pytest.fixture

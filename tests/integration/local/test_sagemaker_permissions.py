@@ -9,7 +9,7 @@ from moto.sns.models import sns_backends
 
 from local import authorization
 from local.authorization import sessions
-from tests.integration.local.hosting_cloud import ACCOUNT, ASYNC, LMI, REGION, ROLE, HostingCloud, arn, refusal
+from tests.integration.local.hosting_cloud import ACCOUNT, ASYNC, LMI, REGION, ROLE, arn, refusal
 
 TRUST_ANYBODY = {
     "Version": "2012-10-17",
@@ -19,22 +19,13 @@ CALLER = f"arn:aws:iam::{ACCOUNT}:role/caller"
 MINE = [{"Key": "owner", "Value": "me"}]
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
+def cloud(hosting):
     with ExitStack() as closing:
-        running.begin()
         authorization.install(closing)
-        grant(running)
-        running.iam.create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps(TRUST_ANYBODY))
-        yield running
-    running.end()
+        grant(hosting)
+        hosting.iam.create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps(TRUST_ANYBODY))
+        yield hosting
 
 
 def policy(*statements):

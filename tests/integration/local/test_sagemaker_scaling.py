@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.local.hosting_cloud import ASYNC, ROLE, HostingCloud, refusal
+from tests.integration.local.hosting_cloud import ASYNC, ROLE, refusal
 
 VARIANT = "endpoint/little/variant/main"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -20,19 +20,10 @@ BACKLOG = {
 }
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    running.simulation.settings.quotas["ml.g5.xlarge"] = 10
-    yield running
-    running.end()
+def cloud(hosting):
+    hosting.simulation.settings.quotas["ml.g5.xlarge"] = 10
+    return hosting
 
 
 def track(cloud, target=5.0, *, least=0, most=3, what=WHAT, **more):

@@ -2,24 +2,15 @@
 
 import pytest
 
-from tests.integration.local.hosting_cloud import ASYNC, HostingCloud, arn, refusal
+from tests.integration.local.hosting_cloud import ASYNC, arn, refusal
 
 ALL_AT_ONCE = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
 
 
-@pytest.fixture(scope="module")
-def running():
-    cloud = HostingCloud()
-    yield cloud
-    cloud.server.stop()
-
-
 @pytest.fixture
-def cloud(running):
-    running.begin()
-    running.simulation.settings.quotas["ml.g5.xlarge"] = 10
-    yield running
-    running.end()
+def cloud(hosting):
+    hosting.simulation.settings.quotas["ml.g5.xlarge"] = 10
+    return hosting
 
 
 def blue_green(routing=None, wait=0, **more):
