@@ -195,6 +195,8 @@ class FakeDeployments:
         newest = stretches[-1] if stretches else None
         if _end_of(newest) != _end_of(look.before):
             return False
+        if look.is_new and newest and look.before and newest.last_answer_at != look.before.last_answer_at:
+            return False
         if newest and look.ended_at:
             stretches[-1] = newest.changed(ends_at=look.ended_at)
         if look.is_new:

@@ -424,6 +424,22 @@ def test_a_look_keeps_the_speed_and_the_answer_that_were_entered_meanwhile(recor
     assert (latest.ends_at, latest.last_answer_at, latest.tokens_per_second) == (LATER, NOON, 30.5)
 
 
+@pytest.mark.parametrize("known", [None, NOON - timedelta(minutes=1)], ids=["the first", "a later one"])
+def test_a_look_that_begins_a_stretch_without_an_answer_that_came_meanwhile_is_made_again(records, known):
+    meter(records, 1, NOON)
+    if known:
+        records.deployments.touch_uptime("llama", an_uptime(last_answer_at=known))
+    before = records.deployments.latest_uptime("llama", 1)
+    records.deployments.touch_uptime("llama", before.changed(last_answer_at=NOON))
+
+    late = metered(before, generation=1, instances=2, usd_per_hour=3600.0, at=LATER)
+
+    assert not records.deployments.meter("llama", late)
+    assert meter(records, 2, LATER)
+    latest = records.deployments.latest_uptime("llama", 1)
+    assert (latest.ordinal, latest.last_answer_at) == (2, NOON)
+
+
 def test_the_last_answer_of_a_stretch_moves_forward_and_never_back(records):
     meter(records, 1, NOON)
 

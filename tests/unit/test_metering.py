@@ -53,6 +53,23 @@ def test_of_two_who_look_at_once_each_is_charged_what_the_other_was_not(world, d
     assert world.deployments.spent_in("llama", "2026-11") == pytest.approx(PRICE)
 
 
+def test_an_answer_that_is_entered_while_a_look_begins_a_stretch_is_not_lost(world, deployment):
+    look(world, deployment, 1, NOON)
+    touch, begins = world.deployments.touch_uptime, [2]
+
+    def a_look_begins_a_stretch_first(name, uptime):
+        if begins:
+            look(world, deployment, begins.pop(), NOON + HOUR)
+        touch(name, uptime)
+
+    world.deployments.touch_uptime = a_look_begins_a_stretch_first
+
+    world.accounting.answered(deployment, NOON + HOUR, WindowOpener.INVOCATION)
+
+    latest = world.deployments.latest_uptime("llama", 1)
+    assert (latest.ordinal, latest.last_answer_at) == (2, NOON + HOUR)
+
+
 def test_who_keeps_losing_is_told_to_come_again(world, deployment):
     world.deployments.meter = lambda *_: False
 

@@ -206,11 +206,12 @@ class DeploymentTable:
     def meter(self, name: str, look: Metered) -> bool:
         """Write what a look adds to the ledger, and to its months, in one go.
 
-        False where another look was entered since `look.before` was read: nothing is written then. What speed and last
-        answer a stretch has is left as it is. One that met another transaction is to be made again, with a fresh read.
+        False where another look was entered since `look.before` was read, or an answer that the stretch which begins
+        now would not know of: nothing is written then. What speed and last answer a stretch has is left as it is. One
+        that met another transaction is to be made again, with a fresh read.
         """
         pk, latest = _pk(name), look.latest
-        operations = [] if look.before is None else [{"Update": self._ends(pk, look.before, look.ended_at)}]
+        operations = [] if look.before is None else [{"Update": self._ends(pk, look.before, look)}]
         if look.is_new:
             sk = _uptime_sk(latest.generation, latest.ordinal)
             item = encode({"pk": pk, "sk": sk, **latest.dump()})
@@ -219,17 +220,21 @@ class DeploymentTable:
         operations += [{"Update": self._charge(pk, month, usd)} for month, usd in look.charges.items()]
         return self._table.transact(operations, f"metering stretch {latest.ordinal} of {name}")
 
-    def _ends(self, pk: str, stretch: Uptime, ends_at: datetime | None) -> dict[str, Any]:
+    def _ends(self, pk: str, stretch: Uptime, look: Metered) -> dict[str, Any]:
         """Return the update that moves the end of a stretch, if nobody moved it since it was read."""
-        later = stretch.changed(ends_at=ends_at or stretch.ends_at)
+        later = stretch.changed(ends_at=look.ended_at or stretch.ends_at).dump()
+        read, unchanged = {":read": stretch.dump()["ends_at"]}, "ends_at = :read"
+        if look.is_new and stretch.last_answer_at:
+            read[":answer"] = stretch.dump()["last_answer_at"]
+            unchanged += " AND last_answer_at = :answer"
+        elif look.is_new:
+            unchanged += " AND attribute_not_exists(last_answer_at)"
         return {
             "TableName": self._table.name,
             "Key": key(pk, _uptime_sk(stretch.generation, stretch.ordinal)),
             "UpdateExpression": "SET ends_at = :later",
-            "ConditionExpression": "ends_at = :read",
-            "ExpressionAttributeValues": encode(
-                {":later": later.dump()["ends_at"], ":read": stretch.dump()["ends_at"]}
-            ),
+            "ConditionExpression": unchanged,
+            "ExpressionAttributeValues": encode({":later": later["ends_at"], **read}),
         }
 
     def touch_uptime(self, name: str, uptime: Uptime) -> None:

@@ -94,7 +94,8 @@ class Deployments(Protocol):
     def meter(self, name: str, look: Metered) -> bool:
         """Write what a look adds to the ledger, and to its months, in one go.
 
-        False where another look was entered since `look.before` was read: nothing is written then.
+        False where another look was entered since `look.before` was read, or an answer that the stretch which begins
+        now would not know of: nothing is written then.
         """
         ...
 

@@ -140,12 +140,19 @@ class UptimeAccounting:
         is_first_speed = tokens_per_second is not None and latest.tokens_per_second is None
         if is_fresh and not is_first_speed:
             return
-        touched = latest.changed(
-            last_answer_at=max(at, latest.last_answer_at or at), tokens_per_second=tokens_per_second
-        )
-        self._deployments.touch_uptime(deployment.name, touched)
+        newest: Uptime | None = latest
+        while newest:
+            last_answer_at = max(at, newest.last_answer_at or at)
+            touched = newest.changed(last_answer_at=last_answer_at, tokens_per_second=tokens_per_second)
+            self._deployments.touch_uptime(deployment.name, touched)
+            newest = self._begun_after(deployment, newest)
         if tokens_per_second:
             self._note_speed(deployment, tokens_per_second, at)
+
+    def _begun_after(self, deployment: Deployment, stretch: Uptime) -> Uptime | None:
+        """Return the stretch that a look has begun since that one was read, without what it was touched with."""
+        latest = self._latest(deployment)
+        return latest if latest and latest.ordinal > stretch.ordinal else None
 
     def _note_speed(self, deployment: Deployment, tokens_per_second: float, at: datetime) -> None:
         """Keep what one caller got, for whoever deploys the same model: an estimate gives way to it."""
