@@ -143,9 +143,11 @@ def again_after(seconds: float) -> Meet:
 DENIED = MODES["denied"].meet
 AGAIN = ("POST", "/deployments", wanted("small"))
 HALF_STAGED = MODES["teardown"].meet
+HUB = deploys(source=HUB_SOURCE)
 SECOND = MODES["second_deploy"].meet
 SMALL = forgotten(SOURCE_BUCKET, "models/")
 THE_SAME = deploys(source=SAME_SHARDS_SOURCE)
+WEIGHTS_GO = forgotten("artifact_bucket", "artifacts/")
 OCCASIONS = (
     Occasion("a model of a hub", nothing, of_a_hub),
     Occasion("sources are judged", nothing, judged),
@@ -175,7 +177,7 @@ OCCASIONS = (
     Occasion("events that nobody takes", nothing, lost_events),
     Occasion("a source that goes away", nothing, deploys("large"), "copy_span", "", when(SMALL)),
     Occasion("an upload that goes away", nothing, uploads(), "copy_span", "", when(forgotten("upload_bucket", "up"))),
-    Occasion("an upload is aborted", nothing, deploys(source=HUB_SOURCE), "copy_span", "UploadPart", when(uploads_end)),
+    Occasion("an upload is aborted", nothing, HUB, "copy_span", "UploadPart", when(uploads_end)),
     Occasion("a copy's upload is aborted", nothing, deploys("large"), "copy_span", "UploadPartCopy", when(uploads_end)),
     Occasion("an older upload", nothing, deploys("large"), "plan_staging", "", when(older_upload)),
     Occasion("a donor that is gone", donor_gone, THE_SAME),
@@ -184,6 +186,9 @@ OCCASIONS = (
     Occasion("an execution is stopped", importing, stops_executions("deploy")),
     Occasion("an execution stands still", importing, nobody_goes_on),
     Occasion("staging dies", nothing, deploys("large"), "copy_span", "", when(stops_executions("stage-artifact"))),
+    Occasion("weights go before they are verified", nothing, HUB, "verify_file", "GetObject", when(WEIGHTS_GO)),
+    Occasion("a manifest goes once all is verified", nothing, HUB, "mark_verified", "GetObject", when(WEIGHTS_GO)),
+    Occasion("a verification dies", nothing, HUB, "verify_file", "", when(stops_executions("stage-artifact"))),
     Occasion("removed while it is copied", nothing, deploys("large"), "copy_span", "", HALF_STAGED),
     Occasion("a round of teardown fails", serving("small"), removed, "delete_model", "", DENIED),
     Occasion("a first wake twice", hinder, deploys(), "start_warm_up", "StartExecution", again_after(LATE_SECONDS)),

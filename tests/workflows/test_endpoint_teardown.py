@@ -109,7 +109,8 @@ def test_a_call_whose_endpoint_is_taken_down_fails_and_says_so(world: World, sta
 
     view = world.answered(waiting)
     assert view["status"] == "FAILED"
-    assert "its endpoint was removed" in str(view["error"])
+    assert view["error"]["code"] == "not-serving"
+    assert "It is not answered any more" in view["error"]["message"]  # told by the removal, or by a look before it
 
 
 def test_the_next_generation_has_an_endpoint_of_its_own(world: World, staged: str) -> None:

@@ -16,6 +16,7 @@ from tests.workflows.hosted import (
     left_of,
     running,
     told,
+    until,
     until_at_zero,
     until_parked,
     until_warm,
@@ -100,7 +101,7 @@ def test_a_scale_down_lets_an_asynchronous_endpoint_stay_without_an_instance(wor
     until_at_zero(world, name)
 
     assert f"EndpointName pilotlight-{name}-g1" in left_of(world, name)
-    assert endpoint(world, name)["status"] == "InService"
+    until(world, name, "an endpoint in service", lambda record: record["status"] == "InService")
     assert told(world, name)["was_cold"] is True
 
 
