@@ -20,7 +20,7 @@ from tests.faults.modes import MODES
 from tests.faults.workers import Outcome
 from tests.faults.workflows import WORKFLOWS
 
-SINGLES = 1920  # of some 58,000: what a full run has the time for
+SINGLES = 2150  # of some 70,000: what a full run has the time for
 PAIRS = 2000
 MOST_DRAWS = 3  # times the pairs that are wanted: of those whose faults are not all met, others are drawn
 TELLS_EVERY_SECONDS = 30.0

@@ -16,11 +16,11 @@ from moto.awslambda.models import lambda_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from local.identity import ACCOUNT_ID, REGION
-from tests.faults import dead_letters, workers
+from tests.faults import dead_letters, sweep, workers
 from tests.faults.bench import Bench, Result, Run
 from tests.faults.dead_letters import dead_letter_queues
 from tests.faults.modes import MODES
-from tests.faults.sweep import pairs_of, sampled, singles_of
+from tests.faults.sweep import pairs_of, promised, sampled, singles_of
 from tests.faults.workflows import WORKFLOWS
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +57,12 @@ def test_a_sample_of_the_sweep_does_no_harm(bench: Bench, clean: dict[str, Resul
 
     assert not {str(result.run): result.violations for result in results if result.violations}
     assert sum(bool(result.met) for result in results) > len(runs) // 2
+
+
+def test_a_full_sweep_has_room_for_each_mode_and_each_kind_of_call(clean: dict[str, Result]):
+    swept = {name: result for name, result in clean.items() if WORKFLOWS[name].swept}
+
+    assert len(promised(singles_of(swept), random.Random(SEED))) <= sweep.SINGLES
 
 
 def test_a_run_is_replayed_from_its_text(bench: Bench, clean: dict[str, Result]):

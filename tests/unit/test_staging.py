@@ -58,6 +58,29 @@ def copied(world):
     return sum(size for path, _, size in world.source.ranges if path.endswith(".safetensors"))
 
 
+def restarted(world, part_bytes):
+    """Return the steps of a stack whose part size was changed."""
+    return Staging(
+        world.artifacts,
+        world.bucket,
+        world.source,
+        world.preflight,
+        world.reusing,
+        world.clock,
+        bucket_name=ARTIFACT_BUCKET,
+        limits=FIVE_MIB_PARTS.changed(part_bytes=part_bytes),
+    )
+
+
+def try_again(world):
+    """Bring staging to its second attempt; return its task."""
+    world.fail_staging("throttled", "too many requests")
+    world.fail()
+    world.requesting.retry("llama", correlation_id="c-2")
+    world.deploying.start_staging(world.task())
+    return world.staging_task()
+
+
 def test_what_is_sealed_is_byte_for_byte_what_the_source_has(world, task):
     artifact = world.run_staging()
 
@@ -121,11 +144,7 @@ def test_the_next_attempt_copies_only_what_is_missing(world, task):
     for span in spans[:-2]:
         world.span_copying.copy(span)
     left = sum(span.span.size_bytes for span in spans[-2:])
-    world.fail_staging("throttled", "too many requests")
-    world.fail()
-    world.requesting.retry("llama", correlation_id="c-2")
-    world.deploying.start_staging(world.task())
-    missing = world.plan(world.staging_task())
+    missing = world.plan(try_again(world))
     world.source.ranges.clear()
 
     for span in missing:
@@ -142,12 +161,8 @@ def test_progress_begins_with_what_s3_holds_already_and_reaches_the_whole(world,
     assert staged_bytes(world, 1) == 0
     for span in spans[:-1]:
         world.span_copying.copy(span)
-    world.fail_staging("throttled", "too many requests")
-    world.fail()
-    world.requesting.retry("llama", correlation_id="c-2")
-    world.deploying.start_staging(world.task())
 
-    (last,) = world.plan(world.staging_task())
+    (last,) = world.plan(try_again(world))
     assert staged_bytes(world, 2) == total - last.span.size_bytes
     world.span_copying.copy(last)
 
@@ -165,22 +180,34 @@ def test_a_plan_asks_for_no_quota_and_judges_nothing(world, task):
 def test_sealing_goes_by_the_part_size_of_the_plan_whatever_the_settings_say_by_then(world, task):
     for span in world.plan(task):
         world.span_copying.copy(span)
-    other = FIVE_MIB_PARTS.changed(part_bytes=6 * MIB)
-    restarted = Staging(
-        world.artifacts,
-        world.bucket,
-        world.source,
-        world.preflight,
-        world.reusing,
-        world.clock,
-        bucket_name=ARTIFACT_BUCKET,
-        limits=other,
-    )
 
-    restarted.seal(task)
+    restarted(world, 6 * MIB).seal(task)
 
     assert world.artifact().status is ArtifactStatus.SEALED
     assert weights(world) == FILES
+
+
+@pytest.mark.parametrize("copied_before", [slice(-1), slice(-1, None)], ids=["all but the last part", "the last part"])
+def test_an_upload_goes_on_with_the_part_size_that_it_was_begun_with(world, monkeypatch, copied_before):
+    shard = b"".join(bytes([number]) * (5 * MIB) for number in range(3))
+    files = a_checkpoint(shards={"model-1.safetensors": shard})
+    world.source.push("acme/llama-8b", files)
+    world.bring(Status.STAGING)
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "staging", restarted(world, 10 * MIB))
+        planned = world.plan(world.staging_task())
+    spans = [span for span in planned if large(span)]
+    for span in (*spans[copied_before], *(span for span in planned if not large(span))):
+        world.span_copying.copy(span)
+
+    task = try_again(world)
+    left = [span for span in world.plan(task) if large(span)]
+    for span in left:
+        world.span_copying.copy(span)
+    world.staging.seal(task)
+
+    assert weights(world) == files
+    assert [span.span.runs for span in left] == [span.span.runs for span in spans if span not in spans[copied_before]]
 
 
 def throttled(world, *waits):

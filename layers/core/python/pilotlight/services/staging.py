@@ -88,7 +88,7 @@ class Staging:
             told = " ".join(str(problem) for problem in checkpoint.problems)
             raise SourceRefused(f"{artifact.source} is not staged: {told}", artifact_id=artifact.id)
         held = self._bucket.sizes(weights_prefix(artifact.id))
-        plan = self._begin_uploads(artifact, listing.source, checkpoint.plan, held)
+        plan = self._begin_uploads(artifact, listing.source, checkpoint.plan, held, self._begun(task))
         spans = self._spans(task, listing, plan, held)
         self._artifacts.mark_span(artifact.id, task.attempt, len(spans), self._held(plan, spans))
         self._bucket.put(plan_key(artifact.id, task.attempt, "plan"), plan.model_dump_json().encode())
@@ -169,12 +169,25 @@ class Staging:
 
         return amend_artifact(self._artifacts, task.artifact_id, failed)
 
+    def _begun(self, task: StagingTask) -> dict[str, int]:
+        """Return the part size of the uploads that the newest plan so far names, by their ids."""
+        for attempt in range(task.attempt, 0, -1):
+            if stored := self._bucket.get(plan_key(task.artifact_id, attempt, "plan")):
+                files = StagingPlan.model_validate_json(stored).files
+                return {file.upload_id: file.part_bytes for file in files if file.upload_id and file.part_bytes}
+        return {}
+
     def _begin_uploads(
-        self, artifact: Artifact, source: Source, plan: CheckpointPlan, held: dict[str, int]
+        self,
+        artifact: Artifact,
+        source: Source,
+        plan: CheckpointPlan,
+        held: Mapping[str, int],
+        begun: Mapping[str, int],
     ) -> StagingPlan:
         at_once = self._limits.files_at_once
         stored = self._in_s3(artifact.id, source, plan.files, held)
-        files = side_by_side(lambda file: self._planned(artifact.id, file, held, stored), plan.files, at_once)
+        files = side_by_side(lambda file: self._planned(artifact.id, file, held, stored, begun), plan.files, at_once)
         for derived in plan.derived:
             self._bucket.put(weight_key(artifact.id, derived.path), derived.content)
             files.append(
@@ -192,19 +205,26 @@ class Staging:
         return {file.path: stored for file in wanted if (stored := stored_object(source, file))}
 
     def _planned(
-        self, artifact_id: str, file: SourceFile, held: Mapping[str, int], stored: Mapping[str, StoredObject]
+        self,
+        artifact_id: str,
+        file: SourceFile,
+        held: Mapping[str, int],
+        stored: Mapping[str, StoredObject],
+        begun: Mapping[str, int],
     ) -> PlannedFile:
+        """Return how a file is copied. An upload goes on with the parts that it was begun with, whatever is usual now:
+
+        a part of the former size would else be taken for one of the same number and length elsewhere in the file.
+        """
         key = weight_key(artifact_id, file.path)
-        in_parts = is_multipart(file.size_bytes) and held.get(key) != file.size_bytes
-        part_bytes = part_bytes_for(file.size_bytes, self._limits, copied_by_s3=file.path in stored)
-        return PlannedFile(
-            path=file.path,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            upload_id=self._bucket.start_upload(key) if in_parts else None,
-            part_bytes=part_bytes if in_parts else None,
-            stored=stored.get(file.path),
+        planned = PlannedFile(
+            path=file.path, size_bytes=file.size_bytes, sha256=file.sha256, stored=stored.get(file.path)
         )
+        if not is_multipart(file.size_bytes) or held.get(key) == file.size_bytes:
+            return planned
+        upload_id = self._bucket.start_upload(key)
+        usual = part_bytes_for(file.size_bytes, self._limits, copied_by_s3=file.path in stored)
+        return planned.changed(upload_id=upload_id, part_bytes=begun.get(upload_id, usual))
 
     def _spans(self, task: StagingTask, listing: Listing, plan: StagingPlan, held: dict[str, int]) -> list[SpanTask]:
         """Return the items of the Map: spans of what S3 does not hold yet."""
