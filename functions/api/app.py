@@ -80,6 +80,11 @@ from pilotlight.services.viewing import page_limit
 app = Api("pilotlight", logger=lambda: runtime().logger, now=lambda: runtime().clock.now())  # noqa: PLW0108 (the runtime is made on first use)
 
 
+def accepted(deployment: DeploymentView) -> Response:
+    """Say that something was begun, and where to follow it."""
+    return answer(deployment, HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}"))
+
+
 @app.view(
     "POST",
     "/deployments",
@@ -95,7 +100,7 @@ def create_deployment(wanted: DeploymentRequest) -> Response:
         correlation_id=app.correlation_id,
         idempotency_key=app.idempotency_key,
     )
-    return answer(view, HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{view.name}"))
+    return accepted(view)
 
 
 @app.view("GET", "/deployments", gives={HTTPStatus.OK: DeploymentList}, asks=PAGES, refuses=FROM_AWS)
@@ -117,9 +122,7 @@ def delete_deployment(name: str) -> Response:
     deployment = runtime().tearing_down.begin(
         unquote(name), reason="deleted on request", correlation_id=app.correlation_id
     )
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
@@ -141,9 +144,7 @@ def list_events(name: str) -> Response:
 def retry_deployment(name: str) -> Response:
     """Go on with a failed deployment from what it has."""
     deployment = runtime().requesting.retry(unquote(name), correlation_id=app.correlation_id)
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
@@ -163,9 +164,7 @@ def retry_deployment(name: str) -> Response:
 def update_deployment(name: str, wanted: UpdateRequest) -> Response:
     """Change how instances host a model, while they serve."""
     deployment = runtime().updating.update(unquote(name), wanted)
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
@@ -178,9 +177,7 @@ def update_deployment(name: str, wanted: UpdateRequest) -> Response:
 def roll_back_deployment(name: str, wanted: RollbackRequest) -> Response:
     """Go back to a revision that is kept: by default to the one that served before."""
     deployment = runtime().updating.roll_back(unquote(name), wanted.revision, wanted.strategy)
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
@@ -206,9 +203,7 @@ def warm_up_deployment(name: str) -> Response:
     deployment = runtime().warming.wake(
         deployment.name, reason="asked for", correlation_id=app.correlation_id, end_quiet=True
     )
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
@@ -220,9 +215,7 @@ def warm_up_deployment(name: str) -> Response:
 def scale_down_deployment(name: str) -> Response:
     """Stop keeping a model warm until its next window; it goes cold by itself."""
     deployment = runtime().warming.scale_down(unquote(name))
-    return answer(
-        runtime().viewing.of(deployment), HTTPStatus.ACCEPTED, Location=app.located(f"/deployments/{deployment.name}")
-    )
+    return accepted(runtime().viewing.of(deployment))
 
 
 @app.view(
