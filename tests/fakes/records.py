@@ -273,16 +273,16 @@ class FakeContents:
     """Implements `ports.Contents`."""
 
     def __init__(self) -> None:
-        self.held: dict[tuple[str, int], HeldContent] = {}
+        self.held: dict[tuple[str, int, str], HeldContent] = {}
 
-    def find(self, sha256: str, size_bytes: int) -> HeldContent | None:
-        return self.held.get((sha256, size_bytes))
+    def holders(self, sha256: str, size_bytes: int) -> list[HeldContent]:
+        return [held for key, held in sorted(self.held.items()) if key[:2] == (sha256, size_bytes)][:10]
 
     def note(self, held: HeldContent) -> None:
-        self.held[held.sha256, held.size_bytes] = held
+        self.held[held.sha256, held.size_bytes, held.artifact_id] = held
 
     def forget(self, held: HeldContent) -> None:
-        self.held.pop((held.sha256, held.size_bytes), None)
+        self.held.pop((held.sha256, held.size_bytes, held.artifact_id), None)
 
 
 class FakeSpeeds:

@@ -868,28 +868,37 @@ def test_a_record_that_cannot_be_read_does_not_say_what_is_in_it(table):
 # ---- contents --------------------------------------------------------------------------------------------------------
 
 
-def test_a_content_is_held_by_who_was_sealed_with_it_last_until_it_is_forgotten(records):
+def test_a_content_has_many_holders_and_each_is_forgotten_alone(records):
     held = HeldContent(
         sha256="5" * 64, size_bytes=100, checksum_crc64nvme="AAAAAAAAAAA=", artifact_id="a1", path="deep/x.safetensors"
     )
-    later = held.changed(artifact_id="a2")
-    assert records.contents.find(held.sha256, 100) is None
+    another = held.changed(artifact_id="a2")
+    assert records.contents.holders(held.sha256, 100) == []
 
-    records.contents.note(held)
-    assert records.contents.find(held.sha256, 100) == held
-    records.contents.note(later)
-    assert records.contents.find(held.sha256, 100) == later
-    assert records.contents.find(held.sha256, 101) is None
-    records.contents.forget(held)
-    records.contents.forget(held)
+    for each in (another, held, held.changed(path="y.safetensors"), held):
+        records.contents.note(each)
+    assert records.contents.holders(held.sha256, 100) == [held, another]
+    assert records.contents.holders(held.sha256, 101) == []
+    records.contents.forget(another)
+    records.contents.forget(another)
 
-    assert records.contents.find(held.sha256, 100) is None
+    assert records.contents.holders(held.sha256, 100) == [held]
 
 
-def test_a_content_whose_record_cannot_be_read_is_nobodys(table):
-    table.put({"pk": "CONTENT#abc#100", "sk": "META", "size_bytes": -1})
+def test_no_more_holders_of_a_content_are_told_than_anybody_needs(records):
+    held = HeldContent(
+        sha256="5" * 64, size_bytes=100, checksum_crc64nvme="AAAAAAAAAAA=", artifact_id="a1", path="x.safetensors"
+    )
+    for number in range(30):
+        records.contents.note(held.changed(artifact_id=f"a{number}"))
 
-    assert ContentTable(table).find("abc", 100) is None
+    assert len(records.contents.holders(held.sha256, 100)) == 10
+
+
+def test_a_holder_whose_record_cannot_be_read_is_passed_over(table):
+    table.put({"pk": "CONTENT#abc#100", "sk": "HOLDER#a1", "size_bytes": -1})
+
+    assert ContentTable(table).holders("abc", 100) == []
 
 
 # ---- measured speeds -------------------------------------------------------------------------------------------

@@ -166,10 +166,20 @@ def test_a_file_that_another_artifact_holds_is_copied_from_there(world, donor, t
     assert artifact.reused_bytes == len(FILES[LARGE]) + len(FILES[OTHER])
 
 
-def test_the_next_one_is_copied_from_whoever_was_sealed_last(world, donor, task):
-    artifact = run(world, task)
+@pytest.mark.parametrize("goes", ["donor", "copy"])
+def test_a_holder_that_goes_leaves_the_others(world, donor, task, goes):
+    copied = run(world, task).id
+    gone, left = (donor, copied) if goes == "donor" else (copied, donor)
+    world.artifacts.shelf.patch(gone, status=ArtifactStatus.GONE)
+    world.source.push("acme/llama-8b-again", TUNED)
+    world.bring(Status.STAGING, name="again", source="hf://acme/llama-8b-again")
+    world.bucket.copied.clear()
 
-    assert {held.artifact_id for held in world.contents.held.values()} == {artifact.id}
+    copy(world, planned(world, world.staging_task("again")))
+
+    places = {f"{ARTIFACT_BUCKET}/{weight_key(left, path)}" for path in (LARGE, OTHER)}
+    assert {place for place, _ in world.bucket.copied} == places
+    assert {held.artifact_id for held in world.contents.held.values()} == {left}
 
 
 @pytest.mark.parametrize("status", [status for status in ArtifactStatus if status is not ArtifactStatus.SEALED])

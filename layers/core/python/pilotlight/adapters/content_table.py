@@ -1,12 +1,17 @@
-"""Which sealed artifact holds a content: CONTENT#<sha256>#<size>, the newest one that was sealed with it."""
+"""Which sealed artifacts hold a content: CONTENT#<sha256>#<size>, an item for each of them."""
 
-from pilotlight.adapters.table import META, Table, record_of
+from pilotlight.adapters.table import Table, readable
 from pilotlight.domain.content import HeldContent
-from pilotlight.domain.errors import NotFound
+
+MOST_HOLDERS = 10  # that are looked at: one is enough, and some of them may be gone
 
 
 def _pk(sha256: str, size_bytes: int) -> str:
     return f"CONTENT#{sha256}#{size_bytes}"
+
+
+def _sk(artifact_id: str) -> str:
+    return f"HOLDER#{artifact_id}"
 
 
 class ContentTable:
@@ -15,18 +20,15 @@ class ContentTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def find(self, sha256: str, size_bytes: int) -> HeldContent | None:
-        """Return who holds a content, or None; also where the record cannot be read."""
-        item = self._table.get(_pk(sha256, size_bytes))
-        try:
-            return record_of(HeldContent, item) if item else None
-        except NotFound:
-            return None
+    def holders(self, sha256: str, size_bytes: int) -> list[HeldContent]:
+        """Return who holds a content, ten at the most; a record that cannot be read is passed over."""
+        items, _ = self._table.query(_pk(sha256, size_bytes), "HOLDER#", limit=MOST_HOLDERS)
+        return readable(HeldContent, items)
 
     def note(self, held: HeldContent) -> None:
-        """Keep who holds a content, in place of whoever held it before."""
-        self._table.put({**held.dump(), "pk": _pk(held.sha256, held.size_bytes), "sk": META})
+        """Keep that an artifact holds a content, in place of what was kept of the same artifact."""
+        self._table.put({**held.dump(), "pk": _pk(held.sha256, held.size_bytes), "sk": _sk(held.artifact_id)})
 
     def forget(self, held: HeldContent) -> None:
-        """Remove who held a content; if another one has come meanwhile, its next file is downloaded once more."""
-        self._table.delete(_pk(held.sha256, held.size_bytes))
+        """Remove that an artifact holds a content; one that is not there is a success."""
+        self._table.delete(_pk(held.sha256, held.size_bytes), _sk(held.artifact_id))

@@ -4,7 +4,7 @@ pk                       sk
 DEPLOYMENT#<name>        META · EVENT#<ulid> · WINDOW#<generation>#<ordinal> · SPENT#<month>
                          UPTIME#<generation>#<ordinal> · PENDING#<generation>#<invocation> · LATENCY#<generation>
 ARTIFACT#<id>            META · SPAN#<attempt>#<path and number>
-CONTENT#<sha256>#<size>  META
+CONTENT#<sha256>#<size>  HOLDER#<artifact>
 UPLOAD#<folder>          META
 INVOCATION#<id>          META
 IDEMPOTENCY#<key>        META

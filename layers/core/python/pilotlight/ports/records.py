@@ -117,18 +117,18 @@ class CapacityLedger(Protocol):
 
 
 class Contents(Protocol):
-    """Which artifact holds a content."""
+    """Which artifacts hold a content."""
 
-    def find(self, sha256: str, size_bytes: int) -> HeldContent | None:
-        """Return who was sealed with a content last, or None."""
+    def holders(self, sha256: str, size_bytes: int) -> list[HeldContent]:
+        """Return who holds a content, ten at the most; a record that cannot be read is passed over."""
         ...
 
     def note(self, held: HeldContent) -> None:
-        """Keep who holds a content, in place of whoever held it before."""
+        """Keep that an artifact holds a content, in place of what was kept of the same artifact."""
         ...
 
     def forget(self, held: HeldContent) -> None:
-        """Remove who held a content; one that is not there is a success."""
+        """Remove that an artifact holds a content; one that is not there is a success."""
         ...
 
 

@@ -29,15 +29,15 @@ class Reusing:
         What is told of artifacts that are gone is removed.
         """
         wanted = [(file, file.sha256) for file in files if file.sha256 and is_looked_for(file)]
-        found = side_by_side(lambda each: self._contents.find(each[1], each[0].size_bytes), wanted, self._at_once)
-        held = {file.path: content for (file, _), content in zip(wanted, found, strict=True) if content}
-        owners = {owner: self._artifact(owner) for owner in sorted({content.artifact_id for content in held.values()})}
-        for content in held.values():
+        found = side_by_side(lambda each: self._contents.holders(each[1], each[0].size_bytes), wanted, self._at_once)
+        contents = [content for holders in found for content in holders]
+        owners = {owner: self._artifact(owner) for owner in sorted({content.artifact_id for content in contents})}
+        for content in contents:
             if gives_no_more(owners[content.artifact_id]):
                 self._contents.forget(content)
-        given = {path: content for path, content in held.items() if may_give(owners[content.artifact_id])}
-        stored = side_by_side(self._stored, list(given.values()), self._at_once)
-        return {path: each for path, each in zip(given, stored, strict=True) if each}
+        giving = [[each for each in holders if may_give(owners[each.artifact_id])] for holders in found]
+        stored = side_by_side(self._first_stored, giving, self._at_once)
+        return {file.path: each for (file, _), each in zip(wanted, stored, strict=True) if each}
 
     def note(self, manifest: Manifest) -> None:
         """Tell others what an artifact holds. Nobody takes it before the artifact's record says that it is verified."""
@@ -48,6 +48,9 @@ class Reusing:
             return self._artifacts.find(artifact_id)
         except NotFound:
             return None  # it cannot be read
+
+    def _first_stored(self, holders: Sequence[HeldContent]) -> StoredObject | None:
+        return next((stored for each in holders if (stored := self._stored(each))), None)
 
     def _stored(self, content: HeldContent) -> StoredObject | None:
         """Return the object of a content, or None where S3 has another one by now."""
