@@ -51,6 +51,7 @@ class FileProgress(TypedDict):
     path: str
     staged_bytes: int
     total_bytes: int
+    seconds_left: NotRequired[float | None]
 
 
 class Progress(TypedDict):

@@ -80,6 +80,25 @@ def test_a_sealed_artifact_is_used_at_once(world):
 
     assert start(world, "two").done
     assert check(world, "two").done
+    total = world.artifact("one").total_bytes
+    assert any(f"{total:,} bytes of revision" in told and "staged already" in told for told in timeline(world, "two"))
+
+
+def test_the_timeline_says_how_much_was_staged_how_fast_and_what_was_here_already(world):
+    world.bring(Status.STAGING)
+    world.clock.advance(seconds=8)
+    world.run_staging()
+    world.artifacts.shelf.patch(world.artifact().id, reused_bytes=1000)
+
+    assert check(world).done
+
+    total = world.artifact().total_bytes
+    rate = f"{total / 8e6:,.1f} MB/s"
+    assert f"staged {total:,} bytes in 8 s ({rate}), 1,000 of them from other artifacts" in timeline(world)
+
+
+def timeline(world, name="llama"):
+    return world.deployments.timeline(name)
 
 
 def test_an_artifact_under_way_is_waited_for(world):

@@ -73,6 +73,12 @@ def test_what_is_none_of_the_forms_is_refused_and_the_forms_are_named(said: str)
     assert FORMS in str(caught.value)
 
 
+@pytest.mark.parametrize(("said", "why"), [("collect_after:366d", "is longer than a year"), ("7d", "does not say how")])
+def test_a_time_that_is_too_long_is_told_from_one_that_is_none(said: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        DeploymentRequest(name="llama", source=HUB_SOURCE, artifact=said)
+
+
 def test_there_is_one_default_for_requests_folders_and_records_of_before() -> None:
     record = a_deployment().model_dump(mode="json", exclude={"artifact"})
 

@@ -49,7 +49,6 @@ def test_the_schema_of_the_api_takes_what_is_read(text):
     "text",
     [
         "",
-        "org/name",
         "hf://name",
         "hf://org/name/more",
         "hf://org/../name",
@@ -61,10 +60,6 @@ def test_the_schema_of_the_api_takes_what_is_read(text):
         "s3://",
         "s3://UPPER/x/",
         "s3://a b/",
-        "https://huggingface.co/org/name",
-        "http://host.org/list.json",
-        "https://user:secret@host.org/list.json",  # pragma: allowlist secret
-        "https://host.org/list.json?signature=1",
         "https://host.org/list.json#files",
         "https://host.org/a/../list.json",
         "https://host.org/list.json@main",
@@ -84,6 +79,31 @@ def test_anything_else_is_refused_with_the_forms_that_exist(text):
         Source.parse(text)
 
     assert caught.value.detail["field"] == "source"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("org/name", "Did you mean 'hf://org/name'?"),
+        ("org/name@v2", "Did you mean 'hf://org/name@v2'?"),
+        ("https://huggingface.co/org/name", "Did you mean 'hf://org/name'?"),
+        ("https://huggingface.co/org/name/tree/v2?x=1", "Did you mean 'hf://org/name@v2'?"),
+        ("https://www.modelscope.cn/models/org/name", "Did you mean 'ms://org/name'?"),
+        ("arn:aws:s3:::weights/llama", "Did you mean 's3://weights/llama/'?"),
+        ("HF://org/name", "Did you mean 'hf://org/name'?"),
+        ("/models/llama", "pilotlight upload FOLDER"),
+        ("./llama", "pilotlight upload FOLDER"),
+        ("~/llama", "pilotlight upload FOLDER"),
+        ("http://host.org/list.json", "by https alone"),
+        ("https://host.org/list.json?signature=1", "Leave user and query out"),
+        ("https://user:secret@host.org/list.json", "Leave user and query out"),  # pragma: allowlist secret
+    ],
+)
+def test_a_source_that_is_near_one_is_refused_with_what_was_meant(text, advice):
+    with pytest.raises(InvalidInput, match=re.escape(advice)) as caught:
+        Source.parse(text)
+
+    assert "hf://org/name@revision" in caught.value.detail["rule"]
 
 
 def test_a_prefix_without_its_slash_is_refused_with_the_folder_that_was_meant():

@@ -32,10 +32,20 @@ def test_the_rate_is_of_what_this_attempt_copied_and_tells_what_is_left_of_the_t
     assert progress.seconds_left == 500 / (390 / 20)
 
 
+def test_each_file_has_what_is_left_of_its_time_while_it_is_under_way():
+    marks = [PLAN, SpanMark(files={"a.safetensors": 200}), SpanMark(files={"b.safetensors": 300})]
+
+    under_way, whole = progress_of(marks, 1000, LATER).files
+
+    assert under_way.seconds_left == 300 / (200 / 20)
+    assert whole.seconds_left is None
+
+
 def test_before_anything_is_copied_there_is_no_rate():
     progress = progress_of([PLAN], 1000, LATER)
 
     assert (progress.staged_bytes, progress.bytes_per_second, progress.seconds_left) == (110, None, None)
+    assert [file.seconds_left for file in progress.files] == [None, None]
 
 
 def test_a_part_that_was_copied_twice_makes_nothing_more_than_whole():

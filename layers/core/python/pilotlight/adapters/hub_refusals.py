@@ -71,7 +71,10 @@ def _by_code(  # noqa: PLR0911 - one line for each way to refuse
                 page=page,
             )
         case _, 404:
-            return SourceNotFound(f"The hub has no {what} for {source}. See {page}.")
+            return SourceNotFound(
+                f"The hub did not find {what} of {source}. Check the name and the revision at {page}; for a private "
+                f"model {set_a_token} to a token that may read it."
+            )
         case _, status:
             return SourceRefused(f"The hub answered {status} for {what} of {source}.", status=status)
 

@@ -166,6 +166,15 @@ class Artifact(Model):
             return None
         return self.updated_at + LONGEST_STAGING_LAMBDA
 
+    @property
+    def as_staged(self) -> str:
+        """How sealed weights came here, in words: how fast where one attempt did it, and how much was here already."""
+        told = f"staged {self.total_bytes:,} bytes"
+        seconds = (self.updated_at - self.created_at).total_seconds()
+        if self.attempt == 1 and seconds > 0:
+            told += f" in {seconds:.0f} s ({self.total_bytes / seconds / 1e6:,.1f} MB/s)"
+        return told + (f", {self.reused_bytes:,} of them from other artifacts" if self.reused_bytes else "")
+
     def is_sealed_in(self, attempt: int) -> bool:
         """Whether that very attempt has sealed it."""
         return self.status is ArtifactStatus.SEALED and self.attempt == attempt

@@ -18,15 +18,20 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 _FORM = re.compile(r"^(?P<count>[1-9][0-9]{0,5})(?P<unit>[mhd])$")
 
 
+def duration_of(text: str) -> timedelta | None:
+    """Return the duration that "90m", "8h" or "3d" names, however long, or None where it names none."""
+    match = _FORM.fullmatch(text)
+    return int(match["count"]) * _UNITS[match["unit"]] if match else None
+
+
 def parse_duration(text: str) -> timedelta:
-    """Return the duration that "90m", "8h" or "3d" names.
+    """Return the duration that "90m", "8h" or "3d" names, of a year at the most.
 
     Raises: ValueError, naming the form.
     """
-    match = _FORM.fullmatch(text)
-    if not match:
+    duration = duration_of(text)
+    if duration is None:
         raise ValueError(f'{text!r} is not a duration: write minutes, hours or days, such as "90m", "8h" or "3d"')
-    duration = int(match["count"]) * _UNITS[match["unit"]]
     if duration > LONGEST:
         raise ValueError(f'{text!r} is longer than a year: say "permanent" if it shall never end')
     return duration

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pilotlight.domain.lease import parse_duration
+from pilotlight.domain.lease import LONGEST, duration_of, parse_duration
 
 RETAIN = "retain"
 DELETE = "delete"
@@ -23,12 +23,13 @@ def _check(text: str) -> str:
     if text in (RETAIN, DELETE):
         return text
     word, colon, time = text.partition(":")
-    try:
-        after = parse_duration(time if word + colon == COLLECT_AFTER else "")
-    except ValueError as exc:
-        raise ValueError(f"{text[:60]!r} does not say how long weights are kept: write {FORMS}") from exc
+    after = duration_of(time) if word + colon == COLLECT_AFTER else None
+    if after is None:
+        raise ValueError(f"{text[:60]!r} does not say how long weights are kept: write {FORMS}")
     if after < SHORTEST:
         raise ValueError(f"{text!r} is shorter than the time between two collections: write {FORMS}")
+    if after > LONGEST:
+        raise ValueError(f"{text!r} is longer than a year: write {FORMS}")
     return text
 
 

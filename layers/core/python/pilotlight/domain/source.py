@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field
 
 from pilotlight.domain.errors import InvalidInput
+from pilotlight.domain.source_hints import hint_for
 from pilotlight.domain.values import Model, Moment
 
 SUPPORTED_FORMS = (
@@ -60,7 +61,7 @@ class Source(Model):
     def parse(cls, text: str) -> Self:
         """Read a source as a user writes it.
 
-        Raises: InvalidInput, naming the forms that exist.
+        Raises: InvalidInput, with what may have been meant, or with the forms that exist.
         """
         if (hub := _HUB.fullmatch(text)) and ".." not in text:
             kind = SourceKind(hub["hub"])
@@ -79,8 +80,9 @@ class Source(Model):
             return cls(kind=SourceKind.FILE_LIST, location=listed["location"], revision=listed["revision"])
         if jumpstart := _JUMPSTART.fullmatch(text):
             return cls(kind=SourceKind.JUMPSTART, location=jumpstart["model"], revision=jumpstart["version"] or "*")
+        advice = hint_for(text) or f"Write {SUPPORTED_FORMS}."
         raise InvalidInput(
-            f"The source {text!r} is not one that Pilotlight can read. Write {SUPPORTED_FORMS}.",
+            f"The source {text!r} is not one that Pilotlight can read. {advice}",
             field="source",
             rule=SUPPORTED_FORMS,
         )

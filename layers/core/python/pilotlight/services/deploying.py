@@ -6,7 +6,7 @@ from typing import Any
 from pilotlight.contracts import DeploymentTask, FailureTask, Wait
 from pilotlight.domain import names
 from pilotlight.domain.artifact import Artifact, ArtifactStatus
-from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, EventKind, Failure, Status, change
+from pilotlight.domain.deployment import UNDER_WAY, Change, Deployment, Event, EventKind, Failure, Status, change
 from pilotlight.domain.errors import ConcurrentChange, Held, NotFound, SourceRefused
 from pilotlight.domain.source import Source, SourceKind
 from pilotlight.domain.spending import Purpose
@@ -102,6 +102,7 @@ class Deploying:
         artifact = self._artifacts.get(deployment.artifact_id or "")
         match artifact.status:
             case ArtifactStatus.SEALED:
+                self._note_staged(deployment, artifact)
                 return Wait(done=True)
             case ArtifactStatus.STAGING:
                 try:
@@ -112,6 +113,15 @@ class Deploying:
                 return Wait(done=False, wait_seconds=_staging_wait(self._clock.now() - artifact.updated_at))
             case _:
                 raise unusable(artifact)
+
+    def _note_staged(self, deployment: Deployment, artifact: Artifact) -> None:
+        event = Event(
+            at=self._clock.now(),
+            kind=EventKind.ARTIFACT,
+            reason=artifact.as_staged,
+            generation=deployment.generation,
+        )
+        self._deployments.note(deployment.name, event)
 
     def mark_serving(self, task: DeploymentTask) -> Deployment:
         """Move a warm deployment to SERVING and tell it."""
@@ -185,6 +195,9 @@ class Deploying:
     def _record_artifact(self, deployment: Deployment, artifact_id: str, inspection: Inspection) -> None:
         now = self._clock.now()
         revision = inspection.listing.revision
+        found = self._artifacts.find(artifact_id)
+        is_here = found is not None and found.status is ArtifactStatus.SEALED
+        told = f"{inspection.plan.total_bytes:,} bytes of revision {revision[:12]}"
 
         def staging(before: Deployment) -> Change | None:
             before.require(deployment.generation, Status.REQUESTED, Status.STAGING)
@@ -196,7 +209,7 @@ class Deploying:
             moved = before.status is Status.REQUESTED
             fields["proposal"] = inspection.verdict.proposal
             after = before.moved_to(Status.STAGING, now, **fields) if moved else before.changed(**fields)
-            reason = f"preflight passed; staging {inspection.plan.total_bytes:,} bytes of revision {revision[:12]}"
+            reason = f"preflight passed; {told} are staged already" if is_here else f"preflight passed; staging {told}"
             return change(before, after, EventKind.STATUS, reason, now, artifact_id=artifact_id)
 
         amend(self._deployments, deployment.name, staging)
