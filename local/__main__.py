@@ -35,15 +35,24 @@ def up(
     speed: Annotated[float, typer.Option(min=0.01, help="How much faster than the wall's the clock runs.")] = 1.0,
     hub: Annotated[bool, typer.Option(help="Serve a small made-up model; --no-hub reads HF_ENDPOINT.")] = True,
     template: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The SAM template.")] = TEMPLATE,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the template; may be repeated.")
+    ] = None,
 ) -> None:
     """Start the cloud with its API and stay; Ctrl-C ends it with nothing left running."""
+    from local import stack_parameters  # noqa: PLC0415 - brings the translator along
+
+    try:
+        parameters = stack_parameters.read(parameter or (), template)
+    except stack_parameters.ParameterError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--parameter") from exc
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as closing:
         endpoint = start_hub(closing) if hub else hub_address()
         try:
-            cloud = start_cloud(closing, hub=endpoint, speed=speed, port=port, template=template)
+            cloud = start_cloud(closing, hub=endpoint, speed=speed, port=port, template=template, parameters=parameters)
         except PortTakenError as exc:
             typer.echo(str(exc), err=True)
             raise typer.Exit(code=1) from exc

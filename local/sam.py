@@ -29,12 +29,18 @@ class TemplateError(ValueError):
     """The template asks for something that the embedded cloud cannot carry out."""
 
 
+def load(template: Path) -> Template:
+    """Give a template as it is written."""
+    loaded: Template = yaml.load(template.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+    return loaded
+
+
 def translate(template: Path, parameters: Mapping[str, str] | None = None) -> Template:
     """Give the CloudFormation template that deploying would create, ready for moto.
 
     Raises: TemplateError naming the resource whose source is missing, or what the translator found wrong.
     """
-    source = yaml.load(template.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+    source = load(template)
     _point_at_sources(source, template.parent.resolve())
     try:
         translated = transform(source, dict(parameters or {}), _NoManagedPolicies())

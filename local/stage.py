@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +40,14 @@ def hub_address() -> str:
 
 
 def start_cloud(
-    closing: ExitStack, *, hub: str, speed: float, port: int | None, template: Path = TEMPLATE, prewarm: bool = True
+    closing: ExitStack,
+    *,
+    hub: str,
+    speed: float,
+    port: int | None,
+    template: Path = TEMPLATE,
+    parameters: Mapping[str, str] | None = None,
+    prewarm: bool = True,
 ) -> Cloud:
     """Start the stack on that hub; tokens for gated models come from `HF_TOKEN` and `MODELSCOPE_API_TOKEN`.
 
@@ -57,7 +65,12 @@ def start_cloud(
             template,
             speed=speed,
             api_port=port,
-            parameters={"HubEndpoint": hub, "ModelScopeEndpoint": modelscope, "PartMib": PART_MIB},
+            parameters={
+                "HubEndpoint": hub,
+                "ModelScopeEndpoint": modelscope,
+                "PartMib": PART_MIB,
+                **(parameters or {}),
+            },
             environment={**tokens, **(PATIENCE if speed > 1 else {})},
             prewarm=prewarm,
         )

@@ -93,7 +93,7 @@ def test_the_timeline_says_how_much_was_staged_how_fast_and_what_was_here_alread
     assert check(world).done
 
     total = world.artifact().total_bytes
-    rate = f"{total / 8e6:,.1f} MB/s"
+    rate = f"{total / 8e6:.2g} MB/s"
     assert f"staged {total:,} bytes in 8 s ({rate}), 1,000 of them from other artifacts" in timeline(world)
 
 

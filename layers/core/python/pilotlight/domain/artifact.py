@@ -172,7 +172,8 @@ class Artifact(Model):
         told = f"staged {self.total_bytes:,} bytes"
         seconds = (self.updated_at - self.created_at).total_seconds()
         if self.attempt == 1 and seconds > 0:
-            told += f" in {seconds:.0f} s ({self.total_bytes / seconds / 1e6:,.1f} MB/s)"
+            rate = self.total_bytes / seconds / 1e6
+            told += f" in {seconds:,.0f} s ({rate:{',.0f' if rate >= 100 else '.2g'}} MB/s)"
         return told + (f", {self.reused_bytes:,} of them from other artifacts" if self.reused_bytes else "")
 
     def is_sealed_in(self, attempt: int) -> bool:
