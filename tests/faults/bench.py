@@ -265,6 +265,8 @@ class Bench:
         stack.hosting.look_less()
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
+        if self.reconciles:
+            self._reconcile()  # what the first go left beside the second one
         if ends(stack, again):
             return oracles.safety(stack, again)
         return [f"even asked again, it did not end well: {self._state()}"]
