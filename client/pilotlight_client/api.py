@@ -293,7 +293,7 @@ class Pilotlight(Invocations):
         with self.folder_upload(name, parallel=parallel) as upload:
             plan = upload.plan(found)
             require_checkpoint(found, plan.strangers)
-            upload.send(plan, on_bytes)
+            upload.send(plan, lambda moved: on_bytes(moved.size_bytes))
         return plan.summary(name, found)
 
     def folder_upload(self, name: str, *, parallel: int = PARALLEL) -> FolderUpload:

@@ -33,7 +33,16 @@ LONGEST_PAUSE_SECONDS = 30.0
 _EMPTY_CRC32 = encoded(0)
 
 OnBytes = Callable[[int], None]
+OnMoved = Callable[["Moved"], None]
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes of a file that went just now; fewer than none are taken back, because they go once more."""
+
+    path: str
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -93,33 +102,34 @@ class _Refused(UploadFailed):
 class _Telling:
     """Tells of bytes as they go, one thread at a time."""
 
-    def __init__(self, on_bytes: OnBytes) -> None:
-        self._on_bytes = on_bytes
+    def __init__(self, on_moved: OnMoved) -> None:
+        self._on_moved = on_moved
         self._lock = threading.Lock()
 
-    def tell(self, count: int) -> None:
-        """Tell of that many bytes."""
+    def tell(self, moved: Moved) -> None:
+        """Tell of these bytes."""
         with self._lock:
-            self._on_bytes(count)
+            self._on_moved(moved)
 
 
 class _PartTelling:
     """Tells of one part's bytes; what an attempt that failed has told is taken back by the next one."""
 
-    def __init__(self, telling: _Telling) -> None:
+    def __init__(self, telling: _Telling, path: str) -> None:
         self._telling = telling
+        self._path = path
         self._told = 0
 
     def begin(self) -> None:
         """Begin an attempt."""
         if self._told:
-            self._telling.tell(-self._told)
+            self._telling.tell(Moved(self._path, -self._told))
         self._told = 0
 
     def tell(self, count: int) -> None:
         """Tell of bytes of this attempt."""
         self._told += count
-        self._telling.tell(count)
+        self._telling.tell(Moved(self._path, count))
 
 
 class FolderUpload:
@@ -166,8 +176,8 @@ class FolderUpload:
         strangers -= {file.path for file in folder.files} | {COMPLETE_MARK}
         return Plan(location, tuple(planned), tuple(there), tuple(sorted(strangers)))
 
-    def send(self, plan: Plan, on_bytes: OnBytes = lambda _: None) -> None:
-        """Send what the plan says, and mark the folder complete; `on_bytes` is told of bytes as they go.
+    def send(self, plan: Plan, on_moved: OnMoved = lambda _: None) -> None:
+        """Send what the plan says, and mark the folder complete; `on_moved` is told of bytes as they go.
 
         What goes in parts becomes files only once all its parts are there, and what is put whole comes after it: a
         folder that was uploaded before must not come to rest with its new config and its old weights. config.json,
@@ -177,7 +187,7 @@ class FolderUpload:
 
         Raises: UploadFailed, also for a file that changes meanwhile; ApiError, NotReachable.
         """
-        telling = _Telling(on_bytes)
+        telling = _Telling(on_moved)
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="upload") as pool, ExitStack() as undo:
             undo.callback(self._end, pool)
             in_parts = [each for each in plan.send if each.plan.get("upload_id")]
@@ -223,9 +233,9 @@ class FolderUpload:
         crc = _read(file, part.offset, part.size_bytes)
         held = planned.held.get(part.number)
         if held and (held["size_bytes"], held.get("checksum_crc32")) == (part.size_bytes, encoded(crc)):
-            telling.tell(part.size_bytes)
+            telling.tell(Moved(file.path, part.size_bytes))
             return crc, part.size_bytes
-        told = _PartTelling(telling)
+        told = _PartTelling(telling, file.path)
         try:
             self._put(file.path, upload_id, part, encoded(crc), lambda: self._chunks(file, part, told))
         except (UploadFailed, OSError) as exc:

@@ -5,20 +5,11 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from pilotlight_client import wording
+from pilotlight_client import staging_files, wording
+from pilotlight_client.file_bars import FileBars
 from pilotlight_client.rendering import plain, status_text
 from pilotlight_client.views import DeploymentView
 from pilotlight_client.views import Progress as StagingProgress
@@ -52,14 +43,8 @@ class DeploymentProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bytes = Progress(
-            TextColumn("staging  "),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=console,
-        )
+        self._now = 0.0  # as the API told it last: rates are told in its time
+        self._bytes = FileBars("staging", console, get_time=lambda: self._now)
         self._steps = Progress(TextColumn("{task.description:<9}"), BarColumn(), _Elapsed(), console=console)
         self._running: Progress | None = None
         self._task: TaskID | None = None
@@ -80,6 +65,7 @@ class DeploymentProgress:
 
     def show(self, view: DeploymentView, now: datetime) -> None:
         """Show where the deployment is."""
+        self._now = now.timestamp()
         if view["status"] != self._status:
             self._end()
             self._status, self._since = view["status"], min(now, datetime.fromisoformat(view["updated_at"]))
@@ -96,7 +82,8 @@ class DeploymentProgress:
             return
         match view["status"]:
             case "STAGING":
-                self._run(self._bytes, "staging", None)
+                self._running = self._bytes
+                self._bytes.begin()
             case "IMPORTING":
                 self._run(self._steps, "import", TYPICAL_IMPORT_SECONDS)
             case "CREATING":
@@ -112,16 +99,32 @@ class DeploymentProgress:
 
     def _advance(self, view: DeploymentView, elapsed_seconds: float) -> None:
         progress = view.get("progress")
-        if self._running is None or self._task is None:
+        if self._running is self._bytes:
+            if progress:
+                self._show_bytes(progress)
+        elif self._task is None:
             if progress and view["status"] == "STAGING":
                 self._tell_percent(progress)
-        elif self._running is self._bytes:
-            if progress:
-                self._bytes.update(self._task, total=progress["total_bytes"], completed=progress["staged_bytes"])
         else:
             total = self._steps.tasks[-1].total
             completed = min(elapsed_seconds, total) if total else 0
             self._steps.update(self._task, completed=completed, elapsed_seconds=elapsed_seconds)
+
+    def _show_bytes(self, progress: StagingProgress) -> None:
+        self._bytes.show_whole(
+            progress["staged_bytes"],
+            progress["total_bytes"],
+            bytes_per_second=progress.get("bytes_per_second"),
+            seconds_left=progress.get("seconds_left"),
+        )
+        for file in progress.get("files") or []:
+            self._bytes.show_file(
+                file["path"],
+                file["staged_bytes"],
+                file["total_bytes"],
+                seconds_left=staging_files.seconds_left(file, progress),
+            )
+        self._bytes.refresh()
 
     def _tell_percent(self, progress: StagingProgress) -> None:
         percent = progress["percent"]
@@ -135,7 +138,9 @@ class DeploymentProgress:
         self._told_wait = waits
 
     def _end(self) -> None:
-        if self._running is not None:
+        if self._running is self._bytes:
+            self._bytes.end(files_stay=False)
+        elif self._running is not None:
             self._running.stop()
             for task in self._running.task_ids:
                 self._running.remove_task(task)

@@ -1,6 +1,7 @@
 """The upload command against the API's own placing, and an S3 that checks what it is sent."""
 
 import json
+import re
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -277,6 +278,23 @@ def test_an_upload_that_is_interrupted_goes_on_from_the_parts_that_s3_holds(s3, 
     assert [put.url.params["partNumber"] for put in api.puts if "partNumber" in put.url.params] == ["3", "4"]
     assert content_of(s3, "model.safetensors") == (folder / "model.safetensors").read_bytes()
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
+
+
+def test_an_upload_that_is_interrupted_at_a_terminal_shows_how_far_each_file_is(s3, api, folder, run, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    in_parts(folder / "model.safetensors", parts=4)
+
+    def interrupt(request: httpx.Request) -> None:
+        if request.url.params.get("partNumber") == "2":
+            raise KeyboardInterrupt
+
+    api.on_put = interrupt
+    shown = run(str(folder), "--name", "demo", "--parallel", "1", code=130).stderr
+
+    told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)  # of the second part every byte had gone
+    assert "10.5/21.0 MB" in told
+    assert "model.safetensors  10.5 MB of 21.0 MB  50 %" in told
 
 
 def test_a_part_that_changed_between_two_runs_is_sent_again(s3, api, folder, run):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
 from pilotlight_client import rendering, stack_rendering, wording
@@ -17,6 +16,7 @@ from pilotlight_client.commands.session import EXIT_PREFLIGHT, Screen, Session, 
 from pilotlight_client.commands.watching import follow
 from pilotlight_client.endpoint_views import Hosting
 from pilotlight_client.errors import UploadFailed
+from pilotlight_client.file_bars import FileBars
 from pilotlight_client.folder_upload import PARALLEL, FolderUpload, Plan
 from pilotlight_client.uploading import Folder, read_folder, require_name
 from pilotlight_client.views import UploadView
@@ -147,16 +147,14 @@ def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> None:
     if screen.as_json or not screen.err.is_terminal:
         sending.send(plan)
         return
-    columns = (
-        TextColumn("uploading"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=screen.err) as progress:
-        bar = progress.add_task("uploading", total=plan.bytes_to_send)
-        sending.send(plan, on_bytes=lambda count: progress.advance(bar, count))
+    bars = FileBars("uploading", screen.err)
+    bars.begin(plan.bytes_to_send)
+    try:
+        for each in plan.send:
+            bars.show_file(each.file.path, 0, each.file.size_bytes)
+        sending.send(plan, on_moved=lambda moved: bars.count(moved.path, moved.size_bytes))
+    finally:
+        bars.end(files_stay=True)
 
 
 def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:
