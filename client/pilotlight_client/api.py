@@ -285,6 +285,8 @@ class Pilotlight(Invocations):
     ) -> UploadSummary:
         """Upload a folder, whose import starts by itself, and return what was sent; a repeat goes on from what came.
 
+        `on_bytes` is told of bytes as they go, and of those of parts that S3 holds already.
+
         Raises: WrongInput for a name that no deployment may have; NotACheckpoint for a folder that lacks files;
         UploadFailed for what cannot be read or sent, and for a file that changes meanwhile.
         """
@@ -293,8 +295,8 @@ class Pilotlight(Invocations):
         with self.folder_upload(name, parallel=parallel) as upload:
             plan = upload.plan(found)
             require_checkpoint(found, plan.strangers)
-            upload.send(plan, lambda moved: on_bytes(moved.size_bytes))
-        return plan.summary(name, found)
+            held_bytes = upload.send(plan, lambda moved: on_bytes(moved.size_bytes))
+        return plan.summary(name, found, held_bytes)
 
     def folder_upload(self, name: str, *, parallel: int = PARALLEL) -> FolderUpload:
         """Return the upload of a folder in its steps: what is to be sent, and the sending."""

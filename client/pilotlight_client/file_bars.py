@@ -80,13 +80,17 @@ class FileBars(Progress):
             self._files[path] = self.add_task(path, total=total_bytes)
         self.update(self._files[path], total=total_bytes, completed=done_bytes, seconds_left=seconds_left)
 
-    def count(self, path: str, size_bytes: int) -> None:
-        """Count bytes of a file that went just now, or are taken back; they make the rate."""
-        for task in self._tasks_of(path):
-            self.advance(task, size_bytes)
-
-    def _tasks_of(self, path: str) -> list[TaskID]:
-        return [task for task in (self._whole, self._files.get(path)) if task is not None]
+    def count(self, path: str, size_bytes: int, *, was_there: bool = False) -> None:
+        """Count bytes of a file that went just now, or are taken back; they make the rate, unless they were there."""
+        counting = (self._whole, self._files.get(path))
+        for task in self.tasks:
+            if task.id not in counting:
+                continue
+            if was_there:
+                task.completed += size_bytes
+                self.update(task.id)  # which may be whole by that
+            else:
+                self.advance(task.id, size_bytes)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Give the bar, the lines of the files under way, and how many there are of the others."""

@@ -39,9 +39,17 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Moved:
-    """Bytes of a file that went just now; fewer than none are taken back, because they go once more."""
+    """Bytes of a file that went just now, or that S3 held; fewer than none are taken back: they go once more."""
 
     path: str
+    size_bytes: int
+    was_there: bool = False
+
+
+@dataclass(frozen=True)
+class _Part:
+    number: int
+    offset: int
     size_bytes: int
 
 
@@ -56,6 +64,15 @@ class Planned:
     def held(self) -> dict[int, PartView]:
         """The parts that S3 holds, by number."""
         return {part["number"]: part for part in self.plan["parts"]}
+
+    def may_hold(self, part: _Part) -> bool:
+        """Say whether S3 holds a part of that number and size; only its checksum tells whether it is this one."""
+        held = self.held.get(part.number)
+        return held is not None and held["size_bytes"] == part.size_bytes
+
+    def holds(self, part: _Part, crc: int) -> bool:
+        """Say whether S3 holds a part with this content."""
+        return self.may_hold(part) and self.held[part.number].get("checksum_crc32") == encoded(crc)
 
 
 @dataclass(frozen=True)
@@ -72,23 +89,17 @@ class Plan:
         """The bytes of all files that are sent, those included of which parts are there."""
         return sum(each.file.size_bytes for each in self.send)
 
-    def summary(self, name: str, folder: Folder) -> UploadSummary:
-        """Return what is told of an upload."""
+    def summary(self, name: str, folder: Folder, held_bytes: int) -> UploadSummary:
+        """Return what is told of an upload, of whose parts S3 held so many bytes."""
         return {
             "name": name,
             "address": self.location,
             "sent": [each.file.path for each in self.send],
             "already_there": [file.path for file in self.there],
             "left_out": [{"path": path, "reason": reason} for path, reason in folder.left_out],
-            "sent_bytes": self.bytes_to_send,
+            "sent_bytes": self.bytes_to_send - held_bytes,
+            "parts_already_there_bytes": held_bytes,
         }
-
-
-@dataclass(frozen=True)
-class _Part:
-    number: int
-    offset: int
-    size_bytes: int
 
 
 class Stopped(UploadFailed):
@@ -105,10 +116,12 @@ class _Telling:
     def __init__(self, on_moved: OnMoved) -> None:
         self._on_moved = on_moved
         self._lock = threading.Lock()
+        self.held_bytes = 0
 
     def tell(self, moved: Moved) -> None:
         """Tell of these bytes."""
         with self._lock:
+            self.held_bytes += moved.size_bytes if moved.was_there else 0
             self._on_moved(moved)
 
 
@@ -176,8 +189,22 @@ class FolderUpload:
         strangers -= {file.path for file in folder.files} | {COMPLETE_MARK}
         return Plan(location, tuple(planned), tuple(there), tuple(sorted(strangers)))
 
-    def send(self, plan: Plan, on_moved: OnMoved = lambda _: None) -> None:
-        """Send what the plan says, and mark the folder complete; `on_moved` is told of bytes as they go.
+    def held_bytes(self, plan: Plan) -> int:
+        """Return how many bytes of the files to send S3 holds in parts; they are read, to compare their CRC32.
+
+        Raises: UploadFailed.
+        """
+        return sum(
+            part.size_bytes
+            for each in plan.send
+            for part in _parts_of(each)
+            if each.may_hold(part) and each.holds(part, _read(each.file, part.offset, part.size_bytes))
+        )
+
+    def send(self, plan: Plan, on_moved: OnMoved = lambda _: None) -> int:
+        """Send what the plan says, mark the folder complete, and return how many bytes S3 held in parts.
+
+        `on_moved` is told of bytes as they go.
 
         What goes in parts becomes files only once all its parts are there, and what is put whole comes after it: a
         folder that was uploaded before must not come to rest with its new config and its old weights. config.json,
@@ -205,6 +232,7 @@ class FolderUpload:
                 _wait_for(sent)
             self._put(COMPLETE_MARK, None, _Part(1, 0, 0), _EMPTY_CRC32, lambda: iter(()))
             undo.pop_all()
+        return telling.held_bytes
 
     def _end(self, pool: ThreadPoolExecutor) -> None:
         """Let what is on its way end at its next chunk, and what has not begun never begin."""
@@ -231,9 +259,8 @@ class FolderUpload:
         if self._stop.is_set():
             raise Stopped("The upload was stopped.")
         crc = _read(file, part.offset, part.size_bytes)
-        held = planned.held.get(part.number)
-        if held and (held["size_bytes"], held.get("checksum_crc32")) == (part.size_bytes, encoded(crc)):
-            telling.tell(Moved(file.path, part.size_bytes))
+        if planned.holds(part, crc):
+            telling.tell(Moved(file.path, part.size_bytes, was_there=True))
             return crc, part.size_bytes
         told = _PartTelling(telling, file.path)
         try:

@@ -62,7 +62,10 @@ class LeftOut(TypedDict):
 
 
 class UploadSummary(TypedDict):
-    """What was sent of a folder, and the address that it can be deployed from."""
+    """What was sent of a folder, and the address that it can be deployed from.
+
+    `parts_already_there_bytes` are those that S3 held of the files in `sent`, from an upload that did not end.
+    """
 
     name: str
     address: str
@@ -70,3 +73,4 @@ class UploadSummary(TypedDict):
     already_there: list[str]
     left_out: list[LeftOut]
     sent_bytes: int
+    parts_already_there_bytes: int

@@ -272,12 +272,32 @@ def test_an_upload_that_is_interrupted_goes_on_from_the_parts_that_s3_holds(s3, 
     result = run(str(folder), "--name", "demo", "--parallel", "1", code=130)
     api.on_put = lambda _: None
     api.puts.clear()
-    run(str(folder), "--name", "demo", "--parallel", "1")
+    resumed = run(str(folder), "--name", "demo", "--parallel", "1")
 
     assert f"pilotlight upload {folder} --name demo" in result.stderr
+    assert "4 files sent (10.5 MB; 10.5 MB in parts were there already), 0 were there." in resumed.stdout
     assert [put.url.params["partNumber"] for put in api.puts if "partNumber" in put.url.params] == ["3", "4"]
     assert content_of(s3, "model.safetensors") == (folder / "model.safetensors").read_bytes()
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
+
+
+def test_a_run_that_goes_on_tells_what_it_sends_apart_from_the_parts_that_were_there(s3, api, folder, run):
+    weights = folder / "model.safetensors"
+    in_parts(weights, parts=4)
+    api.on_put = lambda put: httpx.Response(403) if put.url.params.get("partNumber") == "3" else None
+    run(str(folder), "--name", "demo", "--parallel", "1", code=1)
+    api.on_put = lambda _: None
+    written = bytearray(weights.read_bytes())
+    written[100] ^= 1  # of the two parts that S3 holds, only the second is still that of the file
+    weights.write_bytes(written)
+    to_send = sum((folder / name).stat().st_size for name in FILES) - PART_BYTES
+
+    shown = run(str(folder), "--name", "demo", "--dry-run").stdout
+    told = [json.loads(run(str(folder), "--name", "demo", "--json", *more).stdout) for more in [("--dry-run",), ()]]
+
+    assert "4 files to send (15.7 MB; 5.2 MB in parts are there already), 0 are there." in shown
+    assert [summary["parts_already_there_bytes"] for summary in told] == [PART_BYTES] * 2
+    assert [summary["sent_bytes"] for summary in told] == [to_send] * 2
 
 
 def test_an_upload_that_is_interrupted_at_a_terminal_shows_how_far_each_file_is(s3, api, folder, run, monkeypatch):

@@ -18,6 +18,7 @@ from pilotlight_client.endpoint_views import Hosting
 from pilotlight_client.errors import UploadFailed
 from pilotlight_client.file_bars import FileBars
 from pilotlight_client.folder_upload import PARALLEL, FolderUpload, Plan
+from pilotlight_client.upload_views import UploadSummary
 from pilotlight_client.uploading import Folder, read_folder, require_name
 from pilotlight_client.views import UploadView
 
@@ -75,18 +76,18 @@ def upload(
             plan = sending.plan(found)
             require_checkpoint(found, plan.strangers)
             _warn(work.screen, found, plan)
-            if not dry_run:
+            if dry_run:
+                held_bytes = sending.held_bytes(plan)
+            else:
                 work.screen.if_interrupted = (
                     f"Stopped; what S3 holds of {plan.location} stays for three days. Go on from there: "
                     f"pilotlight upload {shlex.quote(str(folder))} --name {name}"
                 )
-                _send(work.screen, sending, plan)
-        summary = plan.summary(name, found)
-        sent = f"{len(plan.send)} files {'to send' if dry_run else 'sent'} ({wording.size(plan.bytes_to_send)})"
-        there = f"{len(plan.there)} {'are' if dry_run else 'were'} there"
+                held_bytes = _send(work.screen, sending, plan)
+        summary = plan.summary(name, found, held_bytes)
         work.screen.result(
             {**summary, **({"dry_run": True} if dry_run else {})},
-            rendering.plain(f"{plan.location}: {sent}, {there}."),
+            rendering.plain(f"{plan.location}: {_amounts(summary, dry_run=dry_run)}"),
         )
         if dry_run:
             return
@@ -143,16 +144,27 @@ def _warn(screen: Screen, folder: Folder, plan: Plan) -> None:
         screen.note(rendering.plain(f"also in the bucket, and part of the upload if it stays: {names}", "yellow"))
 
 
-def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> None:
+def _amounts(summary: UploadSummary, *, dry_run: bool) -> str:
+    """Return what was sent, or is to be sent, and what was there already: files, and parts of those that are sent."""
+    done, were = ("to send", "are") if dry_run else ("sent", "were")
+    size = wording.size(summary["sent_bytes"])
+    if held := summary["parts_already_there_bytes"]:
+        size += f"; {wording.size(held)} in parts {were} there already"
+    return f"{len(summary['sent'])} files {done} ({size}), {len(summary['already_there'])} {were} there."
+
+
+def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> int:
+    """Send what the plan says, with bars at a terminal; return how many bytes S3 held in parts."""
     if screen.as_json or not screen.err.is_terminal:
-        sending.send(plan)
-        return
+        return sending.send(plan)
     bars = FileBars("uploading", screen.err)
     bars.begin(plan.bytes_to_send)
     try:
         for each in plan.send:
             bars.show_file(each.file.path, 0, each.file.size_bytes)
-        sending.send(plan, on_moved=lambda moved: bars.count(moved.path, moved.size_bytes))
+        return sending.send(
+            plan, on_moved=lambda moved: bars.count(moved.path, moved.size_bytes, was_there=moved.was_there)
+        )
     finally:
         bars.end(files_stay=True)
 

@@ -87,13 +87,13 @@ def test_a_pipe_gets_a_line_for_each_tenth_and_none_for_files(screen):
     assert len([line for line in screen.getvalue().splitlines() if line.startswith("  staged")]) == 4
 
 
-def test_what_was_counted_of_a_file_makes_its_line_and_the_bar_and_their_rates(screen, terminal):
-    now = 0.0
-    bars = FileBars("uploading", terminal, get_time=lambda: now)
+def test_what_was_counted_of_a_file_makes_its_line_and_the_bar_and_their_rates(screen, terminal, elapsing):
+    bars = FileBars("uploading", terminal, get_time=elapsing.monotonic)
     bars.begin(8 * GB)
     bars.show_file("one", 0, 4 * GB)
-    for now in (0.0, 1.0, 2.0):
+    for _ in range(3):
         bars.count("one", GB // 2)
+        elapsing.sleep(1.0)
     bars.end(files_stay=True)
 
     assert lines_of(screen, "one")[-1] == "one 1.5 GB of 4.0 GB 37 % 5 s left"
@@ -107,3 +107,17 @@ def test_status_tells_a_time_left_for_each_file_where_the_rate_is_known(command,
 
     assert "one  50 %, about 40 s left" in command("status", "demo").stdout
     assert "one  50 %\n" in "\n".join(line.rstrip() for line in command("status", "other").stdout.splitlines()) + "\n"
+
+
+def test_what_was_there_already_is_no_part_of_a_rate(screen, terminal, elapsing):
+    bars = FileBars("uploading", terminal, get_time=elapsing.monotonic)
+    bars.begin(8 * GB)
+    bars.show_file("one", 0, 4 * GB)
+    bars.count("one", GB // 10)
+    bars.count("one", 2 * GB, was_there=True)
+    elapsing.sleep(1.0)
+    bars.count("one", GB // 10)
+    bars.end(files_stay=True)
+
+    assert lines_of(screen, "one")[-1] == "one 2.2 GB of 4.0 GB 55 % 18 s left"
+    assert "2.2/8.0 GB 100.0 MB/s 58 s left" in lines_of(screen, "uploading")[-1]
