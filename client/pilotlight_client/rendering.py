@@ -199,7 +199,7 @@ def uploads(views: Iterable[UploadView], bucket: str, prefix: str, now: datetime
         table.add_row(
             plain(view["folder"], "bold"),
             status_text(view["status"]),
-            wording.size(view["size_bytes"]),
+            wording.size(view["size_bytes"]) if view["size_bytes"] else "–",  # of a folder nobody has looked at yet
             plain(upload_story(view, now)),
             wording.moment(view["updated_at"], now),
         )
@@ -219,8 +219,9 @@ def upload_story(view: UploadView, now: datetime) -> str:
         case "INCOMPLETE":
             missing = ", ".join(view.get("missing") or ())
             return ": ".join(part for part in (view.get("reason"), missing) if part) or "files are missing"
-        case "RESTING" if view.get("look_at"):
-            return f"will be looked at {wording.moment(view['look_at'], now)}"
+        case "RESTING" if at := view.get("look_at"):
+            is_to_come = datetime.fromisoformat(at) > now
+            return f"will be looked at {wording.moment(at, now)}" if is_to_come else "is looked at any moment"
         case _:
             return view.get("reason") or "at rest"
 

@@ -72,6 +72,16 @@ def test_uploads_say_what_became_of_each_folder(command, api):
     assert command.json("uploads") == {"items": api.uploads, "bucket": "pilotlight-uploads", "prefix": "uploads/"}
 
 
+def test_a_look_whose_time_has_come_is_told_as_any_moment_and_an_unknown_size_not_as_none(command, api):
+    api.uploads = [{**upload("RESTING", look_at="2026-11-20T11:59:56Z"), "size_bytes": 0}]
+
+    shown = command("uploads").stdout
+
+    assert "is looked at any moment" in shown
+    assert not [words for words in ("ago (2026-11-20 11:59", "0 bytes", "will be") if words in shown]
+    assert command.json("uploads")["items"] == api.uploads
+
+
 def test_no_uploads_say_where_to_upload_to(command):
     assert "s3://pilotlight-uploads/uploads/" in command("uploads").stdout
 
