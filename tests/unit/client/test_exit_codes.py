@@ -1,5 +1,6 @@
 """One table says with which code a command ends: the command's, its help's and the page's are the same."""
 
+import json
 import re
 from pathlib import Path
 
@@ -34,10 +35,11 @@ def test_the_help_tells_the_same_codes(command):
         assert f"{code} {meaning}" in shown
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     "arguments",
     [
         ("bogus",),
+        ("--bogus", "list"),
         ("deploy", "hf://org/model"),
         ("deploy", "hf://org/model", "--name", "Demo"),
         ("deploy", "hf://org/model", "--name", "demo", "--tag", "x"),
@@ -55,6 +57,9 @@ def test_the_help_tells_the_same_codes(command):
     ],
     ids=" ".join,
 )
+
+
+@WRONG
 def test_whatever_is_wrong_with_what_was_typed_ends_with_2_in_plain_words(command, api, arguments):
     api.has("demo")
 
@@ -62,6 +67,29 @@ def test_whatever_is_wrong_with_what_was_typed_ends_with_2_in_plain_words(comman
 
     assert told
     assert not [word for word in ("Value error", "Input should", "unable to parse", "Traceback") if word in told]
+
+
+@WRONG
+def test_with_json_whatever_is_wrong_with_what_was_typed_is_one_document_with_that_code(command, api, arguments):
+    api.has("demo")
+
+    result = command(*arguments, "--json", code=2)
+
+    problem = json.loads(result.stderr)
+    assert {"type", "title", "detail", "code"} <= set(problem)
+    assert problem["code"] in {"wrong-input", "not-configured", "invalid-input"}
+    assert problem["detail"]
+    assert result.stdout == ""
+
+
+def test_the_document_of_wrong_usage_says_what_is_wrong(command):
+    assert command.problem("deploy", code=2)["detail"].lower() == "missing argument 'source'."
+    assert "no-such-folder" in command.problem("upload", "no-such-folder", "--name", "x", code=2)["detail"]
+    assert "Value error" not in command.problem("spend-ceiling", "demo", "much", code=2)["detail"]
+
+
+def test_what_comes_after_two_hyphens_asks_for_no_document(command):
+    assert "Usage:" in command("deploy", "--", "hf://org/model", "--json", code=2).stderr
 
 
 def test_what_the_api_refuses_for_what_it_is_ends_with_1(command, api, a_problem):
