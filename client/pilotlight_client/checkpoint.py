@@ -30,14 +30,14 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})  # controls, direction
 def require_checkpoint(folder: Folder, there: Collection[str] = ()) -> None:
     """Let a folder pass that makes a checkpoint together with what its bucket holds already.
 
-    Raises: NotACheckpoint, saying everything that is missing or wrong, and naming what is missing.
+    Raises: NotACheckpoint, saying everything that is missing or wrong, with what is missing and the links left out.
     """
     files = {file.path: file for file in folder.files}
     missing = list(_missing(files, there))
     wrong = [*_advice(files, missing), *_wrong_contents(files), *_wrong_names(files)]
     if missing or wrong:
         lacks = [f"it lacks {_some(missing)}"] if missing else []
-        raise NotACheckpoint("; ".join([*lacks, *wrong[:MOST_TOLD]]), missing)
+        raise NotACheckpoint("; ".join([*lacks, *wrong[:MOST_TOLD]]), missing, folder.links, folder.advice())
 
 
 def _missing(files: Mapping[str, LocalFile], there: Collection[str]) -> Iterator[str]:

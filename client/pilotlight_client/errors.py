@@ -135,17 +135,24 @@ class UploadFailed(PilotlightError):
 
 
 class NotACheckpoint(UploadFailed):
-    """A folder lacks what a model needs; `missing` names the files. Nothing of it was sent."""
+    """A folder lacks what a model needs; `missing` names the files. Nothing of it was sent.
+
+    `links` are those that were left out, each with the reason, and `advice` says what to do about them.
+    """
 
     code = "not-a-checkpoint"
 
-    def __init__(self, why: str, missing: Sequence[str] = ()) -> None:
-        super().__init__(f"This folder would not become a model: {why}. Nothing was sent.")
+    def __init__(
+        self, why: str, missing: Sequence[str] = (), links: Sequence[tuple[str, str]] = (), advice: str = ""
+    ) -> None:
+        super().__init__(f"This folder would not become a model: {why}. Nothing was sent.{advice and ' '}{advice}")
         self.missing = tuple(missing)
+        self.links = tuple(links)
 
     def problem(self) -> dict[str, Any]:
-        """Return the problem with the files that are missing."""
-        return {**super().problem(), "missing": list(self.missing)}
+        """Return the problem with the files that are missing, and with the links that were left out."""
+        left_out = [{"path": path, "reason": reason} for path, reason in self.links]
+        return {**super().problem(), "missing": list(self.missing), **({"left_out": left_out} if left_out else {})}
 
 
 class WrongInput(PilotlightError):

@@ -1,6 +1,7 @@
 """What of a folder on this machine is uploaded under which name, and what is left out and why."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pilotlight_client.errors import NotACheckpoint, WrongInput
 
 COMPLETE_MARK = "_COMPLETE"
 NAME_MAX = 32
+MOST_LINKS = 10  # that are named
+LEADS_OUT, TO_A_FOLDER, TO_NOTHING = "a link that leads out of the folder", "a link to a folder", "a link to nothing"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -32,10 +35,28 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """What of a folder is uploaded, and what is left out and why."""
+    """What of the folder at a location is uploaded, and what is left out and why."""
 
+    location: Path
     files: tuple[LocalFile, ...]
     left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """The links that are left out, each with the reason."""
+        return tuple(each for each in self.left_out if each[1] in {LEADS_OUT, TO_A_FOLDER, TO_NOTHING})
+
+    def advice(self) -> str:
+        """Return which links are left out and how their files are uploaded all the same; nothing without links."""
+        if not self.links:
+            return ""
+        named = ", ".join(f"{path} ({reason})" for path, reason in self.links[:MOST_LINKS])
+        more = f" and {len(self.links) - MOST_LINKS} more" if len(self.links) > MOST_LINKS else ""
+        told = f"Left out: {named}{more}."
+        if all(reason == TO_NOTHING for _, reason in self.links):
+            return f"{told} What they lead to is not on this machine: put the files there."
+        copied = f"cp -rL {shlex.quote(str(self.location))} NEW-FOLDER"
+        return f"{told} Upload a copy with the files in place of the links: {copied}"
 
 
 def require_name(name: str) -> None:
@@ -64,10 +85,12 @@ def read_folder(folder: Path) -> Folder:
         elif location.is_file():
             found = location.stat()
             files.append(LocalFile(path, location, found.st_size, found.st_mtime_ns))
+    read = Folder(folder, tuple(files), tuple(left_out))
     if not files:
-        told = "; ".join(f"{path}: {reason}" for path, reason in left_out[:3])
-        raise NotACheckpoint(f"{folder} holds nothing to upload" + (f" ({told})" if told else ""))
-    return Folder(tuple(files), tuple(left_out))
+        others = [f"{path}: {reason}" for path, reason in left_out if (path, reason) not in read.links]
+        told = f" ({'; '.join(others[:3])})" if others else ""
+        raise NotACheckpoint(f"{folder} holds nothing to upload{told}", (), read.links, read.advice())
+    return read
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -85,9 +108,9 @@ def _reason_to_leave(location: Path, path: str, root: Path) -> str | None:
         return "a mark that the upload writes itself"
     if location.is_symlink():
         if not location.exists():
-            return "a link to nothing"
+            return TO_NOTHING
         if not location.resolve().is_relative_to(root):
-            return "a link that leads out of the folder"
+            return LEADS_OUT
         if location.is_dir():
-            return "a link to a folder"
+            return TO_A_FOLDER
     return None

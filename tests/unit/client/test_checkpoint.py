@@ -141,3 +141,49 @@ def test_a_name_for_which_the_whole_listing_would_be_refused_is_told(folder, nam
     (folder / name).write_text("x")
 
     assert "rename it" in str(refusal(folder))
+
+
+def test_a_shard_behind_a_link_that_leads_out_is_named_with_what_to_do(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "weights"
+    elsewhere.write_bytes(WEIGHTS)
+    shard(folder, "a.safetensors", "c.safetensors")
+    (folder / "a.safetensors").write_bytes(WEIGHTS)
+    (folder / "c.safetensors").symlink_to(elsewhere)
+
+    refused = refusal(folder)
+
+    assert "it lacks c.safetensors. Nothing was sent." in str(refused)
+    assert "Left out: c.safetensors (a link that leads out of the folder)." in str(refused)
+    assert str(refused).endswith(f": cp -rL {folder} NEW-FOLDER")
+    assert refused.problem()["left_out"] == [{"path": "c.safetensors", "reason": "a link that leads out of the folder"}]
+
+
+def test_links_to_nothing_are_not_to_be_copied(folder):
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to(folder / "nowhere")
+
+    assert "config.json (a link to nothing). What they lead to is not on this machine" in str(refusal(folder))
+
+
+def test_a_snapshot_of_nothing_but_links_says_how_to_upload_it(tmp_path):
+    snapshot, blobs = tmp_path / "snapshots" / "c0ffee", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number in range(12):
+        (blobs / str(number)).write_text("{}")
+        (snapshot / f"file-{number:02}").symlink_to(blobs / str(number))
+
+    with pytest.raises(NotACheckpoint) as caught:
+        read_folder(snapshot)
+
+    assert "holds nothing to upload. Nothing was sent." in str(caught.value)
+    assert "file-09 (a link that leads out of the folder) and 2 more." in str(caught.value)
+    assert f"cp -rL {snapshot} NEW-FOLDER" in str(caught.value)
+    assert len(caught.value.problem()["left_out"]) == 12
+
+
+def test_a_refusal_without_links_speaks_of_none(folder):
+    (folder / "config.json").unlink()
+
+    assert str(refusal(folder)).endswith("Nothing was sent.")
+    assert "left_out" not in refusal(folder).problem()
