@@ -1,33 +1,66 @@
 """What a person sees of the stack itself: who answers, the kill switch, and what nobody owns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
 from rich.text import Text
 
 from pilotlight_client import wording
 from pilotlight_client.rendering import facts_table, listing, plain, status_text
 from pilotlight_client.views import ArtifactView, HealthView, KillSwitchView, OrphanPage, OrphanView
 
+NARROWEST_TABLE = 140  # columns of a terminal that artifacts need to stand in a row each
+
 
 def artifacts(items: Sequence[ArtifactView], now: datetime) -> RenderableType:
-    """Return artifacts as a table, or how to come by one."""
-    table = listing("artifact", "source", "status", "size", "used by", "last used", "kept", "cost", "since")
-    for each in items:
-        users = ", ".join(each["users"]) or "nobody"
-        table.add_row(
-            each["id"],
-            plain(f"{each['source']}@{each['revision'][:12]}"),
-            status_text(each["status"]),
-            wording.size(each["total_bytes"]),
-            plain(users),
-            "now" if each["users"] else wording.moment(each.get("last_used_at"), now),
-            plain(_kept(each, now)),
-            wording.money(each["cost_per_month"], "/month"),
-            wording.moment(each["created_at"], now),
-        )
-    return table if table.row_count else plain("No weights are kept. pilotlight deploy brings some.")
+    """Return artifacts as a table, or where the terminal is too narrow one under another; or how to come by one."""
+    return _Artifacts(items, now) if items else plain("No weights are kept. pilotlight deploy brings some.")
+
+
+class _Artifacts:
+    """Artifacts in the form that fits the width. An id is never broken, so that it can be copied."""
+
+    def __init__(self, items: Sequence[ArtifactView], now: datetime) -> None:
+        self._items = items
+        self._now = now
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give what fits the width."""
+        if options.max_width >= NARROWEST_TABLE:
+            yield self._table()
+        else:
+            yield from self._one_under_another()
+
+    def _table(self) -> Table:
+        table = listing("artifact", *_facts(self._items[0], self._now))
+        table.columns[0].no_wrap = True
+        for each in self._items:
+            table.add_row(each["id"], *_facts(each, self._now).values())
+        return table
+
+    def _one_under_another(self) -> Iterator[RenderableType]:
+        for each in self._items:
+            yield Text(each["id"], style="bold", no_wrap=True, overflow="ignore")
+            facts = facts_table()
+            for name, told in _facts(each, self._now).items():
+                facts.add_row(f"  {name}", told)
+            yield facts
+
+
+def _facts(artifact: ArtifactView, now: datetime) -> dict[str, Text]:
+    users = artifact["users"]
+    return {
+        "source": plain(f"{artifact['source']}@{artifact['revision'][:12]}"),
+        "status": status_text(artifact["status"]),
+        "size": Text(wording.size(artifact["total_bytes"])),
+        "used by": plain(", ".join(users) or "nobody"),
+        "last used": Text("now" if users else wording.moment(artifact.get("last_used_at"), now)),
+        "kept": plain(_kept(artifact, now)),
+        "cost": Text(wording.money(artifact["cost_per_month"], "/month")),
+        "since": Text(wording.moment(artifact["created_at"], now)),
+    }
 
 
 def orphans(view: OrphanPage, now: datetime) -> RenderableType:
@@ -49,10 +82,14 @@ def orphans(view: OrphanPage, now: datetime) -> RenderableType:
 
 def _kept(artifact: ArtifactView, now: datetime) -> str:
     """Return how long an artifact is kept: until when, where nobody uses it and it goes by itself."""
+    if artifact["status"] == "DELETING":
+        return "no longer: it is being deleted"
     until = artifact.get("kept_until")
-    if until and artifact["status"] != "DELETING":
+    if not until:
+        return wording.keep_artifact(artifact.get("keep", ""))
+    if datetime.fromisoformat(until) > now:
         return f"until {wording.moment(until, now)}"
-    return wording.keep_artifact(artifact.get("keep", ""))
+    return "no longer: due to go with the next reconciliation"
 
 
 def _cost(found: OrphanView) -> str:

@@ -53,6 +53,35 @@ def test_artifacts_are_listed(command, api):
     assert api.sent("GET", "/artifacts")
 
 
+@pytest.mark.parametrize("columns", [40, 80, 139, 140, 200])
+def test_an_id_is_never_broken_however_narrow_the_terminal_is(command, api, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    api.artifacts += [{**ARTIFACT, "users": ["demo-g1"]}, {**ARTIFACT, "id": "b" * 20}]
+
+    lines = command("artifacts").stdout.splitlines()
+
+    beginnings = [line.split(" ")[0] for line in lines]
+    assert [word for word in beginnings if word in {ARTIFACT["id"], "b" * 20}] == [ARTIFACT["id"], "b" * 20]
+    assert max(map(len, lines)) <= columns
+    told = "".join("".join(lines).split())
+    for expected in ("SEALED", "8.0GB", "demo-g1", "nobody"):
+        assert expected in told
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_weights_whose_time_is_over_are_told_as_due_to_go(command, api, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    api.artifacts.append({**ARTIFACT, "kept_until": "2026-11-20T11:59:00Z"})
+    api.artifacts.append({**ARTIFACT, "status": "DELETING", "kept_until": "2026-11-20T11:59:00Z"})
+
+    told = "".join(command("artifacts").stdout.split())
+
+    assert "until" not in told
+    if columns == 80:
+        assert "nolonger:duetogowiththenextreconciliation" in told
+        assert "nolonger:itisbeingdeleted" in told
+
+
 def test_weights_that_nobody_uses_are_deleted_on_request(command, api):
     api.artifacts.append(dict(ARTIFACT))
 
