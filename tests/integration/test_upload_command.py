@@ -281,6 +281,34 @@ def test_an_upload_that_is_interrupted_goes_on_from_the_parts_that_s3_holds(s3, 
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"status": "HELD", "held_by": "demo"}, "The folder is HELD: held by demo: it starts when that is GONE."),
+        ({"status": "STARTED", "deployment": "demo", "reason": "started as generation 1"}, "The folder is STARTED: "),
+        (None, "The folder is looked at by itself"),
+    ],
+)
+def test_a_repeat_that_sends_nothing_says_so_and_what_the_folder_is(s3, api, folder, run, state, told):
+    first = run(str(folder), "--name", "demo").stderr
+    api.states = [state and {"folder": "demo", "size_bytes": 1, "updated_at": "2026-11-20T12:00:00Z", **state}]
+
+    repeated = run(str(folder), "--name", "demo").stderr
+
+    assert "It is imported by itself: pilotlight uploads." in first
+    assert "Nothing was sent. " + told in repeated
+    assert "It is imported by itself" not in repeated
+
+
+def test_a_new_version_of_a_folder_that_is_held_is_not_told_to_be_imported(s3, api, folder, run):
+    api.states = [{"folder": "demo", "size_bytes": 1, "updated_at": "2026-11-20T12:00:00Z", "status": "HELD"}]
+    api.states[0]["reason"] = "the kill switch is on."
+
+    told = run(str(folder), "--name", "demo").stderr
+
+    assert told.startswith("The folder is HELD: the kill switch is on. It is looked at once more by itself: ")
+
+
 def test_a_run_that_goes_on_tells_what_it_sends_apart_from_the_parts_that_were_there(s3, api, folder, run):
     weights = folder / "model.safetensors"
     in_parts(weights, parts=4)

@@ -93,10 +93,12 @@ def upload(
             return
         if watch:
             _follow_upload(work, name, before, timeout)
-        else:
+        elif not as_json:
             work.screen.note(
-                "It is imported by itself: pilotlight uploads. To deploy it otherwise: "
-                f"pilotlight deploy {plan.location} --name ANOTHER-NAME"
+                rendering.plain(
+                    f"{_what_comes(work, name, plan, before)}: pilotlight uploads. To deploy it otherwise: "
+                    f"pilotlight deploy {plan.location} --name ANOTHER-NAME"
+                )
             )
 
 
@@ -167,6 +169,18 @@ def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> int:
         )
     finally:
         bars.end(files_stay=True)
+
+
+def _what_comes(work: Session, name: str, plan: Plan, before: UploadView | None) -> str:
+    """Return what becomes of a folder by itself; of one that was known before, what the API says it is."""
+    if plan.send and (before is None or before["status"] == "RESTING"):
+        return "It is imported by itself"
+    sent = "" if plan.send else "Nothing was sent. "
+    view = work.pilotlight.upload(name)
+    if view is None:
+        return f"{sent}The folder is looked at by itself"
+    story = rendering.upload_story(view, work.pilotlight.now).rstrip(".")
+    return f"{sent}The folder is {view['status']}: {story}. It is looked at once more by itself"
 
 
 def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:
