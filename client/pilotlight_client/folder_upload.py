@@ -89,6 +89,11 @@ class Plan:
         """The bytes of all files that are sent, those included of which parts are there."""
         return sum(each.file.size_bytes for each in self.send)
 
+    @property
+    def in_parts(self) -> tuple[Planned, ...]:
+        """The large files among those that are sent."""
+        return tuple(each for each in self.send if each.plan.get("upload_id"))
+
     def summary(self, name: str, folder: Folder, held_bytes: int) -> UploadSummary:
         """Return what is told of an upload, of whose parts S3 held so many bytes."""
         return {
@@ -217,10 +222,9 @@ class FolderUpload:
         telling = _Telling(on_moved)
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="upload") as pool, ExitStack() as undo:
             undo.callback(self._end, pool)
-            in_parts = [each for each in plan.send if each.plan.get("upload_id")]
             parts = [
                 (each, [pool.submit(self._send_part, each, part, telling) for part in _parts_of(each)])
-                for each in in_parts
+                for each in plan.in_parts
             ]
             _wait_for([future for _, futures in parts for future in futures])
             joins = [pool.submit(self._join, each, [future.result() for future in futures]) for each, futures in parts]

@@ -285,6 +285,10 @@ def test_an_upload_that_is_interrupted_goes_on_from_the_parts_that_s3_holds(s3, 
     ("state", "told"),
     [
         ({"status": "HELD", "held_by": "demo"}, "The folder is HELD: held by demo: it starts when that is GONE."),
+        (
+            {"status": "RESTING", "look_at": "2026-11-20T12:00:30Z"},
+            "The folder is RESTING: is looked at any moment: pilotlight uploads.",
+        ),
         ({"status": "STARTED", "deployment": "demo", "reason": "started as generation 1"}, "The folder is STARTED: "),
         (None, "The folder is looked at by itself"),
     ],
@@ -306,7 +310,9 @@ def test_a_new_version_of_a_folder_that_is_held_is_not_told_to_be_imported(s3, a
 
     told = run(str(folder), "--name", "demo").stderr
 
-    assert told.startswith("The folder is HELD: the kill switch is on. It is looked at once more by itself: ")
+    assert told.startswith(
+        "Before this upload the folder was HELD: the kill switch is on. It is looked at once more by itself: "
+    )
 
 
 def test_a_run_that_goes_on_tells_what_it_sends_apart_from_the_parts_that_were_there(s3, api, folder, run):

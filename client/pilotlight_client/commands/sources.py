@@ -162,7 +162,7 @@ def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> int:
     bars = FileBars("uploading", screen.err)
     bars.begin(plan.bytes_to_send)
     try:
-        for each in plan.send:
+        for each in plan.in_parts:
             bars.show_file(each.file.path, 0, each.file.size_bytes)
         return sending.send(
             plan, on_moved=lambda moved: bars.count(moved.path, moved.size_bytes, was_there=moved.was_there)
@@ -175,12 +175,13 @@ def _what_comes(work: Session, name: str, plan: Plan, before: UploadView | None)
     """Return what becomes of a folder by itself; of one that was known before, what the API says it is."""
     if plan.send and (before is None or before["status"] == "RESTING"):
         return "It is imported by itself"
-    sent = "" if plan.send else "Nothing was sent. "
-    view = work.pilotlight.upload(name)
+    view = before if plan.send else work.pilotlight.upload(name)
     if view is None:
-        return f"{sent}The folder is looked at by itself"
+        return "Nothing was sent. The folder is looked at by itself"
     story = rendering.upload_story(view, work.pilotlight.now).rstrip(".")
-    return f"{sent}The folder is {view['status']}: {story}. It is looked at once more by itself"
+    known = "Before this upload the folder was" if plan.send else "Nothing was sent. The folder is"
+    again = "" if view["status"] == "RESTING" else ". It is looked at once more by itself"
+    return f"{known} {view['status']}: {story}{again}"
 
 
 def _follow_upload(work: Session, name: str, before: UploadView | None, timeout_seconds: float | None) -> None:
