@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from pilotlight_client import staging_files, wording
+from pilotlight_client import wording
 from pilotlight_client.file_bars import FileBars
 from pilotlight_client.rendering import plain, status_text
 from pilotlight_client.views import DeploymentView
@@ -122,7 +122,7 @@ class DeploymentProgress:
                 file["path"],
                 file["staged_bytes"],
                 file["total_bytes"],
-                seconds_left=staging_files.seconds_left(file, progress),
+                seconds_left=file.get("seconds_left"),
             )
         self._bytes.refresh()
 

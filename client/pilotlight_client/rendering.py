@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pilotlight_client import endpoint_rendering, staging_files, wording
+from pilotlight_client import endpoint_rendering, wording
 from pilotlight_client.views import (
     Check,
     DeploymentView,
@@ -60,16 +60,16 @@ def status_text(status: str) -> Text:
 def _files_under_way(progress: Progress) -> Text:
     """Return the files that have begun and are not whole yet, and how many there are of the others."""
     files = progress.get("files") or []
-    under_way = staging_files.under_way(progress)
+    under_way = [file for file in files if 0 < file["staged_bytes"] < file["total_bytes"]]
     whole = sum(file["staged_bytes"] == file["total_bytes"] for file in files)
-    lines = [_file(file, progress) for file in under_way[:MOST_FILES]]
+    lines = [_file(file) for file in under_way[:MOST_FILES]]
     if len(under_way) > MOST_FILES:
         lines.append(f"and {len(under_way) - MOST_FILES} more")
     return plain("\n".join([f"{whole} of {len(files)} large files are whole", *lines]), "dim")
 
 
-def _file(file: FileProgress, progress: Progress) -> str:
-    left = staging_files.seconds_left(file, progress)
+def _file(file: FileProgress) -> str:
+    left = file.get("seconds_left")
     told = "" if left is None else f", about {wording.span(left)} left"
     return f"{file['path']}  {100 * file['staged_bytes'] / file['total_bytes']:.0f} %{told}"
 

@@ -32,13 +32,14 @@ def test_the_rate_is_of_what_this_attempt_copied_and_tells_what_is_left_of_the_t
     assert progress.seconds_left == 500 / (390 / 20)
 
 
-def test_each_file_has_what_is_left_of_its_time_while_it_is_under_way():
-    marks = [PLAN, SpanMark(files={"a.safetensors": 200}), SpanMark(files={"b.safetensors": 300})]
+def test_files_under_way_share_the_rate_and_none_takes_longer_than_the_whole():
+    sizes = {"begun": 900, "half": 400, "untouched": 300, "whole": 100}
+    marks = [SpanMark(at=NOON, sizes=sizes), SpanMark(files={"begun": 100, "half": 300, "whole": 100})]
 
-    under_way, whole = progress_of(marks, 1000, LATER).files
+    told = {file.path: file.seconds_left for file in progress_of(marks, 1700, LATER).files}
 
-    assert under_way.seconds_left == 300 / (200 / 20)
-    assert whole.seconds_left is None
+    rate = 500 / 20
+    assert told == {"begun": 1200 / rate, "half": 2 * 100 / rate, "untouched": None, "whole": None}
 
 
 def test_before_anything_is_copied_there_is_no_rate():

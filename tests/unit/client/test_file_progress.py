@@ -4,7 +4,6 @@ import io
 from datetime import datetime, timedelta
 
 import pytest
-from pilotlight_client import staging_files
 from pilotlight_client.file_bars import FileBars
 from pilotlight_client.progress import DeploymentProgress
 from rich.console import Console
@@ -13,8 +12,8 @@ NOON = datetime.fromisoformat("2026-11-20T12:00:00Z")
 GB = 1_000_000_000
 
 
-def a_file(path, staged_gb, total_gb=4):
-    return {"path": path, "staged_bytes": int(staged_gb * GB), "total_bytes": total_gb * GB}
+def a_file(path, staged_gb, left=None):
+    return {"path": path, "staged_bytes": int(staged_gb * GB), "total_bytes": 4 * GB, "seconds_left": left}
 
 
 def staging(*files, **fields):
@@ -48,8 +47,10 @@ def test_a_staging_at_a_terminal_shows_each_file_under_way_with_the_time_by_its_
     assert not lines_of(screen, "three")
 
 
-def test_before_a_file_has_a_rate_its_time_left_is_told_by_that_of_the_whole(screen, terminal):
-    view = staging(a_file("one", 2), a_file("two", 3), bytes_per_second=GB / 10, seconds_left=100.0)
+def test_before_a_file_has_a_rate_here_its_time_left_is_what_the_api_tells(screen, terminal):
+    view = staging(
+        a_file("one", 2, left=40.0), a_file("two", 3, left=20.0), bytes_per_second=GB / 10, seconds_left=100.0
+    )
 
     with DeploymentProgress(terminal) as progress:
         progress.show(view, NOON)
@@ -57,12 +58,6 @@ def test_before_a_file_has_a_rate_its_time_left_is_told_by_that_of_the_whole(scr
     assert lines_of(screen, "one")[-1].endswith("50 % 40 s left")
     assert lines_of(screen, "two")[-1].endswith("75 % 20 s left")
     assert "100.0 MB/s 1 min 40 s left" in screen.getvalue()
-
-
-def test_no_file_is_told_to_take_longer_than_the_whole():
-    progress = staging(a_file("one", 1, 9), a_file("two", 1, 2), bytes_per_second=GB, seconds_left=9.0)["progress"]
-
-    assert [staging_files.seconds_left(file, progress) for file in progress["files"]] == [9.0, 2.0]
 
 
 def test_four_files_that_move_most_are_shown_and_the_others_are_counted(screen, terminal):
@@ -100,8 +95,10 @@ def test_what_was_counted_of_a_file_makes_its_line_and_the_bar_and_their_rates(s
     assert "1.5/8.0 GB 500.0 MB/s 13 s left" in lines_of(screen, "uploading")[-1]
 
 
-def test_status_tells_a_time_left_for_each_file_where_the_rate_is_known(command, api):
-    view = staging(a_file("one", 2), a_file("two", 3), bytes_per_second=GB / 10, seconds_left=100.0)
+def test_status_tells_a_time_left_for_each_file_where_the_api_does(command, api):
+    view = staging(
+        a_file("one", 2, left=40.0), a_file("two", 3, left=20.0), bytes_per_second=GB / 10, seconds_left=100.0
+    )
     api.has("demo", "STAGING", progress=view["progress"])
     api.has("other", "STAGING", progress=staging(a_file("one", 2))["progress"])
 
