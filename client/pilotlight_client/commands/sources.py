@@ -152,7 +152,8 @@ def _amounts(summary: UploadSummary, *, dry_run: bool) -> str:
     size = wording.size(summary["sent_bytes"])
     if held := summary["parts_already_there_bytes"]:
         size += f"; {wording.size(held)} in parts {were} there already"
-    return f"{len(summary['sent'])} files {done} ({size}), {len(summary['already_there'])} {were} there."
+    count, there = len(summary["sent"]), len(summary["already_there"])
+    return f"{count} {'file' if count == 1 else 'files'} {done} ({size}), {there} {were} there."
 
 
 def _send(screen: Screen, sending: FolderUpload, plan: Plan) -> int:
