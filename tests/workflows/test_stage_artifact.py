@@ -128,7 +128,9 @@ def weights_are_those_of_the_checkpoint(world: World, artifact_id: str) -> bool:
 
 
 def test_what_another_artifact_holds_is_copied_from_there_and_not_downloaded(world: World) -> None:
+    world.forget_contents()
     first = staged(world, world.deploy(source=world.publish()))
+    eventually(lambda: world.record(f"ARTIFACT#{first}").get("verified_at"), f"{first} to be verified")
     again = world.publish()
     world.hub.requests.clear()
 

@@ -104,8 +104,8 @@ MUTANTS = (
         "two looks charge the same time",
         "that two may look at once",
         "adapters.deployment_table:DeploymentTable._ends",
-        '"ConditionExpression": "ends_at = :read"',
-        '"ConditionExpression": "ends_at = :read OR attribute_exists(pk)"',
+        '"ends_at = :read"',
+        '"(ends_at = :read OR attribute_exists(pk))"',
         (Hunt("deploy-async", ("duplicate", "sweep"), "note_endpoint dynamodb*"),),
     ),
     # ---- scaled ----
