@@ -527,6 +527,21 @@ def test_a_wake_asks_for_the_first_instance_once_and_waits(world):
     assert world.scaling.ensure_capacity(world.deployment())
 
 
+def test_an_instance_is_in_the_ledger_before_it_is_asked_for_so_that_it_is_paid_for_if_nobody_looks(world, monkeypatch):
+    at_zero(world)
+    ask, known = world.endpoints.set_instances, []
+
+    def asked(*told):
+        known.append(world.deployments.latest_uptime("llama", 1).instances)
+        return ask(*told)
+
+    monkeypatch.setattr(world.endpoints, "set_instances", asked)
+
+    world.wake_up()
+
+    assert known == [1]
+
+
 def test_a_wake_asks_for_as_many_as_are_the_least(world):
     at_zero(world, scaling={"min": 2, "initial": 2})
 

@@ -103,11 +103,13 @@ class InstanceScaling:
     def _begin_again(self, deployment: Deployment, endpoint: Endpoint, seen: Seen) -> None:
         """Ask for the first instance, or the first copy: minutes before an alarm would.
 
-        What is there by now is metered before, so that the time since the last look is not charged for what begins.
+        What is there by now is metered before, so that the time since the last look is not charged for what begins; and
+        what begins, too: should no look succeed before it is gone again, it was paid for all the same.
         """
-        instances, price = paid_instances(seen, endpoint), endpoint.dearest_usd_per_hour
-        self._metering.observe(deployment, instances, self._clock.now(), usd_per_hour=price)
-        self._bring_to(deployment, endpoint, max(1, endpoint.scaling.min), "asking for an instance")
+        count, price = max(1, endpoint.scaling.min), endpoint.dearest_usd_per_hour
+        for instances in (paid_instances(seen, endpoint), count):
+            self._metering.observe(deployment, instances, self._clock.now(), usd_per_hour=price)
+        self._bring_to(deployment, endpoint, count, "asking for an instance")
 
     def leave(self, deployment: Deployment, reason: str) -> Deployment:
         """Let go of all instances now, whoever could have called: a scale-down on request.
