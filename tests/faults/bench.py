@@ -265,7 +265,7 @@ class Bench:
         stack.hosting.look_less()
         stack.clock.sleep(LASTING_SECONDS)
         stack.settle()
-        if self.reconciles:
+        if self.reconciles and oracles.safety(stack, again):
             self._reconcile()  # what the first go left beside the second one
         if ends(stack, again):
             return oracles.safety(stack, again)
