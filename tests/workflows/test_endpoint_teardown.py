@@ -26,8 +26,9 @@ def serving(world: World) -> Iterator[str]:
     name = hosted(world, REALTIME, serving=BUNDLED, instance={"type": "ml.g5.xlarge"})
     assert world.objects(f"bundles/{name}-g1/")
     eventually(lambda: f"alarm pilotlight-{name}-g1-failures" in left_of(world, name), "its scaling")
-    found = [each for each in left_behind(world.cloud) if f"{name}-g1" in each or f"#{name} " in each]
-    assert {each.partition(name)[0] for each in found} == SHOWN_BY_A_DEMO
+    found = lambda: [each for each in left_behind(world.cloud) if f"{name}-g1" in each or f"#{name} " in each]  # noqa: E731
+    shown = lambda: {each.partition(name)[0] for each in found()}  # noqa: E731
+    eventually(lambda: shown() == SHOWN_BY_A_DEMO, "its executions to end", but=lambda: str(shown()))
     yield name
 
 
