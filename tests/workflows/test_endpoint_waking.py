@@ -51,10 +51,15 @@ def wanted(world: World, name: str) -> int:
     return int(fleet.desired)
 
 
+def from_zero(name: str) -> list[str]:
+    """Give the name of the alarm that leaves zero, as CloudWatch takes names."""
+    return [f"pilotlight-{name}-g1-from-zero"]
+
+
 @contextmanager
 def no_alarm_acting(world: World, name: str) -> Iterator[None]:
     """Let the alarm that leaves zero ring in vain."""
-    alarms, named = world.cloud.client("cloudwatch"), [f"pilotlight-{name}-g1-from-zero"]
+    alarms, named = world.cloud.client("cloudwatch"), from_zero(name)
     alarms.disable_alarm_actions(AlarmNames=named)
     try:
         yield
@@ -64,8 +69,7 @@ def no_alarm_acting(world: World, name: str) -> Iterator[None]:
 
 def rings(world: World, name: str) -> bool:
     """Say whether the alarm that leaves zero rings."""
-    named = [f"pilotlight-{name}-g1-from-zero"]
-    (alarm,) = world.cloud.client("cloudwatch").describe_alarms(AlarmNames=named)["MetricAlarms"]
+    (alarm,) = world.cloud.client("cloudwatch").describe_alarms(AlarmNames=from_zero(name))["MetricAlarms"]
     return bool(alarm["StateValue"] == "ALARM")
 
 

@@ -211,7 +211,7 @@ class DeploymentTable:
         that met another transaction is to be made again, with a fresh read.
         """
         pk, latest = _pk(name), look.latest
-        operations = [] if look.before is None else [{"Update": self._ends(pk, look.before, look)}]
+        operations = [{"Update": self._ends(pk, look.before, look)}] if look.before else []
         if look.is_new:
             sk = _uptime_sk(latest.generation, latest.ordinal)
             item = encode({"pk": pk, "sk": sk, **latest.dump()})
@@ -221,11 +221,14 @@ class DeploymentTable:
         return self._table.transact(operations, f"metering stretch {latest.ordinal} of {name}")
 
     def _ends(self, pk: str, stretch: Uptime, look: Metered) -> dict[str, Any]:
-        """Return the update that moves the end of a stretch, if nobody moved it since it was read."""
-        later = stretch.changed(ends_at=look.ended_at or stretch.ends_at).dump()
-        read, unchanged = {":read": stretch.dump()["ends_at"]}, "ends_at = :read"
+        """Return the update that moves the end of a stretch, if nobody moved it since it was read.
+
+        Where another one begins, nobody has entered an answer since then, either.
+        """
+        found, later = stretch.dump(), stretch.changed(ends_at=look.ended_at or stretch.ends_at).dump()
+        read, unchanged = {":read": found["ends_at"]}, "ends_at = :read"
         if look.is_new and stretch.last_answer_at:
-            read[":answer"] = stretch.dump()["last_answer_at"]
+            read[":answer"] = found["last_answer_at"]
             unchanged += " AND last_answer_at = :answer"
         elif look.is_new:
             unchanged += " AND attribute_not_exists(last_answer_at)"

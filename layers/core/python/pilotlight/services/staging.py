@@ -212,9 +212,10 @@ class Staging:
         stored: Mapping[str, StoredObject],
         begun: Mapping[str, int],
     ) -> PlannedFile:
-        """Return how a file is copied. An upload goes on with the parts that it was begun with, whatever is usual now:
+        """Return how a file is copied.
 
-        a part of the former size would else be taken for one of the same number and length elsewhere in the file.
+        An upload goes on with the part size that it was begun with, whatever is usual now: a part of the former size
+        would else be taken for one of the same number and length elsewhere in the file.
         """
         key = weight_key(artifact_id, file.path)
         planned = PlannedFile(
